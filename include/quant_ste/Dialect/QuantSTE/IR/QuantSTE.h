@@ -1,0 +1,44 @@
+//===- QuantSTE.h - the quant_ste dialect -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTE_H
+#define QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTE_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
+
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEDialect.h.inc"
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEAttrs.h.inc"
+
+namespace mlir::quant_ste {
+
+/// `grad(word)`, as every op prints it.
+ParseResult parseGrad(OpAsmParser &parser, GradientAttrInterface &grad);
+void printGrad(OpAsmPrinter &printer, Operation *op,
+               GradientAttrInterface grad);
+
+/// `rounding(word)`; round when left out.
+ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
+void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
+
+} // namespace mlir::quant_ste
+
+#define GET_OP_CLASSES
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEOps.h.inc"
+
+#endif // QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTE_H

@@ -1,0 +1,146 @@
+//===- QuantSTEBase.td - dialect, types and op families -*- tablegen -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEBASE_TD
+#define QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEBASE_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "quant_ste/Interfaces/DifferentiableOpInterfaces.td"
+include "quant_ste/Interfaces/GradientAttrInterface.td"
+include "quant_ste/Interfaces/GradientRuleInterface.td"
+
+def QuantSTE_Dialect : Dialect {
+  let name = "quant_ste";
+  let cppNamespace = "::mlir::quant_ste";
+  let summary = "Fake quantizers with declared gradients";
+  let description = [{
+    Quantization-aware training replaces the true derivative of a quantizer,
+    zero almost everywhere, by a surrogate. Each op of this dialect is a
+    quantizer together with its gradient rule, which it prints as a word:
+    `grad(ste)`, `grad(clipped)`, `grad(pact)`.
+
+    Shapes. The first operand `x` is a ranked float tensor of any rank or a
+    plain float; the result has its type. Every further operand is a parameter:
+    `axes([...])` after it lists the dimensions of `x` that its own dimensions
+    run along, in ascending order. No axes: one value for the whole tensor (a
+    rank-0 tensor or a plain float). `axes([1])`: one value per channel.
+    `axes([0, 1])` on `x : [N, C, H]`: one per sample and channel. Its gradient
+    is the sum over all other dimensions.
+
+    Types. f16, bf16, f32, f64; parameters have the data's type or f32. f16 and
+    bf16 are computed in f32 and rounded once to the result's type; f32 and f64
+    are computed as they are. Each operation rounds once, to nearest, ties to
+    even; nothing is contracted or reassociated. Gradients of parameters are
+    accumulated in the compute type and rounded once to the parameter's type.
+
+    Comparisons are false on NaN. A masked gradient is selected, never
+    multiplied: a clipped element gets exactly 0, whatever the cotangent.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let useDefaultAttributePrinterParser = 1;
+  let hasConstantMaterializer = 1;
+  let extraClassDeclaration = [{
+    /// Adds the ops; apart from initialize() because it instantiates the rules.
+    void registerOps();
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Gradient words
+//===----------------------------------------------------------------------===//
+
+class QuantSTE_GradientWord<string name, string word, string summary_>
+    : AttrDef<QuantSTE_Dialect, name, [
+        DeclareAttrInterfaceMethods<QuantSTE_GradientAttrInterface>]> {
+  let mnemonic = word;
+  let summary = summary_;
+  let extraClassDefinition = [{
+    ::llvm::StringRef $cppClass::getWord() const { return getMnemonic(); }
+  }];
+}
+
+def QuantSTE_STE : QuantSTE_GradientWord<"STE", "ste",
+    "straight-through: the cotangent passes unchanged (Bengio et al. 2013)">;
+def QuantSTE_Exact : QuantSTE_GradientWord<"Exact", "exact",
+    "the true derivative">;
+def QuantSTE_Clipped : QuantSTE_GradientWord<"Clipped", "clipped",
+    "straight-through inside the range, zero where the value was clipped">;
+def QuantSTE_BinarySign : QuantSTE_GradientWord<"BinarySign", "binary_sign",
+    "the cotangent times binary_sign(x)">;
+def QuantSTE_Pact : QuantSTE_GradientWord<"Pact", "pact",
+    "PACT: dx on [0, alpha], dalpha on x >= alpha">;
+
+/// Any attribute that names a gradient rule; printed and parsed as grad(word).
+def QuantSTE_Grad : Attr<
+    CPred<"::llvm::isa<::mlir::quant_ste::GradientAttrInterface>($_self)">,
+    "gradient rule"> {
+  let storageType = "::mlir::quant_ste::GradientAttrInterface";
+  let returnType = "::mlir::quant_ste::GradientAttrInterface";
+  let convertFromStorage = "$_self";
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+def QuantSTE_Float : AnyTypeOf<[F16, BF16, F32, F64]>;
+def QuantSTE_Data : AnyTypeOf<
+    [RankedTensorOf<[QuantSTE_Float]>, F16, BF16, F32, F64],
+    "f16, bf16, f32 or f64, as a ranked tensor or plain">;
+
+//===----------------------------------------------------------------------===//
+// Op families
+//===----------------------------------------------------------------------===//
+
+class QuantSTE_Op<string mnemonic, list<Trait> traits = []>
+    : Op<QuantSTE_Dialect, mnemonic, traits>;
+
+/// The C++ trait RuleOp<rule> (RuleOp.h) has the interface methods; so the
+/// interfaces are listed plainly, without DeclareOpInterfaceMethods.
+class QuantSTE_ImplementsRule<string rule>
+    : ParamNativeOpTrait<"RuleOp", "::mlir::quant_ste::rules::" # rule> {
+  let cppNamespace = "::mlir::quant_ste";
+}
+
+/// An elementwise op whose math is the C++ class `rule` in quant_ste/Rules.
+/// `parameters` are the operands after x; each gets an optional attribute
+/// `<name>_axes`. `attributes` and `words` (their assembly) are the op's own.
+class QuantSTE_RuleOp<string mnemonic, string rule,
+                      list<string> parameters = [],
+                      dag attributes = (ins), string words = "",
+                      string data = "x">
+    : QuantSTE_Op<mnemonic, [
+        Pure, AllTypesMatch<[data, "y"]>, QuantSTE_ImplementsRule<rule>,
+        QuantSTE_GradientRuleInterface, QuantSTE_VjpOpInterface,
+        QuantSTE_JvpOpInterface]> {
+  let arguments = !con(
+      !dag(ins, [QuantSTE_Data], [data]),
+      !dag(ins, !foreach(p, parameters, QuantSTE_Data), parameters),
+      !dag(ins, !foreach(p, parameters, OptionalAttr<DenseI64ArrayAttr>),
+           !foreach(p, parameters, p # "_axes")),
+      attributes, (ins QuantSTE_Grad:$grad));
+  let results = (outs QuantSTE_Data:$y);
+  let assemblyFormat = "$" # data # " " #
+      !interleave(!foreach(p, parameters,
+          "`,` $" # p # " (`axes` `(` $" # p # "_axes^ `)`)?"), " ") #
+      " " # words # " custom<Grad>($grad) attr-dict `:` type($" # data # ")" #
+      !interleave(!foreach(p, parameters, "`,` type($" # p # ")"), " ");
+  let extraClassDeclaration = [{
+    /// The operands' names, as diagnostics and the `<name>_axes` attributes use them.
+    static ::llvm::ArrayRef<::llvm::StringRef> getOperandNames() {
+      static const ::llvm::StringRef names[] = }] # "{\"" #
+      !interleave(!listconcat([data], parameters), "\", \"") # "\"}" # [{;
+      return names;
+    }
+  }];
+}
+
+#endif // QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEBASE_TD

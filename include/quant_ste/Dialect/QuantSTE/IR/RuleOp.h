@@ -1,0 +1,166 @@
+//===- RuleOp.h - the op family that reads its math from a rule -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_DIALECT_QUANTSTE_IR_RULEOP_H
+#define QUANT_STE_DIALECT_QUANTSTE_IR_RULEOP_H
+
+#include "quant_ste/Interfaces/DifferentiableOpInterfaces.h"
+#include "quant_ste/Interfaces/GradientAttrInterface.h"
+#include "quant_ste/Interfaces/GradientRuleInterface.h"
+#include "quant_ste/Rules/Rules.h"
+
+namespace mlir::quant_ste {
+
+//===----------------------------------------------------------------------===//
+// What holds for every op with a gradient rule
+//===----------------------------------------------------------------------===//
+
+/// The indexing map of each operand of an elementwise op: the identity for
+/// operand 0; for operand i the projection onto the dimensions listed in the
+/// op's attribute `<names[i]>_axes` (none: one value for the whole tensor).
+SmallVector<AffineMap> getParameterMaps(Operation *op,
+                                        ArrayRef<StringRef> names);
+
+/// Parameters have the data's element type or f32, and one dimension per axis,
+/// of the size that the data has there. The gradient word is one of `words`.
+LogicalResult verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
+                           ArrayRef<std::string_view> words,
+                           const std::string &invalid);
+
+/// f16 and bf16 are computed in f32 and rounded once; f32 and f64 as they are.
+FloatType getComputeTypeFor(Type data);
+
+/// The op applied to constant operands, or null.
+Attribute foldRuleOp(GradientRuleInterface op, ArrayRef<Attribute> operands);
+
+/// A quant_ste.pullback (pushforward) of the op, standing alone.
+FailureOr<SmallVector<Value>> buildPullback(OpBuilder &b, Operation *op,
+                                            ArrayRef<Value> cotangents,
+                                            ArrayRef<bool> wanted);
+FailureOr<SmallVector<Value>> buildPushforward(OpBuilder &b, Operation *op,
+                                               ArrayRef<Value> tangents);
+
+//===----------------------------------------------------------------------===//
+// The readings of a rule; defined in Rules/Readings/RuleReadings.h
+//===----------------------------------------------------------------------===//
+
+template <class Rule>
+SmallVector<Value> emitRuleForward(const Rule &rule, ImplicitLocOpBuilder &b,
+                                   ValueRange scalars);
+template <class Rule>
+SmallVector<Value> emitRuleVjp(const Rule &rule, ImplicitLocOpBuilder &b,
+                               ValueRange scalars, Value result,
+                               Value cotangent);
+template <class Rule>
+SmallVector<Value> emitRuleJvp(const Rule &rule, ImplicitLocOpBuilder &b,
+                               ValueRange scalars, Value result,
+                               ArrayRef<Value> tangents);
+template <class Rule>
+SmallVector<PartialFootprint> ruleFootprint(const Rule &rule);
+template <class Rule>
+SmallVector<APFloat> evaluateRuleForward(const Rule &rule,
+                                         ArrayRef<APFloat> scalars);
+template <class Rule>
+SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
+                                     ArrayRef<APFloat> scalars,
+                                     const APFloat &cotangent);
+template <class Rule>
+SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
+                                     ArrayRef<APFloat> scalars,
+                                     ArrayRef<APFloat> tangents);
+template <class Rule>
+void lintRule(const Rule &rule, ArrayRef<SmallVector<double>> constants,
+              function_ref<void(const Twine &)> warn);
+
+//===----------------------------------------------------------------------===//
+// RuleOp
+//===----------------------------------------------------------------------===//
+
+/// An op that lists the trait RuleOp<SomeRule> implements
+/// GradientRuleInterface, VjpOpInterface and JvpOpInterface by forwarding to
+/// the rule, folds on constants and verifies its granularities. TableGen holds
+/// names only.
+template <class Rule> struct RuleOp {
+  template <class ConcreteOp>
+  class Impl : public OpTrait::TraitBase<ConcreteOp, Impl> {
+    ConcreteOp self() { return cast<ConcreteOp>(this->getOperation()); }
+
+  public:
+    static LogicalResult verifyTrait(Operation *op) {
+      std::string invalid;
+      if constexpr (requires(Rule r) { r.invalid(); })
+        invalid = Rule::of(cast<ConcreteOp>(op)).invalid();
+      return verifyRuleOp(op, ConcreteOp::getOperandNames(), Rule::words,
+                          invalid);
+    }
+    static LogicalResult foldTrait(Operation *op, ArrayRef<Attribute> operands,
+                                   SmallVectorImpl<OpFoldResult> &results) {
+      Attribute folded = foldRuleOp(cast<GradientRuleInterface>(op), operands);
+      if (!folded)
+        return failure();
+      results.push_back(folded);
+      return success();
+    }
+
+    SmallVector<AffineMap> getOperandMaps() {
+      return getParameterMaps(self(), ConcreteOp::getOperandNames());
+    }
+    SmallVector<AffineMap> getResultMaps() {
+      return {getOperandMaps().front()};
+    }
+    FloatType getComputeType() {
+      return getComputeTypeFor(self()->getOperand(0).getType());
+    }
+    SmallVector<Value> emitForward(ImplicitLocOpBuilder &b,
+                                   ValueRange scalars) {
+      return emitRuleForward(Rule::of(self()), b, scalars);
+    }
+    SmallVector<Value> emitVjp(ImplicitLocOpBuilder &b, ValueRange scalars,
+                               ValueRange results, ArrayRef<Value> cotangents) {
+      return emitRuleVjp(Rule::of(self()), b, scalars, results.front(),
+                         cotangents.front());
+    }
+    FailureOr<SmallVector<Value>> emitJvp(ImplicitLocOpBuilder &b,
+                                          ValueRange scalars,
+                                          ValueRange results,
+                                          ArrayRef<Value> tangents) {
+      return emitRuleJvp(Rule::of(self()), b, scalars, results.front(),
+                         tangents);
+    }
+    SmallVector<PartialFootprint> getFootprint() {
+      return ruleFootprint(Rule::of(self()));
+    }
+    SmallVector<APFloat> evaluateForward(ArrayRef<APFloat> scalars) {
+      return evaluateRuleForward(Rule::of(self()), scalars);
+    }
+    SmallVector<APFloat> evaluateVjp(ArrayRef<APFloat> scalars,
+                                     ArrayRef<APFloat> cotangents) {
+      return evaluateRuleVjp(Rule::of(self()), scalars, cotangents.front());
+    }
+    FailureOr<SmallVector<APFloat>> evaluateJvp(ArrayRef<APFloat> scalars,
+                                                ArrayRef<APFloat> tangents) {
+      return evaluateRuleJvp(Rule::of(self()), scalars, tangents);
+    }
+    void lint(ArrayRef<SmallVector<double>> constants,
+              function_ref<void(const Twine &)> warn) {
+      lintRule(Rule::of(self()), constants, warn);
+    }
+    FailureOr<SmallVector<Value>> buildVjp(OpBuilder &b,
+                                           ArrayRef<Value> cotangents,
+                                           ArrayRef<bool> wanted) {
+      return buildPullback(b, self(), cotangents, wanted);
+    }
+    FailureOr<SmallVector<Value>> buildJvp(OpBuilder &b,
+                                           ArrayRef<Value> tangents) {
+      return buildPushforward(b, self(), tangents);
+    }
+  };
+};
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_DIALECT_QUANTSTE_IR_RULEOP_H

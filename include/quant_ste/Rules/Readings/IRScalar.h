@@ -1,0 +1,141 @@
+//===- IRScalar.h - reading of a rule that emits MLIR
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_RULES_READINGS_IRSCALAR_H
+#define QUANT_STE_RULES_READINGS_IRSCALAR_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant_ste/Rules/ScalarAlgebra.h"
+
+namespace mlir::quant_ste {
+
+/// An i1 value, and the float type of the values it was compared from.
+struct IRBool {
+  ImplicitLocOpBuilder *b = nullptr;
+  FloatType type;
+  Value v;
+
+  friend IRBool operator&&(IRBool x, IRBool y) {
+    return {x.b, x.type, arith::AndIOp::create(*x.b, x.v, y.v)};
+  }
+  friend IRBool operator||(IRBool x, IRBool y) {
+    return {x.b, x.type, arith::OrIOp::create(*x.b, x.v, y.v)};
+  }
+  friend IRBool operator!(IRBool x) {
+    Value yes = arith::ConstantIntOp::create(*x.b, 1, 1);
+    return {x.b, x.type, arith::XOrIOp::create(*x.b, x.v, yes)};
+  }
+};
+
+/// A float value, or a literal that becomes an arith.constant of the right type
+/// when it meets a value. No fast-math flag is ever set.
+class IRScalar {
+public:
+  using Bool = IRBool;
+  IRScalar() = default;
+  IRScalar(double literal) : literal(literal) {}
+  IRScalar(ImplicitLocOpBuilder &b, Value v) : b(&b), v(v) {}
+
+  /// The value, made a constant of `type` if it is a literal.
+  Value materialize(ImplicitLocOpBuilder &builder, FloatType type) const {
+    if (v)
+      return v;
+    return arith::ConstantOp::create(builder,
+                                     builder.getFloatAttr(type, literal));
+  }
+
+  friend IRScalar operator+(IRScalar x, IRScalar y) {
+    return binary<arith::AddFOp>(x, y);
+  }
+  friend IRScalar operator-(IRScalar x, IRScalar y) {
+    return binary<arith::SubFOp>(x, y);
+  }
+  friend IRScalar operator*(IRScalar x, IRScalar y) {
+    return binary<arith::MulFOp>(x, y);
+  }
+  friend IRScalar operator/(IRScalar x, IRScalar y) {
+    return binary<arith::DivFOp>(x, y);
+  }
+  friend IRScalar operator-(IRScalar x) { return unary<arith::NegFOp>(x); }
+  friend IRBool operator<(IRScalar x, IRScalar y) {
+    return compare(arith::CmpFPredicate::OLT, x, y);
+  }
+  friend IRBool operator>(IRScalar x, IRScalar y) {
+    return compare(arith::CmpFPredicate::OGT, x, y);
+  }
+  friend IRBool operator<=(IRScalar x, IRScalar y) {
+    return compare(arith::CmpFPredicate::OLE, x, y);
+  }
+  friend IRBool operator>=(IRScalar x, IRScalar y) {
+    return compare(arith::CmpFPredicate::OGE, x, y);
+  }
+  friend IRBool operator==(IRScalar x, IRScalar y) {
+    return compare(arith::CmpFPredicate::OEQ, x, y);
+  }
+  friend IRScalar select(IRBool m, IRScalar x, IRScalar y) {
+    Value ifTrue = x.materialize(*m.b, m.type);
+    Value ifFalse = y.materialize(*m.b, m.type);
+    return {*m.b, arith::SelectOp::create(*m.b, m.v, ifTrue, ifFalse)};
+  }
+  friend IRScalar roundEven(IRScalar x) { return unary<math::RoundEvenOp>(x); }
+  friend IRScalar floor(IRScalar x) { return unary<math::FloorOp>(x); }
+  friend IRScalar ceil(IRScalar x) { return unary<math::CeilOp>(x); }
+  friend IRScalar abs(IRScalar x) { return unary<math::AbsFOp>(x); }
+
+  /// 2^n for a whole double n, |n| <= 1023: the exponent field, shifted.
+  friend IRScalar powerOfTwo(IRScalar n) {
+    ImplicitLocOpBuilder &b = *n.b;
+    Type i64 = b.getI64Type();
+    Value whole = arith::FPToSIOp::create(b, i64, n.v);
+    Value bias = arith::ConstantIntOp::create(b, 1023, 64);
+    Value biased = arith::AddIOp::create(b, whole, bias);
+    Value mantissaBits = arith::ConstantIntOp::create(b, 52, 64);
+    Value bits = arith::ShLIOp::create(b, biased, mantissaBits);
+    return {b, arith::BitcastOp::create(b, b.getF64Type(), bits)};
+  }
+  friend IRScalar exp2(IRScalar x) {
+    ImplicitLocOpBuilder &b = *x.b;
+    Type type = x.v.getType(), f64 = b.getF64Type();
+    if (type == f64)
+      return rules::exp2InDouble(x);
+    Value wide = arith::ExtFOp::create(b, f64, x.v);
+    Value power = rules::exp2InDouble(IRScalar(b, wide)).v;
+    return {b, arith::TruncFOp::create(b, type, power)};
+  }
+
+private:
+  ImplicitLocOpBuilder *b = nullptr;
+  Value v;
+  double literal = 0;
+
+  FloatType type() const { return cast<FloatType>(v.getType()); }
+
+  template <class Op> static IRScalar binary(IRScalar x, IRScalar y) {
+    IRScalar typed = x.v ? x : y;
+    assert(typed.v && "two literals: say the constant instead");
+    Value lhs = x.materialize(*typed.b, typed.type());
+    Value rhs = y.materialize(*typed.b, typed.type());
+    return {*typed.b, Op::create(*typed.b, lhs, rhs)};
+  }
+  template <class Op> static IRScalar unary(IRScalar x) {
+    return {*x.b, Op::create(*x.b, x.v)};
+  }
+  static IRBool compare(arith::CmpFPredicate p, IRScalar x, IRScalar y) {
+    IRScalar typed = x.v ? x : y;
+    assert(typed.v && "two literals: say the constant instead");
+    Value lhs = x.materialize(*typed.b, typed.type());
+    Value rhs = y.materialize(*typed.b, typed.type());
+    return {typed.b, typed.type(),
+            arith::CmpFOp::create(*typed.b, p, lhs, rhs)};
+  }
+};
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_RULES_READINGS_IRSCALAR_H

@@ -1,0 +1,160 @@
+//===- RuleReadings.h - a rule as IR, as constants and as a footprint
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// The functions that the op family (RuleOp.h) forwards to. Included only where
+// the ops are instantiated.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_RULES_READINGS_RULEREADINGS_H
+#define QUANT_STE_RULES_READINGS_RULEREADINGS_H
+
+#include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
+#include "quant_ste/Rules/Readings/IRScalar.h"
+
+namespace mlir::quant_ste {
+
+/// rule.forward(s[0], ..., s[arity - 1])
+template <class S, class Rule>
+S callForward(const Rule &rule, const std::array<S, Rule::arity> &s) {
+  return std::apply(
+      [&](const auto &...x) { return rule.template forward<S>(x...); }, s);
+}
+
+/// rule.partials(s[0], ..., s[arity - 1], y)
+template <class S, class Rule>
+std::array<rules::Partial<S>, Rule::arity>
+callPartials(const Rule &rule, const std::array<S, Rule::arity> &s, S y) {
+  return std::apply(
+      [&](const auto &...x) { return rule.template partials<S>(x..., y); }, s);
+}
+
+template <class Rule>
+std::array<IRScalar, Rule::arity> wrapScalars(ImplicitLocOpBuilder &b,
+                                              ValueRange scalars) {
+  std::array<IRScalar, Rule::arity> s;
+  for (auto [slot, v] : llvm::zip_equal(s, scalars))
+    slot = IRScalar(b, v);
+  return s;
+}
+
+inline FloatType typeOf(ValueRange scalars) {
+  return cast<FloatType>(scalars.front().getType());
+}
+
+template <class Rule>
+SmallVector<Value> emitRuleForward(const Rule &rule, ImplicitLocOpBuilder &b,
+                                   ValueRange scalars) {
+  IRScalar y = callForward(rule, wrapScalars<Rule>(b, scalars));
+  return {y.materialize(b, typeOf(scalars))};
+}
+
+template <class Rule>
+SmallVector<Value> emitRuleVjp(const Rule &rule, ImplicitLocOpBuilder &b,
+                               ValueRange scalars, Value result,
+                               Value cotangent) {
+  SmallVector<Value> grads(Rule::arity);
+  if (!cotangent)
+    return grads;
+  auto partials =
+      callPartials(rule, wrapScalars<Rule>(b, scalars), IRScalar(b, result));
+  for (auto [grad, p] : llvm::zip_equal(grads, partials))
+    if (p.kind != rules::PartialKind::Zero)
+      grad = p.apply(IRScalar(b, cotangent)).materialize(b, typeOf(scalars));
+  return grads;
+}
+
+template <class Rule>
+SmallVector<Value> emitRuleJvp(const Rule &rule, ImplicitLocOpBuilder &b,
+                               ValueRange scalars, Value result,
+                               ArrayRef<Value> tangents) {
+  auto partials =
+      callPartials(rule, wrapScalars<Rule>(b, scalars), IRScalar(b, result));
+  Value sum;
+  for (auto [p, t] : llvm::zip_equal(partials, tangents)) {
+    if (!t || p.kind == rules::PartialKind::Zero)
+      continue;
+    Value term = p.apply(IRScalar(b, t)).materialize(b, typeOf(scalars));
+    sum = sum ? arith::AddFOp::create(b, sum, term).getResult() : term;
+  }
+  return {sum};
+}
+
+template <class Rule>
+SmallVector<PartialFootprint> ruleFootprint(const Rule &rule) {
+  using rules::Footprint;
+  std::array<Footprint, Rule::arity> s;
+  for (unsigned i = 0; i < Rule::arity; ++i)
+    s[i] = Footprint::leaf(1u << i);
+  SmallVector<PartialFootprint> out;
+  for (const auto &p :
+       callPartials(rule, s, Footprint::leaf(Footprint::kResult)))
+    out.push_back({p.kind, p.mask.needs | p.value.needs});
+  return out;
+}
+
+template <class Rule>
+std::array<APFloatScalar, Rule::arity> wrapScalars(ArrayRef<APFloat> scalars) {
+  std::array<APFloatScalar, Rule::arity> s;
+  for (auto [slot, v] : llvm::zip_equal(s, scalars))
+    slot = APFloatScalar(v);
+  return s;
+}
+
+template <class Rule>
+SmallVector<APFloat> evaluateRuleForward(const Rule &rule,
+                                         ArrayRef<APFloat> scalars) {
+  APFloatScalar y = callForward(rule, wrapScalars<Rule>(scalars));
+  return {y.in(scalars.front().getSemantics())};
+}
+
+template <class Rule>
+SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
+                                     ArrayRef<APFloat> scalars,
+                                     const APFloat &cotangent) {
+  auto s = wrapScalars<Rule>(scalars);
+  APFloatScalar y = callForward(rule, s);
+  SmallVector<APFloat> grads;
+  for (const auto &p : callPartials(rule, s, y))
+    grads.push_back(
+        p.apply(APFloatScalar(cotangent)).in(cotangent.getSemantics()));
+  return grads;
+}
+
+template <class Rule>
+SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
+                                     ArrayRef<APFloat> scalars,
+                                     ArrayRef<APFloat> tangents) {
+  auto s = wrapScalars<Rule>(scalars);
+  APFloatScalar y = callForward(rule, s);
+  const llvm::fltSemantics &format = scalars.front().getSemantics();
+  std::optional<APFloat> sum;
+  for (auto [p, t] : llvm::zip_equal(callPartials(rule, s, y), tangents)) {
+    if (p.kind == rules::PartialKind::Zero)
+      continue;
+    APFloat term = p.apply(APFloatScalar(t)).in(format);
+    sum = sum ? *sum + term : term;
+  }
+  return {sum.value_or(APFloat::getZero(format))};
+}
+
+template <class Rule>
+void lintRule(const Rule &rule, ArrayRef<SmallVector<double>> constants,
+              function_ref<void(const Twine &)> warn) {
+  if constexpr (requires(rules::KnownConstants k) { rule.lint(k, warn); }) {
+    std::vector<std::vector<double>> known;
+    for (const SmallVector<double> &values : constants)
+      known.emplace_back(values.begin(), values.end());
+    rule.lint(rules::KnownConstants(known), warn);
+  }
+}
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_RULES_READINGS_RULEREADINGS_H

@@ -1,0 +1,21 @@
+//===- Passes.h - transformations -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_TRANSFORMS_PASSES_H
+#define QUANT_STE_TRANSFORMS_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace mlir::quant_ste {
+
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "quant_ste/Transforms/Passes.h.inc"
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_TRANSFORMS_PASSES_H

@@ -1,0 +1,96 @@
+//===- QuantSTEToLinalg.cpp - lower rules and derivatives -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Conversion/Passes.h"
+#include "quant_ste/Conversion/RuleToLinalg.h"
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_CONVERTQUANTSTETOLINALGPASS
+#include "quant_ste/Conversion/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+using namespace mlir::quant_ste;
+
+/// The op inside a pullback or pushforward.
+static GradientRuleInterface ruleIn(Region &body) {
+  return cast<GradientRuleInterface>(body.front().front());
+}
+
+namespace {
+struct LowerForward : OpInterfaceRewritePattern<GradientRuleInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+  LogicalResult matchAndRewrite(GradientRuleInterface op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildRuleForward(rewriter, op, op->getOperands()));
+    return success();
+  }
+};
+
+struct LowerPullback : OpRewritePattern<PullbackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PullbackOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildRuleVjp(rewriter, ruleIn(op.getBody()),
+                                        op.getPrimals(), op.getCotangents(),
+                                        op.getWrt()));
+    return success();
+  }
+};
+
+struct LowerPushforward : OpRewritePattern<PushforwardOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PushforwardOp op,
+                                PatternRewriter &rewriter) const override {
+    auto tangents = buildRuleJvp(rewriter, ruleIn(op.getBody()),
+                                 op.getPrimals(), op.getTangents(), op.getWrt());
+    if (failed(tangents))
+      return rewriter.notifyMatchFailure(op, "the rule has no forward mode");
+    rewriter.replaceOp(op, *tangents);
+    return success();
+  }
+};
+
+struct DropDetach : OpRewritePattern<DetachOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DetachOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, op.getX());
+    return success();
+  }
+};
+
+struct ConvertQuantSTEToLinalg
+    : quant_ste::impl::ConvertQuantSTEToLinalgPassBase<
+          ConvertQuantSTEToLinalg> {
+  void runOnOperation() override {
+    ConversionTarget target(getContext());
+    target.addIllegalDialect<QuantSTEDialect>();
+    target.markUnknownOpDynamicallyLegal([](Operation *op) {
+      return !isa<GradientRuleInterface>(op);
+    });
+    // The op inside a derivative goes with it.
+    target.addDynamicallyLegalDialect<QuantSTEDialect>([](Operation *op) {
+      return isa<PullbackOp, PushforwardOp>(op->getParentOp());
+    });
+    RewritePatternSet patterns(&getContext());
+    patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach>(
+        &getContext());
+    if (failed(applyPartialConversion(getOperation(), target,
+                                      std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,121 @@
+//===- QuantSTEDialect.cpp - attributes, types, assembly -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/Transforms/InliningUtils.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEDialect.cpp.inc"
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEAttrs.cpp.inc"
+
+namespace {
+/// Every op may be inlined anywhere: none depends on where it stands.
+struct QuantSTEInliner : DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+  bool isLegalToInline(Region *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+};
+} // namespace
+
+void QuantSTEDialect::initialize() {
+  addInterfaces<QuantSTEInliner>();
+  registerOps();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEAttrs.cpp.inc"
+      >();
+}
+
+Operation *QuantSTEDialect::materializeConstant(OpBuilder &b, Attribute value,
+                                                Type type, Location loc) {
+  return arith::ConstantOp::materialize(b, value, type, loc);
+}
+
+//===----------------------------------------------------------------------===//
+// grad(word)
+//===----------------------------------------------------------------------===//
+
+ParseResult quant_ste::parseGrad(OpAsmParser &parser,
+                                 GradientAttrInterface &grad) {
+  if (parser.parseKeyword("grad") || parser.parseLParen())
+    return failure();
+  SMLoc loc = parser.getCurrentLocation();
+  Attribute attr;
+  StringRef word;
+  // A bare word is one of this dialect's; other dialects write #dialect.word.
+  OptionalParseResult own = generatedAttributeParser(parser, &word, Type(), attr);
+  if (own.has_value() && failed(*own))
+    return failure();
+  if (!own.has_value() && parser.parseOptionalAttribute(attr).has_value() &&
+      !attr)
+    return failure();
+  grad = dyn_cast_if_present<GradientAttrInterface>(attr);
+  if (!grad) {
+    InFlightDiagnostic diag =
+        parser.emitError(loc) << "expected a gradient rule, a word of quant_ste "
+                                 "or an attribute of another dialect, got '";
+    if (attr)
+      return diag << attr << "'";
+    return diag << word << "'";
+  }
+  return parser.parseRParen();
+}
+
+void quant_ste::printGrad(OpAsmPrinter &printer, Operation *,
+                          GradientAttrInterface grad) {
+  printer << "grad(";
+  if (isa<QuantSTEDialect>(grad.getDialect())) {
+    if (failed(generatedAttributePrinter(grad, printer)))
+      printer << grad;
+  } else {
+    printer << grad;
+  }
+  printer << ")";
+}
+
+//===----------------------------------------------------------------------===//
+// rounding(word)
+//===----------------------------------------------------------------------===//
+
+ParseResult quant_ste::parseRounding(OpAsmParser &parser,
+                                     RoundingAttr &rounding) {
+  if (failed(parser.parseOptionalKeyword("rounding"))) {
+    rounding = RoundingAttr::get(parser.getContext(), Rounding::round);
+    return success();
+  }
+  StringRef word;
+  if (parser.parseLParen())
+    return failure();
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&word))
+    return failure();
+  std::optional<Rounding> mode = symbolizeRounding(word);
+  if (!mode)
+    return parser.emitError(loc)
+           << "expected a rounding, one of round, floor, ceil, round_to_zero, "
+              "dpu, got '"
+           << word << "'";
+  rounding = RoundingAttr::get(parser.getContext(), *mode);
+  return parser.parseRParen();
+}
+
+void quant_ste::printRounding(OpAsmPrinter &printer, Operation *,
+                              RoundingAttr rounding) {
+  printer << "rounding(" << stringifyRounding(rounding.getValue()) << ")";
+}

@@ -1,0 +1,26 @@
+"""lit configuration of quant_ste."""
+
+import os
+
+import lit.formats
+
+config.name = "quant_ste"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "Unit"]
+config.test_source_root = os.path.join(config.quant_ste_source_dir, "test")
+config.test_exec_root = os.path.join(config.quant_ste_binary_dir, "test")
+
+for tool in ("qopt-opt", "qopt-run"):
+    path = os.path.join(config.quant_ste_tools_dir, tool)
+    config.substitutions.append((r"(?<![/\w-])%s(?![\w-])" % tool, path))
+config.substitutions.append((r"(?<![/\w-])FileCheck(?![\w-])",
+                             config.filecheck + " -enable-var-scope"))
+config.substitutions.append((r"(?<![/\w-])not(?![\w-])",
+                             os.path.join(config.llvm_tools_dir, "not")))
+config.substitutions.append(("%examples",
+                             os.path.join(config.quant_ste_source_dir, "examples")))
+
+config.environment["PATH"] = os.pathsep.join(
+    [config.quant_ste_tools_dir, config.llvm_tools_dir,
+     config.environment.get("PATH", "")])
