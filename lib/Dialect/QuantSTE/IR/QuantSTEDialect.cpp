@@ -58,12 +58,11 @@ ParseResult quant_ste::parseGrad(OpAsmParser &parser,
   SMLoc loc = parser.getCurrentLocation();
   Attribute attr;
   StringRef word;
-  // A bare word is one of this dialect's; other dialects write #dialect.word.
-  OptionalParseResult own = generatedAttributeParser(parser, &word, Type(), attr);
-  if (own.has_value() && failed(*own))
-    return failure();
-  if (!own.has_value() && parser.parseOptionalAttribute(attr).has_value() &&
-      !attr)
+  // Other dialects write #dialect.word; a bare word is one of this dialect's.
+  OptionalParseResult result = parser.parseOptionalAttribute(attr);
+  if (!result.has_value())
+    result = generatedAttributeParser(parser, &word, Type(), attr);
+  if (result.has_value() && failed(*result))
     return failure();
   grad = dyn_cast_if_present<GradientAttrInterface>(attr);
   if (!grad) {
@@ -87,6 +86,26 @@ void quant_ste::printGrad(OpAsmPrinter &printer, Operation *,
     printer << grad;
   }
   printer << ")";
+}
+
+//===----------------------------------------------------------------------===//
+// signed | unsigned
+//===----------------------------------------------------------------------===//
+
+ParseResult quant_ste::parseSignedness(OpAsmParser &parser,
+                                       UnitAttr &isSigned) {
+  StringRef word;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseOptionalKeyword(&word, {"signed", "unsigned"}))
+    return parser.emitError(loc) << "expected 'signed' or 'unsigned'";
+  if (word == "signed")
+    isSigned = parser.getBuilder().getUnitAttr();
+  return success();
+}
+
+void quant_ste::printSignedness(OpAsmPrinter &printer, Operation *,
+                                UnitAttr isSigned) {
+  printer << (isSigned ? "signed" : "unsigned");
 }
 
 //===----------------------------------------------------------------------===//

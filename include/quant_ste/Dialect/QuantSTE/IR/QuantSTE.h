@@ -32,6 +32,10 @@ ParseResult parseGrad(OpAsmParser &parser, GradientAttrInterface &grad);
 void printGrad(OpAsmPrinter &printer, Operation *op,
                GradientAttrInterface grad);
 
+/// `signed` or `unsigned`: one of them is always said.
+ParseResult parseSignedness(OpAsmParser &parser, UnitAttr &isSigned);
+void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
+
 /// `rounding(word)`; round when left out.
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);

@@ -186,7 +186,7 @@ def QuantSTE_TensorClampOp : QuantSTE_RuleOp<"tensor_clamp", "TensorClampRule",
 
 def QuantSTE_MaxIntOp : QuantSTE_RuleOp<"max_int", "MaxIntRule", [],
     (ins UnitAttr:$is_signed, UnitAttr:$narrow_range),
-    "(`signed` $is_signed^) : (`unsigned`)? (`narrow_range` $narrow_range^)?",
+    "custom<Signedness>($is_signed) (`narrow_range` $narrow_range^)?",
     "bit_width"> {
   let summary = "largest integer of a bit width";
   let description = [{
@@ -203,7 +203,7 @@ def QuantSTE_MaxIntOp : QuantSTE_RuleOp<"max_int", "MaxIntRule", [],
 
 def QuantSTE_MinIntOp : QuantSTE_RuleOp<"min_int", "MinIntRule", [],
     (ins UnitAttr:$is_signed, UnitAttr:$narrow_range),
-    "(`signed` $is_signed^) : (`unsigned`)? (`narrow_range` $narrow_range^)?",
+    "custom<Signedness>($is_signed) (`narrow_range` $narrow_range^)?",
     "bit_width"> {
   let summary = "smallest integer of a bit width";
   let description = [{
@@ -268,7 +268,7 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
     (ins UnitAttr:$is_signed, UnitAttr:$narrow_range,
          DefaultValuedAttr<QuantSTE_RoundingAttr,
                            "::mlir::quant_ste::Rounding::round">:$rounding),
-    [{(`signed` $is_signed^) : (`unsigned`)? (`narrow_range` $narrow_range^)?
+    [{custom<Signedness>($is_signed) (`narrow_range` $narrow_range^)?
       custom<Rounding>($rounding)}]> {
   let summary = "integer fake quantizer with learnable parameters";
   let description = [{

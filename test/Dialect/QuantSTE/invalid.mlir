@@ -1,0 +1,323 @@
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics
+
+func.func @integer_data(%x: tensor<4xi32>) {
+  // expected-error@+1 {{operand #0 must be f16, bf16, f32 or f64, as a ranked tensor or plain, but got 'tensor<4xi32>'}}
+  %0 = "quant_ste.round"(%x) {grad = #quant_ste.ste} : (tensor<4xi32>) -> tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @unranked_data(%x: tensor<*xf32>) {
+  // expected-error@+1 {{operand #0 must be f16, bf16, f32 or f64, as a ranked tensor or plain, but got 'tensor<*xf32>'}}
+  %0 = "quant_ste.round"(%x) {grad = #quant_ste.ste} : (tensor<*xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @result_type(%x: tensor<4xf32>) {
+  // expected-error@+1 {{failed to verify that all of {x, y} have same type}}
+  %0 = "quant_ste.round"(%x) {grad = #quant_ste.ste} : (tensor<4xf32>) -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @no_gradient(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected 'grad'}}
+  %0 = quant_ste.round %x : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @unknown_word(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected a gradient rule, a word of quant_ste or an attribute of another dialect, got 'straight'}}
+  %0 = quant_ste.round %x grad(straight) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @word_of_no_rule(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected a gradient rule, a word of quant_ste or an attribute of another dialect, got '#arith.fastmath<fast>'}}
+  %0 = quant_ste.round %x grad(#arith.fastmath<fast>) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @unfitting_word(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.round' op expected gradient rule 'ste', got 'pact'}}
+  %0 = quant_ste.round %x grad(pact) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @unfitting_word_of_two(%x: tensor<4xf32>, %b: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.tensor_clamp' op expected gradient rule 'ste' or 'exact', got 'clipped'}}
+  %0 = quant_ste.tensor_clamp %x, %b, %b grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @generic_grad(%x: tensor<4xf32>) {
+  // expected-error@+1 {{attribute 'grad' failed to satisfy constraint: gradient rule}}
+  %0 = "quant_ste.round"(%x) {grad = 4 : i32} : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @bits_zero(%x: tensor<4xf32>, %a: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.pact' op expected bits in 1..32, got 0}}
+  %0 = quant_ste.pact %x, %a bits(0) grad(pact) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @bits_large(%x: tensor<4xf32>, %a: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.pact' op expected bits in 1..32, got 33}}
+  %0 = quant_ste.pact %x, %a bits(33) grad(pact) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @parameter_type(%x: tensor<4xf16>, %a: tensor<bf16>) {
+  // expected-error@+1 {{expected 'alpha' of element type 'f16' (the data's) or 'f32', got 'tensor<bf16>'}}
+  %0 = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<4xf16>, tensor<bf16>
+  return
+}
+
+// -----
+
+func.func @parameter_rank(%x: tensor<4xf32>, %a: tensor<4xf32>) {
+  // expected-error@+1 {{expected 'alpha' to be one value for the whole tensor, as it has no axes([...]), got 'tensor<4xf32>'}}
+  %0 = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @axes_rank(%x: tensor<4x3xf32>, %a: tensor<4x3xf32>) {
+  // expected-error@+1 {{expected 'alpha' of rank 1, one dimension for each of its axes, got 'tensor<4x3xf32>'}}
+  %0 = quant_ste.pact %x, %a axes([0]) bits(4) grad(pact) : tensor<4x3xf32>, tensor<4x3xf32>
+  return
+}
+
+// -----
+
+func.func @axis_too_large(%x: tensor<4x3xf32>, %a: tensor<4xf32>) {
+  // expected-error@+1 {{expected axes of 'alpha' in [0, 2), got 2}}
+  %0 = quant_ste.pact %x, %a axes([2]) bits(4) grad(pact) : tensor<4x3xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @axis_negative(%x: tensor<4x3xf32>, %a: tensor<3xf32>) {
+  // expected-error@+1 {{expected axes of 'alpha' in [0, 2), got -1}}
+  %0 = quant_ste.pact %x, %a axes([-1]) bits(4) grad(pact) : tensor<4x3xf32>, tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @axes_order(%x: tensor<4x3xf32>, %a: tensor<3x4xf32>) {
+  // expected-error@+1 {{expected axes of 'alpha' in ascending order, got [1, 0]}}
+  %0 = quant_ste.pact %x, %a axes([1, 0]) bits(4) grad(pact) : tensor<4x3xf32>, tensor<3x4xf32>
+  return
+}
+
+// -----
+
+func.func @axes_twice(%x: tensor<4x4xf32>, %a: tensor<4x4xf32>) {
+  // expected-error@+1 {{expected axes of 'alpha' in ascending order, got [1, 1]}}
+  %0 = quant_ste.pact %x, %a axes([1, 1]) bits(4) grad(pact) : tensor<4x4xf32>, tensor<4x4xf32>
+  return
+}
+
+// -----
+
+func.func @axis_size(%x: tensor<4x3xf32>, %a: tensor<4xf32>) {
+  // expected-error@+1 {{expected dimension 0 of 'alpha' to have size 3, as dimension 1 of the data has, got 'tensor<4xf32>' for 'tensor<4x3xf32>'}}
+  %0 = quant_ste.pact %x, %a axes([1]) bits(4) grad(pact) : tensor<4x3xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @plain_data_tensor_parameter(%x: f32, %a: tensor<f32>) {
+  // expected-error@+1 {{expected 'alpha' to be a plain float, as the data is, got 'tensor<f32>'}}
+  %0 = quant_ste.pact %x, %a bits(4) grad(pact) : f32, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @no_signedness(%b: f32) {
+  // expected-error@+1 {{expected 'signed' or 'unsigned'}}
+  %0 = quant_ste.max_int %b grad(exact) : f32
+  return
+}
+
+// -----
+
+func.func @unknown_rounding(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected a rounding, one of round, floor, ceil, round_to_zero, dpu, got 'half_away'}}
+  %0 = quant_ste.int_quant %x, %s, %s, %s signed rounding(half_away) grad(clipped)
+    : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @no_callee(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected a function named @nowhere, found none}}
+  %0:2 = quant_ste.value_and_grad @nowhere(%x) wrt [0] : (tensor<4xf32>) -> (tensor<f32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>, i64) -> tensor<f32>
+func.func @operand_types(%x: tensor<5xf32>, %i: i64) {
+  // expected-error@+1 {{expected operands of the types that @f takes, ('tensor<4xf32>', 'i64'), got ('tensor<5xf32>', 'i64')}}
+  %0:2 = quant_ste.value_and_grad @f(%x, %i) wrt [0] : (tensor<5xf32>, i64) -> (tensor<f32>, tensor<5xf32>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>, i64) -> tensor<f32>
+func.func @wrt_integer(%x: tensor<4xf32>, %i: i64) {
+  // expected-error@+1 {{expected a float argument in 'wrt', got 'i64' for argument 1}}
+  %0:2 = quant_ste.value_and_grad @f(%x, %i) wrt [1] : (tensor<4xf32>, i64) -> (tensor<f32>, i64)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>, i64) -> tensor<f32>
+func.func @wrt_range(%x: tensor<4xf32>, %i: i64) {
+  // expected-error@+1 {{expected 'wrt' in [0, 2), got 2}}
+  %0:2 = quant_ste.value_and_grad @f(%x, %i) wrt [2] : (tensor<4xf32>, i64) -> (tensor<f32>, i64)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>, i64) -> tensor<f32>
+func.func @wrt_empty(%x: tensor<4xf32>, %i: i64) {
+  // expected-error@+1 {{expected 'wrt' to list at least one argument}}
+  %0 = quant_ste.value_and_grad @f(%x, %i) wrt [] : (tensor<4xf32>, i64) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>, i64) -> tensor<f32>
+func.func @wrt_twice(%x: tensor<4xf32>, %i: i64) {
+  // expected-error@+1 {{expected each argument once in 'wrt', got 0 twice}}
+  %0:3 = quant_ste.value_and_grad @f(%x, %i) wrt [0, 0] : (tensor<4xf32>, i64) -> (tensor<f32>, tensor<4xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>) -> tensor<4xf32>
+func.func @not_a_scalar(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected @f to return one float (plain or a rank-0 tensor), got ('tensor<4xf32>')}}
+  %0:2 = quant_ste.value_and_grad @f(%x) wrt [0] : (tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>) -> f32
+func.func @gradient_types(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected results of types ('f32', 'tensor<4xf32>'), got ('f32', 'f32')}}
+  %0:2 = quant_ste.value_and_grad @f(%x) wrt [0] : (tensor<4xf32>) -> (f32, f32)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>) -> (f32, i32)
+func.func @cotangent_types(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected cotangents of types ('f32'), got ('tensor<4xf32>')}}
+  %0:3 = quant_ste.vjp @f(%x) cotangents(%x) wrt [0]
+    : (tensor<4xf32>), (tensor<4xf32>) -> (f32, i32, tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func private @f(tensor<4xf32>) -> (f32, i32)
+func.func @tangent_types(%x: tensor<4xf32>, %t: f32) {
+  // expected-error@+1 {{expected tangents of types ('tensor<4xf32>'), got ('f32')}}
+  %0:3 = quant_ste.jvp @f(%x) tangents(%t) wrt [0]
+    : (tensor<4xf32>), (f32) -> (f32, i32, f32)
+  return
+}
+
+// -----
+
+func.func @pullback_of_what(%x: tensor<4xf32>, %dy: tensor<4xf32>) {
+  // expected-error@+1 {{expected an op with a gradient rule, got 'math.exp'}}
+  %dx = quant_ste.pullback(%dy) at(%x) wrt [0] {
+  ^bb0(%a: tensor<4xf32>):
+    %y = math.exp %a : tensor<4xf32>
+    quant_ste.yield %y : tensor<4xf32>
+  } : (tensor<4xf32>), (tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @pullback_of_two(%x: tensor<4xf32>, %dy: tensor<4xf32>) {
+  // expected-error@+1 {{expected one op and its yield in the region, got 3 ops}}
+  %dx = quant_ste.pullback(%dy) at(%x) wrt [0] {
+  ^bb0(%a: tensor<4xf32>):
+    %y = quant_ste.round %a grad(ste) : tensor<4xf32>
+    %z = quant_ste.round %a grad(ste) : tensor<4xf32>
+    quant_ste.yield %z : tensor<4xf32>
+  } : (tensor<4xf32>), (tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @pullback_wrt(%x: tensor<4xf32>, %dy: tensor<4xf32>) {
+  // expected-error@+1 {{expected 'wrt' ascending in [0, 1), got [1]}}
+  %dx = quant_ste.pullback(%dy) at(%x) wrt [1] {
+  ^bb0(%a: tensor<4xf32>):
+    %y = quant_ste.round %a grad(ste) : tensor<4xf32>
+    quant_ste.yield %y : tensor<4xf32>
+  } : (tensor<4xf32>), (tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+func.func @pullback_types(%x: tensor<4xf32>, %dy: tensor<5xf32>) {
+  // expected-error@+1 {{expected cotangents of types ('tensor<4xf32>'), got ('tensor<5xf32>')}}
+  %dx = quant_ste.pullback(%dy) at(%x) wrt [0] {
+  ^bb0(%a: tensor<4xf32>):
+    %y = quant_ste.round %a grad(ste) : tensor<4xf32>
+    quant_ste.yield %y : tensor<4xf32>
+  } : (tensor<5xf32>), (tensor<4xf32>) -> (tensor<4xf32>)
+  return
+}
+
+// -----
+
+// expected-error@+2 {{'quant_ste.yield' op expects parent op to be one of 'quant_ste.pullback, quant_ste.pushforward'}}
+func.func @yield_elsewhere(%x: tensor<4xf32>) {
+  quant_ste.yield %x : tensor<4xf32>
+}
