@@ -1,0 +1,88 @@
+"""Every op of the dialect in every setting, and the inputs it is tried on."""
+import numpy as np
+
+from harness import DTYPES, case
+
+NAN = float("nan")
+
+
+def _float(v):
+    """A float as MLIR writes an f64 attribute."""
+    return f"0x{np.float64(v).view(np.uint64):016X}"
+
+
+def _clamp(lo, hi):
+    return case("scalar_clamp", "scalar_clamp_ste",
+                f"min({_float(lo)}) max({_float(hi)}) grad(ste)", min=lo, max=hi)
+
+
+UNARY = [case(op, name, "grad(ste)") for op, name in [
+    ("round", "round_ste"), ("floor", "floor_ste"), ("ceil", "ceil_ste"),
+    ("round_to_zero", "round_to_zero_ste"), ("dpu_round", "dpu_round_ste"),
+    ("binary_sign", "binary_sign_ste"), ("ternary_sign", "ternary_sign_ste")]]
+UNARY.append(case("abs_binary_sign_grad", "abs_binary_sign_grad", "grad(binary_sign)"))
+UNARY += [_clamp(lo, hi) for lo, hi in [
+    (-1.0, 1.0), (0.0, 6.0), (1.0, -1.0), (NAN, 1.0), (0.0, NAN), (-0.0, 0.0), (-0.1, 0.7)]]
+UNARY += [case("scalar_clamp_min", "scalar_clamp_min_ste",
+               f"min({_float(lo)}) grad(ste)", min=lo) for lo in (0.0, -1.0, -0.0, 1e-10, NAN)]
+
+TENSOR_CLAMP = [
+    case("tensor_clamp", "tensor_clamp", "grad(exact)", ("min", "max")),
+    case("tensor_clamp", "tensor_clamp_ste", "grad(ste)", ("min", "max"), ("x",)),
+]
+
+PACT = [case("pact", "pact", f"bits({b}) grad(pact)", ("alpha",), bits=b, policy="select")
+        for b in (1, 2, 4, 8)]
+
+
+def _int_quant(signed, narrow, rounding="round", ste=False):
+    words = (("signed" if signed else "unsigned") + (" narrow_range" if narrow else "")
+             + f" rounding({rounding}) grad({'ste' if ste else 'clipped'})")
+    parameters = ("scale", "zero_point", "bit_width")
+    return case("int_quant", "int_quant", words, parameters,
+                ("x", "scale") if ste else None, signed=signed, narrow_range=narrow,
+                rounding=rounding, clamp_ste=ste, policy="select")
+
+
+INT_QUANT = ([_int_quant(s, n) for s in (True, False) for n in (True, False)]
+             + [_int_quant(True, False, r)
+                for r in ("floor", "ceil", "round_to_zero", "dpu")]
+             + [_int_quant(True, False, ste=True), _int_quant(False, True, "floor", True)])
+
+RANGES = [case(f"{end}_int", f"{end}_int",
+               f"{'signed' if s else 'unsigned'}{' narrow_range' if n else ''} grad(exact)",
+               signed=s, narrow_range=n)
+          for end in ("max", "min") for s in (True, False) for n in (True, False)]
+RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exact)",
+                narrow_range=n) for n in (True, False)]
+
+
+def adversarial(dtype, finite=False):
+    """Zeros, ties and their neighbours, bounds, denormals, the largest, inf, NaN."""
+    d = DTYPES[dtype]
+    info = np.finfo(np.float32) if dtype == "bf16" else np.finfo(d)
+    t = np.arange(-300, 301) * 0.5
+    steps = [t, t * 0.1, t * 0.02, t / 7]
+    rng = np.random.default_rng(0)
+    steps += [rng.standard_normal(750) * s for s in (0.01, 1, 30, 1e4)]
+    with np.errstate(all="ignore"):
+        x = np.concatenate(steps).astype(d)
+        up, down = (np.nextafter(t.astype(d), d.type(s * np.inf)) for s in (1, -1))
+    special = [0.0, -0.0, 1.0, -1.0, 0.49999997, -0.49999997, 6.0, 2.5, -2.5, 8388607.5]
+    if not finite:
+        special += [np.inf, -np.inf, np.nan, float(info.max), -float(info.max),
+                    float(info.tiny), -float(info.tiny),
+                    float(info.smallest_subnormal), -float(info.smallest_subnormal),
+                    16777216.0, 1e10, -1e10, 5e18, -5e18, 1e30]
+    with np.errstate(all="ignore"):
+        special = np.array(special).astype(d)
+    x = np.concatenate([special, x, up, down])
+    return x[np.isfinite(x.astype(np.float64))] if finite else x
+
+
+def cotangent(shape, dtype, finite=False):
+    dy = np.random.default_rng(1).standard_normal(shape)
+    if not finite:
+        flat = dy.reshape(-1)
+        flat[::17], flat[1::19], flat[2::23], flat[3::29] = np.inf, np.nan, -np.inf, -0.0
+    return dy.astype(DTYPES[dtype])

@@ -1,0 +1,160 @@
+"""Compiles an op for one type and granularity, and says what the oracle expects.
+
+The oracle is called with every parameter broadcast to x's shape, so that its
+gradients are the terms of a sum; the sum over the dimensions a parameter does
+not have is taken here, in f64.
+"""
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import ml_dtypes
+import numpy as np
+
+import oracle
+import quant_ste_ctypes
+
+DTYPES = {
+    "f16": np.dtype(np.float16),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One op with its attributes, here and in the oracle."""
+
+    op: str                      # mnemonic
+    oracle: str                  # name in oracle.OPS
+    words: str                   # assembly between the operands and the types
+    attrs: tuple = ()            # the oracle's attributes, as sorted items
+    parameters: tuple = ()       # operands after x
+    differentiable: tuple = ("x",)
+
+    def __str__(self):
+        return f"{self.op} {self.words}"
+
+    @property
+    def operands(self):
+        return ("x",) + self.parameters
+
+
+def case(op, oracle_name, words, parameters=(), differentiable=None, **attrs):
+    differentiable = ("x",) + parameters if differentiable is None else differentiable
+    return Case(op, oracle_name, words, tuple(sorted(attrs.items())),
+                tuple(parameters), tuple(differentiable))
+
+
+def tensor(shape_rank, dtype):
+    return f"tensor<{'?x' * shape_rank}{dtype}>"
+
+
+@functools.lru_cache(maxsize=None)
+def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
+    """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands).
+
+    axes[i] is the tuple of x's dimensions that parameter i has."""
+    types = [tensor(rank, dtype)]
+    operands = ["%x"]
+    for i, a in enumerate(axes):
+        types.append(tensor(len(a), param))
+        operands.append(f"%p{i}" + (f" axes({list(a)})" if a else ""))
+    args = ", ".join(f"{o.split()[0]}: {t}" for o, t in zip(operands, types))
+    wrt = [case_.operands.index(n) for n in case_.differentiable]
+    results = ", ".join([types[0]] + [types[i] for i in wrt])
+    names = ", ".join(o.split()[0] for o in operands)
+    text = f"""
+func.func @op({args}) -> {types[0]} {{
+  %y = quant_ste.{case_.op} {', '.join(operands)} {case_.words} : {', '.join(types)}
+  return %y : {types[0]}
+}}
+func.func @f({args}, %dy: {types[0]}) -> ({results}) {{
+  %r:{1 + len(wrt)} = quant_ste.vjp @op({names}) cotangents(%dy) wrt {wrt}
+    : ({', '.join(types)}), ({types[0]}) -> ({results})
+  return {', '.join(f'%r#{i}' for i in range(1 + len(wrt)))} : {results}
+}}
+"""
+    return quant_ste_ctypes.compile(text)
+
+
+def compute_dtype(dtype):
+    return np.dtype(np.float64 if dtype == "f64" else np.float32)
+
+
+def spread(p, axes, shape):
+    """The parameter, broadcast to x's shape."""
+    view = [1] * len(shape)
+    for size, a in zip(np.shape(p), axes):
+        view[a] = size
+    return np.broadcast_to(np.reshape(p, view), shape).copy()
+
+
+def run(case_, x, params, axes, dy):
+    """What compiled code gives: {operand or 'y': array}."""
+    dtype = {v: k for k, v in DTYPES.items()}
+    param = dtype[params[0].dtype] if params else "f32"
+    module = compiled(case_, x.ndim, tuple(axes), dtype[x.dtype], param)
+    out = module.call("f", x, *params, dy)
+    return dict(zip(("y",) + case_.differentiable, out))
+
+
+def expect(case_, x, params, axes, dy):
+    """The oracle's y, and the terms of each gradient, in the compute type."""
+    wide = compute_dtype({v: k for k, v in DTYPES.items()}[x.dtype])
+    inputs = {"x": x.astype(wide)}
+    for name, p, a in zip(case_.parameters, params, axes):
+        inputs[name] = spread(p.astype(wide), a, x.shape)
+    attrs = dict(case_.attrs)
+    op = oracle.OPS[case_.oracle]
+    with np.errstate(all="ignore"):
+        y = op.forward(inputs, attrs)
+        terms = op.vjp(inputs, attrs, dy.astype(wide))
+    return y, terms
+
+
+def bits(a):
+    return a.view({2: np.uint16, 4: np.uint32, 8: np.uint64}[a.dtype.itemsize])
+
+
+def assert_same_bits(got, want, what):
+    """0 differing elements; NaN equals NaN, and zeros must have equal signs."""
+    assert got.dtype == want.dtype and got.shape == want.shape, (
+        f"{what}: {got.dtype}{got.shape} for {want.dtype}{want.shape}")
+    wide_got, wide_want = got.astype(np.float64), want.astype(np.float64)
+    same = (bits(got) == bits(want)) | (np.isnan(wide_got) & np.isnan(wide_want))
+    if not same.all():
+        at = np.argwhere(~same)[0]
+        raise AssertionError(
+            f"{what}: {np.count_nonzero(~same)} of {same.size} elements differ, "
+            f"first at {tuple(at)}: got {got[tuple(at)]!r}, want {want[tuple(at)]!r}")
+
+
+def rounded(a, dtype):
+    with np.errstate(all="ignore"):
+        return a.astype(dtype)
+
+
+def kept(axes, ndim):
+    return tuple(d for d in range(ndim) if d not in axes)
+
+
+def assert_sum(got, terms, axes, what, magnitude=None):
+    """Within 1e-6 (f32 and narrower) or 1e-14 (f64) of SUM|terms|, plus half a
+    ULP of the parameter's type."""
+    over = kept(axes, terms.ndim)
+    exact = terms.astype(np.float64).sum(axis=over)
+    size = np.abs(terms if magnitude is None else magnitude)
+    size = size.astype(np.float64).sum(axis=over)
+    relative = 1e-14 if got.dtype == np.float64 else 1e-6
+    digits = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+    half_ulp = np.abs(exact) * 2.0 ** -digits[got.dtype.name]
+    error = np.abs(got.astype(np.float64) - exact)
+    bound = relative * size + half_ulp
+    assert got.shape == exact.shape, f"{what}: shape {got.shape} for {exact.shape}"
+    worst = np.argmax(error - bound) if error.size else 0
+    assert (error <= bound).all(), (
+        f"{what}: off by {np.ravel(error)[worst]} where {np.ravel(bound)[worst]} "
+        f"is allowed (sum {np.ravel(exact)[worst]})")

@@ -1,0 +1,842 @@
+"""Independent NumPy oracle of the field's quantizers (no torch import).
+
+Measured against torch 2.13, Brevitas 0.13.4 and bitorch 0.4.1; it shares no
+code with the compiler.
+
+Registry:  OPS[name] = Op(forward, vjp, operands, notes)
+    forward(inputs: dict[str, ndarray], attrs: dict) -> ndarray
+    vjp(inputs, attrs, dy) -> dict[str, ndarray | None]      (None: the op defines no gradient)
+
+Conventions
+  * every element-wise step is performed in the dtype of inputs["x"] (float32 unless the caller passes another),
+    one IEEE rounding per written operator, no fused multiply-add, rint == round-half-to-even;
+  * operands other than x broadcast against x by NumPy rules; their gradients are reduced back to their own shape
+    by `reduce_to`, which sums in float64 and rounds once (torch sums in float32 in an unspecified order, so sums
+    over more than one element agree only to rounding; the per-element terms agree bit for bit);
+  * integer conversions that are undefined behaviour in C++ follow x86-64 (cvttss2si / cvtss2si -> INT64_MIN).
+Set attrs["policy"] = "select" on the ops that have a multiplying mask to obtain the recommended NaN-safe variant
+(mask ? dy : 0); the default reproduces the reference ("multiply").
+"""
+from collections import namedtuple
+import numpy as np
+
+Op = namedtuple("Op", "forward vjp operands notes")
+OPS = {}
+I64MIN = -2 ** 63
+
+
+def op(name, forward, vjp, operands=("x",), notes=""):
+    OPS[name] = Op(forward, vjp, tuple(operands), notes)
+
+
+def quiet(f):
+    def g(*a, **k):
+        with np.errstate(all="ignore"):
+            return f(*a, **k)
+    return g
+
+
+def F(v, like):
+    """constant -> dtype of `like`"""
+    return np.asarray(v, dtype=np.asarray(like).dtype)
+
+
+def reduce_to(g, shape):
+    """Adjoint of broadcasting: float64 sum over the broadcast axes, rounded once."""
+    shape = tuple(shape)
+    g = np.asarray(g)
+    if g.shape == shape:
+        return g
+    dt = g.dtype
+    lead = g.ndim - len(shape)
+    ax = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(shape) if n == 1 and g.shape[i + lead] != 1)
+    with np.errstate(all="ignore"):
+        return g.astype(np.float64).sum(axis=ax).reshape(shape).astype(dt)
+
+
+def mask_grad(dy, m, attrs):
+    if attrs.get("policy", "multiply") == "select":
+        return np.where(m, dy, F(0, dy))
+    return dy * m.astype(dy.dtype)
+
+
+def sign0(x):            # torch.sign: (x>0)-(x<0); NaN -> +0, -0 -> +0
+    return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
+def torch_clamp(x, lo, hi):   # python-scalar bounds
+    if np.isnan(lo) or np.isnan(hi):
+        return np.full_like(x, np.nan)
+    y = np.where(x < F(lo, x), F(lo, x), x)      # keeps x on equality (so keeps -0) and NaN
+    return np.where(y > F(hi, x), F(hi, x), y)   # upper bound wins when lo > hi
+
+
+# ---------------------------------------------------------------- rounding family
+def r_round(x): return np.rint(x)
+def r_floor(x): return np.floor(x)
+def r_ceil(x): return np.ceil(x)
+def r_rtz(x): return sign0(x) * np.floor(np.abs(x))
+
+
+def r_dpu(x):
+    return np.where((x < 0) & ((x - np.floor(x)) == F(0.5, x)), np.ceil(x), np.rint(x))
+
+
+def binary_sign(x): return np.where(x >= 0, F(1, x), F(-1, x))     # NaN -> -1 (python back end)
+
+
+def binary_sign_native(x):                                          # brevitas C++ back end: NaN -> 0
+    return (x >= 0).astype(x.dtype) - (x < 0).astype(x.dtype)
+
+
+ROUND = dict(round=r_round, floor=r_floor, ceil=r_ceil, round_to_zero=r_rtz, dpu=r_dpu)
+
+
+def ste(f):
+    return (quiet(lambda i, a: f(i["x"])), lambda i, a, dy: {"x": dy.copy()})
+
+
+for _n, _f in [("round_ste", r_round), ("floor_ste", r_floor), ("ceil_ste", r_ceil), ("round_to_zero_ste", r_rtz),
+               ("dpu_round_ste", r_dpu), ("binary_sign_ste", binary_sign), ("ternary_sign_ste", sign0),
+               ("binary_sign_ste_native", binary_sign_native)]:
+    op(_n, *ste(_f))
+
+op("abs_binary_sign_grad", lambda i, a: np.abs(i["x"]),
+   quiet(lambda i, a, dy: {"x": binary_sign(i["x"]) * dy}), notes="subgradient +1 at +-0, -1 at NaN")
+
+op("scalar_clamp_ste", quiet(lambda i, a: torch_clamp(i["x"], a["min"], a["max"])), lambda i, a, dy: {"x": dy.copy()})
+
+
+@quiet
+def clamp_min_f(i, a):
+    x = i["x"]
+    if np.isnan(a["min"]):
+        return np.full_like(x, np.nan)
+    return np.where(x < F(a["min"], x), F(a["min"], x), x)
+
+
+op("scalar_clamp_min_ste", clamp_min_f, lambda i, a, dy: {"x": dy.copy()})
+
+
+# ---------------------------------------------------------------- tensor_clamp
+def tclamp(x, lo, hi):
+    lo, hi = np.asarray(lo, x.dtype), np.asarray(hi, x.dtype)
+    y = np.where(x > hi, hi, x)
+    return np.where(y < lo, lo, y)               # lower bound wins when lo > hi
+
+
+def tclamp_vjp(x, lo, hi, dy):
+    lo, hi = np.asarray(lo, x.dtype), np.asarray(hi, x.dtype)
+    z = F(0, dy)
+    gt = x > hi
+    lt = np.where(gt, hi, x) < lo
+    d1 = np.where(lt, z, dy)
+    return np.where(gt, z, d1), np.where(lt, dy, z), np.where(gt, d1, z)   # dx, dlo, dhi (unreduced)
+
+
+@quiet
+def tensor_clamp_v(i, a, dy):
+    x = i["x"]
+    dx, dl, dh = tclamp_vjp(x, i["min"], i["max"], dy)
+    return {"x": reduce_to(dx, x.shape), "min": reduce_to(dl, np.shape(i["min"])), "max": reduce_to(dh, np.shape(i["max"]))}
+
+
+tensor_clamp_f = quiet(lambda i, a: tclamp(i["x"], i["min"], i["max"]))
+op("tensor_clamp", tensor_clamp_f, tensor_clamp_v, ("x", "min", "max"), "true gradient, inclusive pass-through, select")
+op("tensor_clamp_ste", tensor_clamp_f, lambda i, a, dy: {"x": reduce_to(dy, i["x"].shape).copy(), "min": None, "max": None},
+   ("x", "min", "max"))
+
+
+@quiet
+def tclamp_inplace_f(i, a):
+    # torch.min then torch.max: NaN in ANY operand propagates. Zero-sign on equal zeros is the AVX rule (returns the 2nd operand).
+    x, lo, hi = np.broadcast_arrays(i["x"], np.asarray(i["min"], i["x"].dtype), np.asarray(i["max"], i["x"].dtype))
+    y = np.where(np.isnan(x) | np.isnan(hi), F(np.nan, x), np.where(x < hi, x, hi))
+    return np.where(np.isnan(y) | np.isnan(lo), F(np.nan, x), np.where(y > lo, y, lo))
+
+
+op("tensor_clamp_ste_", tclamp_inplace_f, lambda i, a, dy: {"x": dy.copy(), "min": None, "max": None}, ("x", "min", "max"),
+   "python back end; the C++ back end registers the out-of-place kernel under this name")
+
+
+# ---------------------------------------------------------------- integer ranges (bit_width is the differentiable operand)
+def int_max(signed, narrow, bw):
+    bw = np.asarray(bw)
+    two = F(2, bw)
+    if signed:
+        return np.power(two, bw - F(1, bw)) - F(1, bw)
+    return np.power(two, bw) - F(2 if narrow else 1, bw)
+
+
+def int_min(signed, narrow, bw):
+    bw = np.asarray(bw)
+    if not signed:
+        return F(0, bw) * bw
+    p = -np.power(F(2, bw), bw - F(1, bw))
+    return p + F(1, bw) if narrow else p
+
+
+def int_max_vjp(signed, bw, g):
+    p = np.power(F(2, bw), bw - F(1, bw)) if signed else np.power(F(2, bw), bw)
+    return g * (p * F(np.log(2.0), bw))
+
+
+def int_min_vjp(signed, bw, g):
+    if not signed:
+        return g * F(0, bw)
+    return -g * (np.power(F(2, bw), bw - F(1, bw)) * F(np.log(2.0), bw))
+
+
+op("max_int", quiet(lambda i, a: int_max(a["signed"], a["narrow_range"], i["x"])),
+   quiet(lambda i, a, dy: {"x": int_max_vjp(a["signed"], i["x"], dy)}))
+op("min_int", quiet(lambda i, a: int_min(a["signed"], a["narrow_range"], i["x"])),
+   quiet(lambda i, a, dy: {"x": int_min_vjp(a["signed"], i["x"], dy)}))
+op("max_uint", quiet(lambda i, a: int_max(False, a["narrow_range"], i["x"])),
+   quiet(lambda i, a, dy: {"x": int_max_vjp(False, i["x"], dy)}), notes="2020 API; equals max_int(signed=False)")
+
+
+# ---------------------------------------------------------------- Brevitas IntQuant family
+def _range(a, bw):
+    return int_min(a["signed"], a["narrow_range"], bw), int_max(a["signed"], a["narrow_range"], bw)
+
+
+def _rnd(a):
+    return ROUND[a.get("rounding", "round")]
+
+
+def _iq(x, ps, pz, s, z, bw, a):
+    u = x / ps + pz
+    r = _rnd(a)(u)
+    lo, hi = _range(a, bw)
+    c = tclamp(r, lo, hi)
+    w = c - z
+    return r, w, w * s, lo, hi
+
+
+@quiet
+def decoupled_f(i, a):
+    return _iq(i["x"], i["pre_scale"], i["pre_zero_point"], i["scale"], i["zero_point"], i["bit_width"], a)[2]
+
+
+@quiet
+def _decoupled_terms(x, ps, pz, s, z, bw, a, dy):
+    r, w, _, lo, hi = _iq(x, ps, pz, s, z, bw, a)
+    dw = dy * s                                   # through y = w*s
+    if a.get("clamp_ste", False):
+        dr, dlo, dhi = dw, np.zeros_like(dw), np.zeros_like(dw)
+    else:
+        dr, dlo, dhi = tclamp_vjp(r, lo, hi, dw)
+    dx = dr / ps                                  # note (dy*s)/s, not dy
+    dps = -dr * ((x / ps) / ps)                   # 0*inf = NaN if x = +-inf (reference behaviour)
+    if a.get("policy") == "select" and not a.get("clamp_ste", False):
+        inside = ~((r > hi) | (tclamp(r, -np.inf, hi) < lo))
+        dps = np.where(inside, dps, F(0, dy))
+    dbw_t = (dlo, dhi)
+    return dict(dx=dx, dps=dps, dpz=dr, ds=dy * w, dz=-dw, dlo=dlo, dhi=dhi)
+
+
+@quiet
+def _bw_grad(a, bw, T):
+    bw = np.asarray(bw)
+    glo, ghi = reduce_to(T["dlo"], bw.shape), reduce_to(T["dhi"], bw.shape)
+    return int_min_vjp(a["signed"], bw, glo) + int_max_vjp(a["signed"], bw, ghi)
+
+
+@quiet
+def decoupled_v(i, a, dy):
+    T = _decoupled_terms(i["x"], i["pre_scale"], i["pre_zero_point"], i["scale"], i["zero_point"], i["bit_width"], a, dy)
+    sh = lambda k: np.shape(i[k])
+    return {"x": reduce_to(T["dx"], sh("x")), "pre_scale": reduce_to(T["dps"], sh("pre_scale")),
+            "pre_zero_point": reduce_to(T["dpz"], sh("pre_zero_point")), "scale": reduce_to(T["ds"], sh("scale")),
+            "zero_point": reduce_to(T["dz"], sh("zero_point")), "bit_width": _bw_grad(a, i["bit_width"], T)}
+
+
+@quiet
+def intq_f(i, a):
+    return _iq(i["x"], i["scale"], i["zero_point"], i["scale"], i["zero_point"], i["bit_width"], a)[2]
+
+
+@quiet
+def intq_v(i, a, dy):
+    T = _decoupled_terms(i["x"], i["scale"], i["zero_point"], i["scale"], i["zero_point"], i["bit_width"], a, dy)
+    sh = lambda k: np.shape(i[k])
+    return {"x": reduce_to(T["dx"], sh("x")),
+            "scale": reduce_to(T["ds"], sh("scale")) + reduce_to(T["dps"], sh("scale")),
+            "zero_point": reduce_to(T["dz"], sh("zero_point")) + reduce_to(T["dpz"], sh("zero_point")),
+            "bit_width": _bw_grad(a, i["bit_width"], T)}
+
+
+op("int_quant", intq_f, intq_v, ("x", "scale", "zero_point", "bit_width"))
+op("decoupled_int_quant", decoupled_f, decoupled_v,
+   ("x", "pre_scale", "pre_zero_point", "scale", "zero_point", "bit_width"))
+
+
+@quiet
+def _trunc(i, a):
+    x, s, z, ib, ob = (i[k] for k in ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"))
+    r1 = np.rint(x / s + z)
+    ts = np.power(F(2, x), np.asarray(ib, x.dtype) - np.asarray(ob, x.dtype))
+    v = r1 / ts
+    lo, hi = int_min(a["signed"], a.get("narrow_range", False), np.asarray(ob)), int_max(a["signed"], a.get("narrow_range", False), np.asarray(ob))
+    r2 = _rnd(a)(v)
+    c = tclamp(r2, lo, hi)
+    os, oz = s * ts, z / ts
+    w = c - oz
+    return r1, ts, r2, lo, hi, os, oz, w, w * os
+
+
+@quiet
+def trunc_v(i, a, dy):
+    x, s, z = i["x"], i["scale"], i["zero_point"]
+    r1, ts, r2, lo, hi, os, oz, w, _ = _trunc(i, a)
+    dw = dy * os
+    dv, _, _ = tclamp_vjp(r2, lo, hi, dw)
+    du = dv / ts
+    dos = reduce_to(dy * w, np.shape(os))
+    doz = reduce_to(-dw, np.shape(oz))
+    return {"x": du / s,
+            "scale": reduce_to(dos * ts, np.shape(s)) + reduce_to(-du * ((x / s) / s), np.shape(s)),
+            "zero_point": reduce_to(doz / ts, np.shape(z)) + reduce_to(du, np.shape(z))}
+
+
+op("trunc_int_quant", lambda i, a: _trunc(i, a)[8], trunc_v,
+   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients omitted (exist through 2**(ib-ob))")
+
+op("binary_quant", quiet(lambda i, a: binary_sign(i["x"]) * i["scale"]),
+   quiet(lambda i, a, dy: {"x": dy * i["scale"], "scale": reduce_to(dy * binary_sign(i["x"]), np.shape(i["scale"]))}),
+   ("x", "scale"))
+
+
+@quiet
+def cbq_f(i, a):
+    s = i["scale"]
+    return binary_sign(tclamp(i["x"], -s, s)) * s
+
+
+@quiet
+def cbq_v(i, a, dy):
+    x, s = i["x"], i["scale"]
+    b = binary_sign(tclamp(x, -s, s))
+    dx, dlo, dhi = tclamp_vjp(x, -s, s, dy * s)
+    sh = np.shape(s)
+    return {"x": dx, "scale": (reduce_to(dy * b, sh) - reduce_to(dlo, sh)) + reduce_to(dhi, sh)}
+
+
+op("clamped_binary_quant", cbq_f, cbq_v, ("x", "scale"))
+
+
+@quiet
+def tern_y1(i, a):
+    x = i["x"]
+    m = (np.abs(x) > F(a["threshold"], x) * i["scale"]).astype(x.dtype)
+    return m, m * sign0(x)
+
+
+op("ternary_quant", quiet(lambda i, a: tern_y1(i, a)[1] * i["scale"]),
+   quiet(lambda i, a, dy: {"x": (dy * i["scale"]) * tern_y1(i, a)[0] if a.get("policy") != "select"
+                           else np.where(tern_y1(i, a)[0] != 0, dy * i["scale"], F(0, dy)),
+                           "scale": reduce_to(dy * tern_y1(i, a)[1], np.shape(i["scale"]))}), ("x", "scale"))
+
+
+# ---------------------------------------------------------------- minifloat (Brevitas FloatQuant)
+FLOAT_FORMATS = {  # exponent bits, mantissa bits, bias, largest finite
+    "e4m3": (4, 3, 7, 480.0), "e4m3_ocp": (4, 3, 7, 448.0), "e5m2": (5, 2, 15, 114688.0), "e5m2_ocp": (5, 2, 15, 57344.0),
+    "e3m2": (3, 2, 3, 28.0), "e2m3": (2, 3, 1, 7.5), "e2m1": (2, 1, 1, 6.0),
+    "e4m3_fnuz": (4, 3, 8, 240.0), "e5m2_fnuz": (5, 2, 16, 57344.0)}
+
+
+def floor_log2(v):
+    m, e = np.frexp(v)
+    return np.where(np.isfinite(v), (e - 1).astype(v.dtype), v)   # inf -> inf, nan -> nan; v > 0 assumed
+
+
+@quiet
+def _fq(i, a):
+    x, s = i["x"], i["scale"]
+    eb, mb, bias, mx = FLOAT_FORMATS[a["format"]]
+    eps = np.finfo(np.float32).tiny.astype(x.dtype)
+    sx = x / s
+    lraw = floor_log2(np.abs(sx) + eps) - F(mb, x)
+    lmin = F(1 - bias - mb, x)
+    l = np.where(lraw < lmin, lmin, lraw)
+    sc = np.exp2(l)
+    q = sx / sc
+    rq = np.rint(q)
+    v = sc * rq
+    lo = F(0, x) if not a.get("signed", True) else F(-mx, x)
+    hi = F(mx, x)
+    c = tclamp(v, lo, hi)
+    inf_in = np.isinf(v)
+    gt, lt = v > hi, v < lo
+    if not a.get("saturating", True):
+        if a["nonsat"] == "inf":
+            c = np.where(gt, F(np.inf, x), np.where(lt, F(-np.inf, x), c))
+        else:
+            c = np.where(gt | lt | inf_in, F(np.nan, x), c)
+    return sx, lraw >= lmin, l, sc, q, rq, v, c, eps, lo, hi
+
+
+@quiet
+def floatq_v(i, a, dy):
+    x, s = i["x"], i["scale"]
+    sx, lm, l, sc, q, rq, v, c, eps, lo, hi = _fq(i, a)
+    dc = dy * s
+    ds = reduce_to(dy * c, np.shape(s))
+    if not a.get("saturating", True):
+        dc = np.where((v > hi) | (v < lo) | (np.isinf(v) if a["nonsat"] == "nan" else False), F(0, x), dc)
+    dv, _, _ = tclamp_vjp(v, lo, hi, dc)
+    # v = sc*round(q), q = sx/sc ; the reference differentiates sc as well (floor is straight-through)
+    drq = dv * sc
+    dsx = drq / sc
+    if not a.get("detach_exponent", False):
+        dsc = dv * rq + (-drq * ((sx / sc) / sc))
+        dl = dsc * (sc * F(np.log(2.0), x))
+        dl = np.where(lm, dl, F(0, x))
+        da = dl / ((np.abs(sx) + eps) * F(np.log(2.0), x))
+        dsx = dsx + da * sign0(sx)
+    return {"x": dsx / s, "scale": ds + reduce_to(-dsx * ((x / s) / s), np.shape(s))}
+
+
+op("float_quant", quiet(lambda i, a: _fq(i, a)[7] * i["scale"]), floatq_v, ("x", "scale"),
+   "exponent from frexp, the reference uses floor(log2(.)) in f32; attrs detach_exponent=True gives the plain STE")
+
+
+# ---------------------------------------------------------------- MX group quantisation (last axis, group_size | n)
+@quiet
+def mx_scale(i, a):
+    x = i["x"]
+    g = x.reshape(x.shape[:-1] + (-1, a.get("group_size", 32)))
+    amax = np.abs(g).max(-1, keepdims=True)
+    mn = a.get("min", 1e-10)
+    am = np.maximum(amax, F(mn, x))
+    if a["format"] == "int8":
+        emax = float(a.get("emax", 6))        # 6: OCP MXINT8 (int8 * 2**-6); 7: what Brevitas MXInt8{Act,Weight} compute
+    else:
+        emax = float(np.floor(np.log2(FLOAT_FORMATS[a["format"]][3])))
+    p = np.exp2(floor_log2(am))
+    p2 = np.maximum(p, F(mn, x))
+    return g, amax, am, p, p2 / F(2.0 ** emax, x), emax
+
+
+@quiet
+def mx_f(i, a):
+    g, amax, am, p, s, emax = mx_scale(i, a)
+    if a["format"] == "int8":
+        y = intq_f({"x": g, "scale": s, "zero_point": F(0, g), "bit_width": F(8, g)}, dict(signed=True, narrow_range=a.get("narrow_range", False)))
+    else:
+        y = OPS["float_quant"].forward({"x": g, "scale": s}, dict(format=a["format"]))
+    return y.reshape(i["x"].shape)
+
+
+@quiet
+def mx_v(i, a, dy):
+    g, amax, am, p, s, emax = mx_scale(i, a)
+    d = dy.reshape(g.shape)
+    if a["format"] == "int8":
+        G = intq_v({"x": g, "scale": s, "zero_point": F(0, g), "bit_width": F(8, g)}, dict(signed=True, narrow_range=a.get("narrow_range", False)), d)
+    else:
+        G = floatq_v({"x": g, "scale": s}, dict(format=a["format"]), d)
+    dx = G["x"]
+    if not a.get("detach_scale", False):
+        ln2 = F(np.log(2.0), g)
+        dp = G["scale"] / F(2.0 ** emax, g)
+        dam = (dp * (p * ln2)) / (am * ln2)
+        k = np.argmax(np.abs(g), -1)[..., None]        # first maximal element (torch.max(dim) picks one index)
+        add = np.zeros_like(g)
+        np.put_along_axis(add, k, dam * sign0(np.take_along_axis(g, k, -1)), -1)
+        dx = dx + add
+    return {"x": dx.reshape(i["x"].shape)}
+
+
+op("mx_group_quant", mx_f, mx_v, ("x",), "attrs format in int8/e4m3_ocp/..., group_size, detach_scale")
+
+
+# ---------------------------------------------------------------- bitorch
+def bsign(x):
+    s = sign0(x)
+    return np.where(s == 0, F(1, x), s)          # NaN -> +1
+
+
+op("bitorch_sign", quiet(lambda i, a: bsign(i["x"])), lambda i, a, dy: {"x": dy.copy()})
+
+
+@quiet
+def approx_v(i, a, dy):
+    x = i["x"]
+    m = np.abs(x) <= 1
+    if a.get("policy") == "select":
+        return {"x": np.where(m, (F(2, x) - F(2, x) * np.abs(x)) * dy, F(0, x))}
+    return {"x": ((F(2, x) - F(2, x) * np.abs(x)) * m.astype(x.dtype)) * dy}
+
+
+op("approx_sign", quiet(lambda i, a: bsign(i["x"])), approx_v)
+op("ste_heaviside", quiet(lambda i, a: np.where(i["x"] > 0, np.float32(1), np.float32(-1))),
+   quiet(lambda i, a, dy: {"x": mask_grad(dy, np.abs(i["x"]) <= 1, a)}), notes="result is float32 whatever x is")
+
+
+@quiet
+def swish_v(i, a, dy):
+    x = i["x"]
+    b = F(a.get("beta", 5.0), x)
+    bx = b * x
+    sw = (b * (F(2, x) - bx * np.tanh(bx / F(2, x)))) / (F(1, x) + np.cosh(bx))
+    return {"x": sw * dy}
+
+
+op("swish_sign", quiet(lambda i, a: bsign(i["x"])), swish_v)
+
+
+@quiet
+def prog_f(i, a):
+    x = i["x"]
+    if not a.get("training", True):
+        return bsign(x)
+    return torch_clamp(x / F(max(1.0 - a["temperature"], 1e-7), x), -1.0, 1.0)
+
+
+op("progressive_sign", prog_f, lambda i, a, dy: {"x": dy.copy()}, notes="temperature = 1 - alpha**(-beta*scale)")
+
+
+@quiet
+def dorefa_in(i, a):
+    x = i["x"]
+    n = F(2 ** a["bits"] - 1, x)
+    return np.rint(torch_clamp(x, 0.0, 1.0) * n) / n
+
+
+op("dorefa_input", dorefa_in, lambda i, a, dy: {"x": dy.copy()}, notes="bitorch: no clip mask in the gradient")
+op("dorefa_input_paper", dorefa_in,
+   quiet(lambda i, a, dy: {"x": np.where((i["x"] >= 0) & (i["x"] <= 1), dy, F(0, dy))}), notes="UNVERIFIED boundary convention")
+
+
+@quiet
+def dorefa_w(i, a):
+    x = i["x"]
+    n = F(2 ** a["bits"] - 1, x)
+    t = np.tanh(x)
+    m = np.max(np.abs(t))
+    adj = t / (F(2, x) * m) + F(0.5, x)
+    return F(2, x) * (np.rint(adj * n) / n) - F(1, x)
+
+
+op("dorefa_weight", dorefa_w, lambda i, a, dy: {"x": dy.copy()}, notes="bitorch: tanh and max are not differentiated")
+op("dorefa_weight_paper", dorefa_w,
+   quiet(lambda i, a, dy: {"x": dy * (F(1, dy) - np.tanh(i["x"]) ** 2) / np.max(np.abs(np.tanh(i["x"])))}),
+   notes="chain rule with the max held constant; UNVERIFIED against an author implementation")
+op("identity", lambda i, a: i["x"].copy(), lambda i, a, dy: {"x": dy.copy()})
+
+
+@quiet
+def pact_f(i, a):
+    x, al = i["x"], np.asarray(i["alpha"])
+    c = torch_clamp(x, 0.0, float(al.reshape(-1)[0]))
+    sc = (F(1, x) / al.astype(x.dtype)) * F(2 ** a["bits"] - 1, x)   # int / tensor is reciprocal-then-multiply in torch
+    return np.rint(c * sc) / sc
+
+
+@quiet
+def pact_v(i, a, dy):
+    x, al = i["x"], np.asarray(i["alpha"])
+    keep = ~((x < 0) | (x > al))
+    if a.get("policy") == "select":
+        return {"x": np.where(keep, dy, F(0, dy)), "alpha": reduce_to(np.where(x >= al, dy, F(0, dy)), al.shape)}
+    return {"x": dy * keep.astype(dy.dtype), "alpha": reduce_to(dy * (x >= al).astype(dy.dtype), al.shape)}
+
+
+op("pact", pact_f, pact_v, ("x", "alpha"))
+
+
+# ---------------------------------------------------------------- torch fake quantisation
+def i64(v):
+    """C++ static_cast<int64_t> on x86-64: truncation, INT64_MIN when out of range or NaN (UB in the standard)."""
+    v = np.asarray(v, np.float64)
+    ok = np.isfinite(v) & (v >= -2.0 ** 63) & (v < 2.0 ** 63)
+    out = np.full(v.shape, I64MIN, np.int64)
+    out[ok] = np.trunc(v[ok]).astype(np.int64)
+    return out
+
+
+def fma32(p, q, r):
+    """float32 fused p*q+r (product exact in float64; the double rounding of the sum is ignored)."""
+    return (np.asarray(p, np.float64) * np.asarray(q, np.float64) + np.asarray(r, np.float64)).astype(np.float32)
+
+
+def muladd(p, q, r, a):
+    """p*q + r; attrs['fma']=True reproduces torch's AVX2/AVX512 kernels, which GCC contracts. Default: two roundings."""
+    if a.get("fma", False) and np.asarray(p).dtype == np.float32:
+        return fma32(p, q, r)
+    return p * q + r
+
+
+def pt_rawq(x, s, zp):
+    inv = np.float32(1) / np.float32(s)
+    return np.asarray(zp, np.int64).astype(x.dtype) + np.rint(x * inv.astype(x.dtype))
+
+
+@quiet
+def fq_pt_f(i, a):
+    x = i["x"]
+    s, zp, qmin, qmax = np.float32(a["scale"]), int(a["zero_point"]), a["quant_min"], a["quant_max"]
+    raw = pt_rawq(x, s, zp).astype(np.float64)
+    q = i64(np.fmin(np.fmax(raw, qmin), qmax))           # NaN -> quant_min
+    return ((q - zp).astype(np.float32) * s).astype(x.dtype)
+
+
+@quiet
+def fq_pt_v(i, a, dy):
+    raw = pt_rawq(i["x"], a["scale"], int(a["zero_point"]))
+    return {"x": mask_grad(dy, (raw >= a["quant_min"]) & (raw <= a["quant_max"]), a)}
+
+
+op("fake_quantize_per_tensor_affine", fq_pt_f, fq_pt_v, ("x",))
+
+
+def _chan(v, x, axis):
+    sh = [1] * x.ndim
+    sh[axis] = -1
+    return np.asarray(v).reshape(sh)
+
+
+def pc_q(i, a):
+    x = i["x"]
+    s = _chan(i["scale"], x, a["axis"]).astype(np.float32)
+    z = _chan(i["zero_point"], x, a["axis"])
+    inv = np.float32(1) / s
+    if np.issubdtype(z.dtype, np.integer):
+        q = i64(z.astype(np.int32).astype(x.dtype) + np.rint(x * inv.astype(x.dtype)))
+    else:
+        q = i64(np.rint(muladd(x, inv.astype(x.dtype), z.astype(x.dtype), a).astype(np.float32)))   # lrintf
+    return x, s, z, q
+
+
+@quiet
+def fq_pc_f(i, a):
+    x, s, z, q = pc_q(i, a)
+    c = np.clip(q, a["quant_min"], a["quant_max"]).astype(np.float64)
+    return ((c - z.astype(np.float64)) * s.astype(np.float64)).astype(x.dtype)
+
+
+@quiet
+def fq_pc_v(i, a, dy):
+    _, _, _, q = pc_q(i, a)
+    return {"x": mask_grad(dy, (q >= a["quant_min"]) & (q <= a["quant_max"]), a)}
+
+
+op("fake_quantize_per_channel_affine", fq_pc_f, fq_pc_v, ("x", "scale", "zero_point"))
+
+
+@quiet
+def lpt_f(i, a):
+    z = np.float32(i["zero_point"].reshape(-1)[0])
+    zp = int(min(max(np.rint(z), np.float32(a["quant_min"])), np.float32(a["quant_max"])))
+    return fq_pt_f({"x": i["x"]}, dict(a, scale=np.float32(i["scale"].reshape(-1)[0]), zero_point=zp))
+
+
+def _learn_terms(x, dy, s, zp_f, xqi, a):
+    f32 = np.float32
+    gf = f32(a.get("grad_factor", 1.0))
+    inv = f32(1) / s
+    qmin, qmax = a["quant_min"], a["quant_max"]
+    out = (xqi < qmin) | (xqi > qmax)
+    small, big = (f32(qmin) - zp_f), (f32(qmax) - zp_f)
+    dx = dy * (~out).astype(f32)
+    dz = np.where(out, dy * f32(-1) * s * gf, f32(0))
+    qz = np.clip(xqi, qmin, qmax).astype(f32) - zp_f
+    err = muladd(qz, s, -x, a)                        # (q - zp)*scale - x
+    ds = np.where(out, np.where(xqi < qmin, dy * small, dy * big) * gf, dy * err * inv * gf)
+    return dx, ds.astype(f32), dz.astype(f32)
+
+
+@quiet
+def lpt_v(i, a, dy):
+    """zero point used here: trunc(clamp(zp + 0.5)) -- the reference, off by one for negative zero points.
+    attrs consistent_zero_point=True uses the forward's nearbyint instead (recommended)."""
+    f32 = np.float32
+    x = i["x"]
+    s = f32(i["scale"].reshape(-1)[0])
+    z = f32(i["zero_point"].reshape(-1)[0])
+    zz = np.rint(z) if a.get("consistent_zero_point", False) else z + f32(0.5)
+    zp = int(min(max(zz, f32(a["quant_min"])), f32(a["quant_max"])))
+    inv = f32(1) / s
+    xqi = i64(np.rint(muladd(x, inv, f32(zp), a)))
+    dx, ds, dz = _learn_terms(x, dy, s, f32(zp), xqi, a)
+    return {"x": dx, "scale": reduce_to(ds, i["scale"].shape), "zero_point": reduce_to(dz, i["zero_point"].shape)}
+
+
+op("fake_quantize_learnable_per_tensor_affine", lpt_f, lpt_v, ("x", "scale", "zero_point"))
+
+
+def _zr(i, a):
+    return np.clip(np.rint(i["zero_point"].astype(np.float32)), a["quant_min"], a["quant_max"]).astype(np.float32)
+
+
+@quiet
+def lpc_f(i, a):
+    return fq_pc_f({"x": i["x"], "scale": i["scale"], "zero_point": _zr(i, a).astype(np.int32)}, a)
+
+
+@quiet
+def lpc_v(i, a, dy):
+    f32 = np.float32
+    x = i["x"]
+    s, z = _chan(i["scale"], x, a["axis"]).astype(f32), _chan(_zr(i, a), x, a["axis"])
+    inv = f32(1) / s
+    xqi = i64(np.rint(muladd(x, inv, z, a)))
+    dx, ds, dz = _learn_terms(x, dy, s, z, xqi, a)
+    sh = _chan(i["scale"], x, a["axis"]).shape
+    return {"x": dx, "scale": reduce_to(ds, sh).reshape(-1), "zero_point": reduce_to(dz, sh).reshape(-1)}
+
+
+op("fake_quantize_learnable_per_channel_affine", lpc_f, lpc_v, ("x", "scale", "zero_point"))
+
+
+@quiet
+def choose_qparams(mn, mx, qmin, qmax, symmetric):
+    """FBGEMM-style scale / zero point from a float32 range."""
+    f32 = np.float32
+    mn, mx = f32(mn), f32(mx)
+    if mn < 0 and mx > 0 and symmetric:
+        sq_min, sq_max = -((qmax - qmin) // 2 + 1), (qmax - qmin) // 2
+        m = max(abs(float(mn) / sq_min), abs(float(mx) / sq_max))
+        mn, mx = f32(m * sq_min), f32(m * sq_max)
+    mn, mx = min(mn, f32(0)), max(mx, f32(0))
+    scale = f32((float(mx) - float(mn)) / (qmax - qmin))
+    if scale == 0 or np.isinf(f32(1) / scale):
+        scale = f32(0.1)
+    small = f32(6.1e-5)
+    if scale < small:
+        org, scale = scale, small
+        if mn == 0:
+            mx = f32(small * f32(qmax - qmin))
+        elif mx == 0:
+            mn = f32(-small * f32(qmax - qmin))
+        else:
+            amp = f32(small / org)
+            mn, mx = f32(mn * amp), f32(mx * amp)
+    zmin, zmax = qmin - float(mn) / float(scale), qmax - float(mx) / float(scale)
+    emin, emax = abs(qmin) + abs(float(mn) / float(scale)), abs(qmax) + abs(float(mx) / float(scale))
+    z = zmin if emin < emax else zmax
+    if mn < 0 and mx > 0 and symmetric:
+        z = (qmin + qmax) / 2.0
+    zp = qmin if z < qmin else qmax if z > qmax else int(np.rint(z))
+    return scale, zp
+
+
+@quiet
+def fused_state(i, a):
+    """returns running_min, running_max, scale, zero_point after the observer step (per tensor)."""
+    f32 = np.float32
+    rm, rM = f32(i["running_min"].reshape(-1)[0]), f32(i["running_max"].reshape(-1)[0])
+    if a.get("observer_on", True):
+        c = f32(a["averaging_const"])
+        lo, hi = i["x"].min(), i["x"].max()
+        rm = lo if np.isinf(rm) else f32(rm + f32(c * f32(lo - rm)))
+        rM = hi if np.isinf(rM) else f32(rM + f32(c * f32(hi - rM)))
+    s, z = choose_qparams(rm, rM, a["quant_min"], a["quant_max"], a["symmetric"])
+    return rm, rM, s, z
+
+
+def fused_f(i, a):
+    _, _, s, z = fused_state(i, a)
+    if not a.get("fake_quant_on", True):
+        return i["x"].copy()
+    return fq_pt_f({"x": i["x"]}, dict(a, scale=s, zero_point=z))
+
+
+def fused_v(i, a, dy):
+    _, _, s, z = fused_state(i, a)
+    if not a.get("fake_quant_on", True):
+        return {"x": dy.copy()}
+    return fq_pt_v({"x": i["x"]}, dict(a, scale=s, zero_point=z), dy)
+
+
+op("fused_moving_avg_obs_fake_quant", fused_f, fused_v, ("x", "running_min", "running_max"))
+
+
+# ---------------------------------------------------------------- literature
+@quiet
+def lsq_f(i, a):
+    x, s = i["x"], i["scale"]
+    return np.rint(torch_clamp(x / s, float(-a["qn"]), float(a["qp"]))) * s
+
+
+@quiet
+def lsq_v(i, a, dy):
+    """Esser et al. 2020, strict interior; g = 1/sqrt(N*Qp) unless attrs['grad_scale'] is given.
+    attrs inclusive=True gives the torch.clamp convention of the public PyTorch ports."""
+    x, s = i["x"], i["scale"]
+    t = x / s
+    qn, qp = F(-a["qn"], x), F(a["qp"], x)
+    inside = ((t >= qn) & (t <= qp)) if a.get("inclusive", False) else ((t > qn) & (t < qp))
+    n_el = x.size / max(1, np.size(s))
+    g = F(a.get("grad_scale", 1.0 / np.sqrt(n_el * a["qp"])), x)
+    term = np.where(inside, np.rint(t) - t, np.where(t <= qn, qn, qp))
+    return {"x": np.where(inside, dy, F(0, dy)), "scale": g * reduce_to(dy * term, np.shape(s))}
+
+
+op("lsq", lsq_f, lsq_v, ("x", "scale"))
+
+
+@quiet
+def lsqp_f(i, a):
+    x, s, b = i["x"], i["scale"], i["beta"]
+    return np.rint(torch_clamp((x - b) / s, float(a["n"]), float(a["p"]))) * s + b
+
+
+@quiet
+def lsqp_v(i, a, dy):
+    x, s, b = i["x"], i["scale"], i["beta"]
+    t = (x - b) / s
+    n, p = F(a["n"], x), F(a["p"], x)
+    inside = (t > n) & (t < p)
+    g = F(a.get("grad_scale", 1.0), x)
+    term = np.where(inside, np.rint(t) - t, np.where(t <= n, n, p))
+    return {"x": np.where(inside, dy, F(0, dy)), "scale": g * reduce_to(dy * term, np.shape(s)),
+            "beta": g * reduce_to(np.where(inside, F(0, dy), dy), np.shape(b))}
+
+
+op("lsq_plus", lsqp_f, lsqp_v, ("x", "scale", "beta"), "UNVERIFIED against an author implementation")
+
+
+def _tqt(i, a):
+    x, l2t = i["x"], i["log2_t"]
+    s = np.exp2(np.ceil(l2t)) / F(2.0 ** (a["bits"] - (1 if a["signed"] else 0)), x)
+    n, p = (-(2 ** (a["bits"] - 1)), 2 ** (a["bits"] - 1) - 1) if a["signed"] else (0, 2 ** a["bits"] - 1)
+    r = np.rint(x / s)
+    return s, F(n, x), F(p, x), r
+
+
+@quiet
+def tqt_v(i, a, dy):
+    s, n, p, r = _tqt(i, a)
+    x = i["x"]
+    inside = (r >= n) & (r <= p)
+    term = np.where(inside, r - x / s, np.where(r < n, n, p))
+    return {"x": np.where(inside, dy, F(0, dy)), "log2_t": reduce_to(dy * (s * F(np.log(2.0), x) * term), np.shape(i["log2_t"]))}
+
+
+op("tqt", quiet(lambda i, a: torch_clamp(_tqt(i, a)[3], float(_tqt(i, a)[1]), float(_tqt(i, a)[2])) * _tqt(i, a)[0]), tqt_v,
+   ("x", "log2_t"), "UNVERIFIED against an author implementation")
+
+
+@quiet
+def ewgs_v(i, a, dy):
+    x = i["x"]
+    n = F(a["levels"] - 1, x)
+    d = x - np.rint(x * n) / n
+    return {"x": dy * (F(1, x) + F(a["delta"], x) * sign0(dy) * d)}
+
+
+op("ewgs_discretize", quiet(lambda i, a: np.rint(i["x"] * F(a["levels"] - 1, i["x"])) / F(a["levels"] - 1, i["x"])), ewgs_v,
+   notes="x already in [0,1]; UNVERIFIED against an author implementation")
+
+
+@quiet
+def sr_f(i, a):
+    x = i["x"]                                       # a uniform in [0,1) per element is an explicit operand
+    fl = np.floor(x)
+    return np.where(i["u"] < np.abs(x - fl), fl + F(1, x), fl)
+
+
+op("stochastic_round_ste", sr_f, lambda i, a, dy: {"x": dy.copy(), "u": None}, ("x", "u"),
+   "distribution matches; the bit stream does not (torch.bernoulli); reference raises for NaN/inf")

@@ -1,0 +1,123 @@
+//===- RuleCases.h - every rule, in every configuration -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// What the unit tests walk: each rule with each setting of its attributes, and
+// values that sit on and beside every boundary a rule can have.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_TEST_UNIT_RULECASES_H
+#define QUANT_STE_TEST_UNIT_RULECASES_H
+
+#include "quant_ste/Rules/Rules.h"
+
+#include <limits>
+#include <random>
+
+namespace mlir::quant_ste::test {
+
+using namespace mlir::quant_ste::rules;
+
+/// Calls visit(name, rule) for every rule and setting.
+template <class Visit> void forEachRule(Visit visit) {
+  double nan = std::numeric_limits<double>::quiet_NaN();
+  visit("round", RoundRule{});
+  visit("floor", FloorRule{});
+  visit("ceil", CeilRule{});
+  visit("round_to_zero", RoundToZeroRule{});
+  visit("dpu_round", DpuRoundRule{});
+  visit("binary_sign", BinarySignRule{});
+  visit("ternary_sign", TernarySignRule{});
+  visit("abs_binary_sign_grad", AbsBinarySignGradRule{});
+  visit("scalar_clamp", ScalarClampRule{-1.5, 0.1});
+  visit("scalar_clamp reversed", ScalarClampRule{1.0, -1.0});
+  visit("scalar_clamp nan", ScalarClampRule{nan, 1.0});
+  visit("scalar_clamp zeros", ScalarClampRule{-0.0, 0.0});
+  visit("scalar_clamp_min", ScalarClampMinRule{0.25});
+  visit("scalar_clamp_min nan", ScalarClampMinRule{nan});
+  visit("tensor_clamp ste", TensorClampRule{true});
+  visit("tensor_clamp exact", TensorClampRule{false});
+  for (bool isSigned : {false, true})
+    for (bool narrow : {false, true}) {
+      visit("max_int", MaxIntRule{{isSigned, narrow}});
+      visit("min_int", MinIntRule{{isSigned, narrow}});
+      visit("int_quant",
+            IntQuantRule{{isSigned, narrow}, RoundingMode::round, false});
+    }
+  for (auto mode : {RoundingMode::floor, RoundingMode::ceil,
+                    RoundingMode::round_to_zero, RoundingMode::dpu})
+    visit("int_quant rounding", IntQuantRule{{true, false}, mode, false});
+  visit("int_quant ste", IntQuantRule{{true, false}, RoundingMode::round, true});
+  for (int64_t bits : {1, 2, 4, 8, 32})
+    visit("pact", PactRule{bits});
+}
+
+/// Values on and beside the boundaries: zeros, halves and their neighbours,
+/// denormals, the largest, infinities, NaN.
+template <class T> std::vector<T> adversarialValues() {
+  using L = std::numeric_limits<T>;
+  std::vector<T> v{T(0),
+                   -T(0),
+                   L::infinity(),
+                   -L::infinity(),
+                   L::quiet_NaN(),
+                   L::denorm_min(),
+                   -L::denorm_min(),
+                   L::min(),
+                   -L::min(),
+                   L::max(),
+                   L::lowest(),
+                   T(1e10),
+                   T(-1e10)};
+  for (int i = -40; i <= 40; ++i) {
+    T half = T(i) / 2;
+    v.push_back(half);
+    v.push_back(std::nextafter(half, L::infinity()));
+    v.push_back(std::nextafter(half, -L::infinity()));
+    v.push_back(half * T(0.1));
+  }
+  std::mt19937_64 random(0);
+  std::normal_distribution<double> normal;
+  for (double spread : {0.01, 1.0, 30.0})
+    for (int i = 0; i < 40; ++i)
+      v.push_back(T(normal(random) * spread));
+  return v;
+}
+
+/// Values for operand `i` of a rule of `arity` operands: the data gets the
+/// adversarial values, parameters (bounds, scales, bit widths) a mixed list.
+template <class T> std::vector<T> parameterValues(unsigned i) {
+  using L = std::numeric_limits<T>;
+  if (i == 3) // bit widths
+    return {T(1), T(2), T(4), T(8), T(2.5), T(32)};
+  return {T(1),  T(0.1), T(0.037), T(6),          T(-1.5),
+          T(0),  -T(0),  T(3),     L::infinity(), L::quiet_NaN(),
+          T(0.5)};
+}
+
+/// Operand tuples of a rule: every adversarial x, with parameters in turn.
+template <class T, unsigned N> std::vector<std::array<T, N>> operandTuples() {
+  std::vector<T> xs = adversarialValues<T>();
+  std::vector<std::array<T, N>> tuples;
+  size_t turn = 0;
+  for (T x : xs)
+    for (int repeat = 0; repeat < (N == 1 ? 1 : 5); ++repeat) {
+      std::array<T, N> tuple{x};
+      for (unsigned i = 1; i < N; ++i) {
+        std::vector<T> values = parameterValues<T>(i);
+        tuple[i] = values[(turn * (2 * i + 1) + turn / 7) % values.size()];
+      }
+      ++turn;
+      tuples.push_back(tuple);
+    }
+  return tuples;
+}
+
+} // namespace mlir::quant_ste::test
+
+#endif // QUANT_STE_TEST_UNIT_RULECASES_H
