@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
@@ -75,6 +76,69 @@ static SmallVector<Value> widen(ImplicitLocOpBuilder &b, ValueRange scalars,
       scalars, [&](Value v) { return convertFloat(b, v, compute); });
 }
 
+namespace {
+/// The primal operands that a body reads. Tensors are inputs of the generic;
+/// a splat constant stands in the body, where what follows from it folds (the
+/// range of a constant bit width, say).
+class PrimalInputs {
+public:
+  /// Reads operand i when bit i of `needs` is set.
+  PrimalInputs(ValueRange operands, ArrayRef<AffineMap> maps, uint32_t needs,
+               SmallVectorImpl<Value> &inputs,
+               SmallVectorImpl<AffineMap> &inputMaps)
+      : sources(operands.size()) {
+    for (auto [i, v] : llvm::enumerate(operands)) {
+      if (!(needs & (1u << i)))
+        continue;
+      // Operand 0 gives the loops their sizes.
+      if (i > 0 && (sources[i].constant = getSplat(v)))
+        continue;
+      sources[i].slot = inputs.size();
+      inputs.push_back(v);
+      inputMaps.push_back(maps[i]);
+    }
+  }
+
+  /// The scalars in the compute type; null for an operand that is not read.
+  SmallVector<Value> scalars(ImplicitLocOpBuilder &body, ValueRange args,
+                             FloatType compute) const {
+    return llvm::map_to_vector(sources, [&](const Source &s) -> Value {
+      if (s.constant)
+        return arith::ConstantOp::create(
+            body, body.getFloatAttr(compute, convert(*s.constant, compute)));
+      return s.slot < 0 ? Value() : convertFloat(body, args[s.slot], compute);
+    });
+  }
+
+private:
+  struct Source {
+    int slot = -1;
+    std::optional<APFloat> constant;
+  };
+  SmallVector<Source> sources;
+
+  static APFloat convert(APFloat v, FloatType type) {
+    bool losesInfo;
+    v.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+              &losesInfo);
+    return v;
+  }
+  static std::optional<APFloat> getSplat(Value v) {
+    Attribute attr;
+    if (!matchPattern(v, m_Constant(&attr)))
+      return std::nullopt;
+    if (auto f = dyn_cast<FloatAttr>(attr))
+      return f.getValue();
+    auto dense = dyn_cast<DenseFPElementsAttr>(attr);
+    if (!dense || !dense.isSplat())
+      return std::nullopt;
+    return dense.getSplatValue<APFloat>();
+  }
+};
+} // namespace
+
+static constexpr uint32_t kReadAll = ~0u;
+
 //===----------------------------------------------------------------------===//
 // Forward
 //===----------------------------------------------------------------------===//
@@ -86,15 +150,18 @@ SmallVector<Value> quant_ste::buildRuleForward(OpBuilder &builder,
   FloatType compute = rule.getComputeType();
   TypeRange types = rule->getResultTypes();
   auto body = [&](ImplicitLocOpBuilder &inner, ValueRange scalars) {
-    SmallVector<Value> wide = widen(inner, scalars, compute);
-    SmallVector<Value> results = rule.emitForward(inner, wide);
+    SmallVector<Value> results = rule.emitForward(inner, scalars);
     for (auto [r, type] : llvm::zip_equal(results, types))
       r = convertFloat(inner, r, getElementTypeOrSelf(type));
     return results;
   };
   if (!isa<RankedTensorType>(operands.front().getType()))
-    return body(b, operands);
+    return body(b, widen(b, operands, compute));
 
+  SmallVector<Value> inputs;
+  SmallVector<AffineMap> inputMaps;
+  PrimalInputs primals(operands, rule.getOperandMaps(), kReadAll, inputs,
+                       inputMaps);
   SmallVector<OpFoldResult> sizes =
       tensor::getMixedSizes(b, b.getLoc(), operands.front());
   SmallVector<AffineMap> resultMaps = rule.getResultMaps();
@@ -107,9 +174,9 @@ SmallVector<Value> quant_ste::buildRuleForward(OpBuilder &builder,
         tensor::EmptyOp::create(b, own, getElementTypeOrSelf(type)));
   }
   auto generic = buildGeneric(
-      b, operands, inits, rule.getOperandMaps(), resultMaps,
+      b, inputs, inits, inputMaps, resultMaps,
       [&](ImplicitLocOpBuilder &inner, ValueRange args) {
-        return body(inner, args.take_front(operands.size()));
+        return body(inner, primals.scalars(inner, args, compute));
       });
   SmallVector<Value> results;
   for (auto [r, type] : llvm::zip_equal(generic.getResults(), types))
@@ -200,7 +267,7 @@ struct VjpPass {
     for (unsigned i : active)
       needs |= footprint[i].needs;
     // The results are recomputed from the operands.
-    return needs & Footprint::kResult ? ~0u : needs;
+    return needs & Footprint::kResult ? kReadAll : needs;
   }
 
   void run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
@@ -217,13 +284,7 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
   // Inputs: the cotangents and the primal values that are read.
   SmallVector<Value> inputs(cotangents);
   SmallVector<AffineMap> inputMaps = rule.getResultMaps();
-  SmallVector<int> slot(operands.size(), -1);
-  for (auto [i, v] : llvm::enumerate(operands))
-    if (needs & (1u << i)) {
-      slot[i] = inputs.size();
-      inputs.push_back(v);
-      inputMaps.push_back(maps[i]);
-    }
+  PrimalInputs primals(operands, maps, needs, inputs, inputMaps);
 
   // All reduced gradients accumulate over the same dimensions, those that no
   // reduced operand sees, because upstream's tiling and vectorizer know one set
@@ -268,11 +329,8 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
       [&](ImplicitLocOpBuilder &body, ValueRange args) {
         SmallVector<Value> dys =
             widen(body, args.take_front(cotangents.size()), compute);
-        SmallVector<Value> scalars;
-        for (int s : slot)
-          scalars.push_back(s < 0 ? Value()
-                                  : convertFloat(body, args[s], compute));
-        SmallVector<Value> all = emitScalars(body, scalars, dys, needs);
+        SmallVector<Value> all = emitScalars(
+            body, primals.scalars(body, args, compute), dys, needs);
         SmallVector<Value> yields;
         for (auto [k, i] : llvm::enumerate(active)) {
           Value out = args[inputs.size() + k], g = all[i];
@@ -360,9 +418,8 @@ quant_ste::buildRuleJvp(OpBuilder &builder, GradientRuleInterface rule,
   FloatType compute = rule.getComputeType();
   TypeRange types = rule->getResultTypes();
   bool hasForwardMode = true;
-  auto body = [&](ImplicitLocOpBuilder &inner, ValueRange primals,
+  auto body = [&](ImplicitLocOpBuilder &inner, ValueRange scalars,
                   ValueRange given) {
-    SmallVector<Value> scalars = widen(inner, primals, compute);
     SmallVector<Value> ts(operands.size());
     for (auto [i, t] : llvm::zip_equal(wrt, given))
       ts[i] = convertFloat(inner, t, compute);
@@ -388,13 +445,14 @@ quant_ste::buildRuleJvp(OpBuilder &builder, GradientRuleInterface rule,
 
   SmallVector<Value> results;
   if (!isa<RankedTensorType>(operands.front().getType())) {
-    results = body(b, operands, tangents);
+    results = body(b, widen(b, operands, compute), tangents);
   } else {
-    SmallVector<Value> inputs(operands);
-    llvm::append_range(inputs, tangents);
     SmallVector<AffineMap> maps = rule.getOperandMaps();
+    SmallVector<Value> inputs(tangents);
+    SmallVector<AffineMap> inputMaps;
     for (int64_t i : wrt)
-      maps.push_back(AffineMap(maps[i]));
+      inputMaps.push_back(maps[i]);
+    PrimalInputs primals(operands, maps, kReadAll, inputs, inputMaps);
     SmallVector<OpFoldResult> sizes =
         tensor::getMixedSizes(b, b.getLoc(), operands.front());
     SmallVector<Value> inits;
@@ -402,10 +460,10 @@ quant_ste::buildRuleJvp(OpBuilder &builder, GradientRuleInterface rule,
       inits.push_back(
           tensor::EmptyOp::create(b, sizes, getElementTypeOrSelf(type)));
     auto generic = buildGeneric(
-        b, inputs, inits, maps, rule.getResultMaps(),
+        b, inputs, inits, inputMaps, rule.getResultMaps(),
         [&](ImplicitLocOpBuilder &inner, ValueRange args) {
-          return body(inner, args.take_front(operands.size()),
-                      args.slice(operands.size(), wrt.size()));
+          return body(inner, primals.scalars(inner, args, compute),
+                      args.take_front(wrt.size()));
         });
     for (auto [r, type] : llvm::zip_equal(generic.getResults(), types))
       results.push_back(castTo(b, r, type));
