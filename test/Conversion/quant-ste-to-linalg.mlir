@@ -45,7 +45,8 @@ func.func @constant_width(%x: tensor<?xf32>, %s: tensor<f32>) -> tensor<?xf32> {
 // CHECK: ^bb0(%[[X:.*]]: f16, %[[A:.*]]: f32, %{{.*}}: f16):
 // CHECK: %[[W:.*]] = arith.extf %[[X]] : f16 to f32
 // CHECK-NOT: arith.truncf
-// CHECK: %[[Y:.*]] = arith.divf %{{.*}}, %{{.*}} : f32
+// CHECK: %[[R:.*]] = math.roundeven %{{.*}} : f32
+// CHECK-NEXT: %[[Y:.*]] = arith.divf %[[R]], %{{.*}} : f32
 // CHECK-NEXT: %[[N:.*]] = arith.truncf %[[Y]] : f32 to f16
 // CHECK-NEXT: linalg.yield %[[N]] : f16
 func.func @narrow_type(%x: tensor<4xf16>, %alpha: tensor<f32>) -> tensor<4xf16> {
