@@ -12,6 +12,7 @@
 #include "mlir/InitAllPasses.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/Passes.h"
 
 using namespace mlir;
@@ -25,7 +26,7 @@ void quant_ste::registerAllPasses() {
   registerQuantSTETransformsPasses();
 }
 
-void quant_ste::registerAllPipelines() {}
+void quant_ste::registerAllPipelines() { registerQuantSTEPipelines(); }
 
 void quant_ste::registerEverything(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
