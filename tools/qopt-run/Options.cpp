@@ -21,62 +21,62 @@ static constexpr const char *kOverview =
 
 void quant_ste::qopt_run::parseOptions(int argc, char **argv,
                                        Options &options) {
-  cl::OptionCategory category("Running");
-  cl::opt<std::string, true> inputFile(
+  static cl::OptionCategory category("Running");
+  static cl::opt<std::string, true> inputFile(
       cl::Positional, cl::desc("<module.mlir, or - for standard input>"),
       cl::location(options.inputFile), cl::init("-"), cl::cat(category));
-  cl::opt<std::string, true> function(
+  static cl::opt<std::string, true> function(
       "function", cl::value_desc("name"), cl::location(options.function),
       cl::desc("The function to call; may be left out if only one is public"),
       cl::cat(category));
-  cl::list<std::string, std::vector<std::string>> inputs(
+  static cl::list<std::string, std::vector<std::string>> inputs(
       "input", cl::value_desc("value"), cl::location(options.inputs),
       cl::desc("One argument, in order: 2x3xf32=1,2,3,4,5,6 | 4xf32=1.5 (all) "
                "| 4xf32 (zeros) | 3 | @file.npy"),
       cl::cat(category));
-  cl::list<std::string, std::vector<std::string>> outputs(
+  static cl::list<std::string, std::vector<std::string>> outputs(
       "output", cl::value_desc("@file.npy"), cl::location(options.outputs),
       cl::desc("Where one result goes, in order; none: all are printed"),
       cl::cat(category));
-  cl::opt<std::string, true> inputParams(
+  static cl::opt<std::string, true> inputParams(
       "input-params", cl::value_desc("@file.safetensors"),
       cl::location(options.inputParams),
       cl::desc("The arguments that have a quant_ste.name, by name"),
       cl::cat(category));
-  cl::opt<std::string, true> outputParams(
+  static cl::opt<std::string, true> outputParams(
       "output-params", cl::value_desc("@file.safetensors"),
       cl::location(options.outputParams),
       cl::desc("Where the results that have a quant_ste.name go"),
       cl::cat(category));
-  cl::opt<int64_t, true> maxElements(
+  static cl::opt<int64_t, true> maxElements(
       "output-max-element-count", cl::value_desc("n"),
       cl::location(options.maxElements), cl::init(1024),
       cl::desc("Elements of a result to print (1024)"), cl::cat(category));
-  cl::opt<bool, true> reference(
+  static cl::opt<bool, true> reference(
       "reference", cl::location(options.reference),
       cl::desc("Do not compile: evaluate the gradient rules op by op"),
       cl::cat(category));
-  cl::opt<std::string, true> pipelineOptions(
+  static cl::opt<std::string, true> pipelineOptions(
       "pipeline", cl::value_desc("options"),
       cl::location(options.pipelineOptions),
       cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\""),
       cl::cat(category));
-  cl::opt<unsigned, true> optLevel(
+  static cl::opt<unsigned, true> optLevel(
       "O", cl::value_desc("0..3"), cl::Prefix,
       cl::location(options.codegen.optLevel), cl::init(2),
       cl::desc("Optimization level of code generation (2)"), cl::cat(category));
-  cl::opt<std::string, true> cpu(
+  static cl::opt<std::string, true> cpu(
       "mcpu", cl::value_desc("name"), cl::location(options.codegen.cpu),
       cl::desc("Processor to compile for (this one)"), cl::cat(category));
-  cl::opt<std::string, true> features(
+  static cl::opt<std::string, true> features(
       "mattr", cl::value_desc("+a,-b"), cl::location(options.codegen.features),
       cl::desc("Processor features to add or remove"), cl::cat(category));
-  cl::opt<int, true> threads(
-      "threads", cl::value_desc("n"), cl::location(options.threads),
+  static cl::opt<int, true> threads(
+      "thread-count", cl::value_desc("n"), cl::location(options.threads),
       cl::desc("Threads of parallel loops (all)"), cl::cat(category));
-  cl::opt<bool, true> time("time", cl::location(options.time),
-                           cl::desc("Print compile and run time"),
-                           cl::cat(category));
+  static cl::opt<bool, true> time("time", cl::location(options.time),
+                                  cl::desc("Print compile and run time"),
+                                  cl::cat(category));
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();

@@ -26,7 +26,7 @@ double Progress::stop() {
   double elapsed =
       std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
   {
-    std::lock_guard lock(mutex);
+    std::lock_guard<std::mutex> lock(mutex);
     isRunning = false;
   }
   stopped.notify_all();
@@ -36,7 +36,7 @@ double Progress::stop() {
 }
 
 void Progress::watch(const std::string &what) {
-  std::unique_lock lock(mutex);
+  std::unique_lock<std::mutex> lock(mutex);
   int seconds = 2;
   auto isDone = [&] { return !isRunning; };
   while (!stopped.wait_until(lock, begin + std::chrono::seconds(seconds),

@@ -8,7 +8,7 @@
 #include "Options.h"
 #include "Progress.h"
 
-#include "mlir/IR/AsmState.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -35,8 +35,8 @@ using namespace mlir::quant_ste::qopt_run;
 static llvm::Expected<StringRef> getPath(StringRef flag, StringRef value) {
   if (value.consume_front("@") && !value.empty())
     return value;
-  return llvm::createStringError("--" + flag + ": expected @ and a path, got '" +
-                                 value + "'");
+  return llvm::createStringError(
+      "--" + flag + ": expected @ and a path, got '" + value + "'");
 }
 
 /// A file of type V2 or i8 is bf16 or index only if the function says so; the
@@ -85,8 +85,8 @@ readArguments(const Options &options, const Signature &function) {
   SmallVector<HostArray> arguments;
   for (const ValueType &type : function.arguments) {
     bool isNamed = params && !type.name.empty();
-    auto array = isNamed ? params->get(type.name)
-                         : readInput(type, inputs.front());
+    auto array =
+        isNamed ? params->get(type.name) : readInput(type, inputs.front());
     if (!array)
       return array.takeError();
     if (!isNamed)
@@ -119,8 +119,7 @@ static llvm::Error checkOutputs(const Options &options,
   });
   if (!options.outputParams.empty() && wanted == function.results.size())
     return llvm::createStringError("--output-params: no result of @" +
-                                   function.function +
-                                   " has a quant_ste.name");
+                                   function.function + " has a quant_ste.name");
   if (options.outputs.empty() || options.outputs.size() == wanted)
     return llvm::Error::success();
   return llvm::createStringError("@" + function.function + " : " +
@@ -138,8 +137,7 @@ static llvm::Error writeResults(const Options &options,
     if (isParam(options, type)) {
       params.emplace_back(type.name, array);
     } else if (!outputs.empty()) {
-      if (auto error =
-              writeNpy(StringRef(outputs.front()).drop_front(), array))
+      if (auto error = writeNpy(StringRef(outputs.front()).drop_front(), array))
         return error;
       outputs = outputs.drop_front();
     } else {
@@ -173,6 +171,22 @@ static LogicalResult configurePasses(PassManager &pm) {
   return success();
 }
 
+/// Runs the compiled function, or evaluates it when there is no program.
+static FailureOr<SmallVector<HostArray>> call(const Program *program,
+                                              ModuleOp module,
+                                              const Signature &f,
+                                              ArrayRef<HostArray> arguments) {
+  if (!program)
+    return evaluateReference(module.lookupSymbol<func::FuncOp>(f.function),
+                             arguments);
+  auto results = program->call(program->getFunctions().front(), arguments);
+  if (!results) {
+    fail(results.takeError());
+    return failure();
+  }
+  return std::move(*results);
+}
+
 static int run(const Options &options, DialectRegistry &registry) {
   std::string message;
   auto file = openInputFile(options.inputFile, &message);
@@ -201,29 +215,31 @@ static int run(const Options &options, DialectRegistry &registry) {
   if (auto error = f.check(*arguments))
     return fail(std::move(error));
 
+  CompileOptions compile;
+  compile.pipelineOptions = options.pipelineOptions;
+  compile.codegen = options.codegen;
+  compile.function = f.function;
+  compile.configurePasses = configurePasses;
+  progress.start("compiling @" + f.function);
   std::unique_ptr<Program> program;
-  if (!options.reference) {
-    progress.start("compiling @" + f.function);
-    CompileOptions compile;
-    compile.pipelineOptions = options.pipelineOptions;
-    compile.codegen = options.codegen;
-    compile.function = f.function;
-    compile.configurePasses = configurePasses;
+  if (options.reference) {
+    if (failed(resolveDerivatives(*module, compile)))
+      return 1;
+  } else {
     auto compiled = Program::compile(*module, compile);
     if (failed(compiled))
       return 1;
     program = std::move(*compiled);
   }
   double compileTime = progress.stop();
+
   if (options.threads > 0)
     setThreadCount(options.threads);
   progress.start("running @" + f.function);
-  auto results = program ? program->call(program->getFunctions().front(),
-                                         *arguments)
-                         : evaluateReference(*module, f, *arguments);
+  auto results = call(program.get(), *module, f, *arguments);
   double runTime = progress.stop();
-  if (!results)
-    return fail(results.takeError());
+  if (failed(results))
+    return 1;
   if (auto error = writeResults(options, f, *results))
     return fail(std::move(error));
   if (options.time)

@@ -13,15 +13,14 @@
 
 namespace mlir::quant_ste {
 
-/// Evaluates a function of a module op by op, without compiling: every op with
-/// a gradient rule, through the rule's reading on constants; pullback,
-/// pushforward and detach; constants; calls. Requests for derivatives must have
-/// been resolved by quant-ste-differentiate. f16 and bf16 are widened to the
-/// compute type and rounded once; the gradient of a parameter is summed in f64
-/// and rounded once to its type. Any other op is an error that names it.
-llvm::Expected<SmallVector<HostArray>>
-evaluateReference(ModuleOp module, const Signature &function,
-                  ArrayRef<HostArray> arguments);
+/// Evaluates a function op by op, without compiling: every op with a gradient
+/// rule, through the rule's reading on constants; pullback, pushforward and
+/// detach; constants; calls. Requests for derivatives must have been resolved
+/// by quant-ste-differentiate. f16 and bf16 are widened to the compute type and
+/// rounded once; the gradient of a parameter is summed in f64 and rounded once
+/// to its type. Any other op is an error, emitted there.
+FailureOr<SmallVector<HostArray>>
+evaluateReference(func::FuncOp function, ArrayRef<HostArray> arguments);
 
 } // namespace mlir::quant_ste
 
