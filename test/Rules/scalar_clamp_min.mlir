@@ -1,0 +1,41 @@
+// scalar_clamp_min: a lower bound only; x == bound keeps x, so -0 stays -0. The
+// gradient passes unchanged.
+//
+// RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
+// RUN:   --canonicalize | FileCheck %s
+// RUN: qopt-opt %s --quant-ste-differentiate | FileCheck %s --check-prefix=RULE
+// RUN: qopt-run %s --function=gradient \
+// RUN:   --input=7xf32=0.5,-0,0,-1,inf,-inf,nan \
+// RUN:   --input=7xf32=1,2,3,4,5,6,7 \
+// RUN:   | FileCheck %s --check-prefix=NUMBERS
+// The reading on constants gives the same numbers.
+// RUN: qopt-run %s --function=gradient \
+// RUN:   --input=7xf32=0.5,-0,0,-1,inf,-inf,nan \
+// RUN:   --input=7xf32=1,2,3,4,5,6,7 \
+// RUN:   --reference | FileCheck %s --check-prefix=NUMBERS
+
+// NUMBERS: result[0]: 7xf32=0.5 -0 0 0 inf 0 nan{{$}}
+// NUMBERS-NEXT: result[1]: 7xf32=1 2 3 4 5 6 7{{$}}
+
+// CHECK-LABEL: func @forward
+// CHECK: arith.cmpf olt
+// RULE-LABEL: func @forward
+func.func @forward(%x: tensor<?xf32>) -> tensor<?xf32> {
+  %y = quant_ste.scalar_clamp_min %x min(0.000000e+00) grad(ste)
+    : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// CHECK-LABEL: func private @forward_vjp
+// CHECK: return %{{.*}}, %arg1
+// RULE-LABEL: func private @forward_vjp
+// RULE: quant_ste.pullback(%{{.*}}) at(%{{.*}}) wrt [0] {
+// RULE: quant_ste.scalar_clamp_min {{.*}} grad(ste)
+func.func @gradient(%x: tensor<?xf32>, %dy: tensor<?xf32>)
+    -> (tensor<?xf32>, tensor<?xf32>) {
+  %r:2 = quant_ste.vjp @forward(%x) cotangents(%dy) wrt [0]
+    : (tensor<?xf32>), (tensor<?xf32>)
+      -> (tensor<?xf32>, tensor<?xf32>)
+  return %r#0, %r#1
+    : tensor<?xf32>, tensor<?xf32>
+}
