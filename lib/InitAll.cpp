@@ -10,6 +10,7 @@
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "quant_ste/Transforms/Passes.h"
@@ -31,6 +32,7 @@ void quant_ste::registerEverything(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);
   mlir::registerAllExtensions(registry);
   mlir::registerAllPasses();
+  mlir::registerAllToLLVMIRTranslations(registry);
   quant_ste::registerAllDialects(registry);
   quant_ste::registerAllPasses();
   quant_ste::registerAllPipelines();

@@ -1,0 +1,72 @@
+//===- Program.h - compile a module and call it -----------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_EXECUTION_PROGRAM_H
+#define QUANT_STE_EXECUTION_PROGRAM_H
+
+#include "quant_ste/Execution/Object.h"
+#include <functional>
+
+namespace llvm::orc {
+class LLJIT;
+}
+
+namespace mlir {
+class PassManager;
+}
+
+namespace mlir::quant_ste {
+
+struct CompileOptions {
+  /// Options of the lowering pipeline, as in a textual pass pipeline:
+  /// "openmp=false vector-bits=256".
+  std::string pipelineOptions;
+  CodegenOptions codegen;
+  /// The only function to compile; empty: every public one.
+  std::string function;
+  /// Called before the passes run, for instrumentation.
+  std::function<LogicalResult(PassManager &)> configurePasses;
+};
+
+/// Lowers a module to the LLVM dialect. On failure an error was emitted.
+LogicalResult lowerToLLVM(ModuleOp module, const CompileOptions &options);
+
+/// Compiled code in this process.
+class Program {
+public:
+  /// Compiles the module in place. Callers' arrays are never written: function
+  /// arguments are read-only unless the module says otherwise
+  /// (`bufferization.writable`). On failure an error was emitted.
+  static FailureOr<std::unique_ptr<Program>>
+  compile(ModuleOp module, const CompileOptions &options = {});
+  /// Links an object that emitObject made for these functions.
+  static llvm::Expected<std::unique_ptr<Program>>
+  load(std::unique_ptr<llvm::MemoryBuffer> object,
+       std::vector<Signature> functions);
+  ~Program();
+
+  ArrayRef<Signature> getFunctions() const { return functions; }
+
+  /// Checks the arguments against the signature, calls, and gives the results;
+  /// scalars are arrays of rank 0. May be called from several threads at once.
+  llvm::Expected<SmallVector<HostArray>>
+  call(const Signature &function, ArrayRef<HostArray> arguments) const;
+
+private:
+  Program();
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::vector<Signature> functions;
+  std::vector<void (*)(void **)> entries; // null: cannot be called
+};
+
+/// The number of threads that parallel loops of compiled code use from here
+/// on, when called from this thread.
+void setThreadCount(int count);
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_EXECUTION_PROGRAM_H

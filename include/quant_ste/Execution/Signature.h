@@ -1,0 +1,90 @@
+//===- Signature.h - what a function takes and gives ------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_EXECUTION_SIGNATURE_H
+#define QUANT_STE_EXECUTION_SIGNATURE_H
+
+#include "quant_ste/Execution/HostArray.h"
+#include <string>
+#include <vector>
+
+namespace mlir {
+class ModuleOp;
+class Type;
+namespace func {
+class FuncOp;
+}
+} // namespace mlir
+
+namespace mlir::quant_ste {
+
+/// The type of one argument or result: a ranked tensor or a plain scalar. A
+/// scalar is passed as an array of rank 0.
+struct ValueType {
+  /// A size known at run time only.
+  static constexpr int64_t kDynamic = -1;
+
+  ElementType element = ElementType::f32;
+  bool isScalar = false;
+  llvm::SmallVector<int64_t, 4> shape;
+  /// The string attribute `quant_ste.name`; often empty.
+  std::string name;
+
+  std::string str() const { return formatType(element, shape); }
+  /// Whether an array of this element type and shape may be passed. Signless
+  /// integers take unsigned arrays too, index takes i64.
+  bool accepts(ElementType given) const;
+  bool accepts(const HostArray &array) const;
+};
+
+/// One dimension of one argument.
+struct ArgumentDim {
+  unsigned argument;
+  unsigned dim;
+};
+
+/// Dimensions of arguments that must have the same size.
+struct EqualDims {
+  llvm::SmallVector<ArgumentDim, 4> dims;
+  /// The size that all must have, where the function's body says it.
+  int64_t size = ValueType::kDynamic;
+};
+
+struct Signature {
+  std::string function;
+  std::vector<ValueType> arguments;
+  std::vector<ValueType> results;
+  /// What the types of the arguments do not say, but the body needs.
+  std::vector<EqualDims> equalDims;
+  /// Why the function cannot be called; empty when it can.
+  std::string unsupported;
+
+  /// "(2x?xf32, f32) -> (f32)"
+  std::string str() const;
+  /// An error that names the first argument that does not fit, what was
+  /// expected and what was found.
+  llvm::Error check(llvm::ArrayRef<HostArray> arguments) const;
+};
+
+/// The signature of a function, taken before any lowering.
+Signature getSignature(func::FuncOp function);
+
+/// The signatures of all public functions that have a body.
+std::vector<Signature> getSignatures(ModuleOp module);
+
+/// The function to call: by name, or the only one when the name is empty. The
+/// error lists what there is.
+llvm::Expected<const Signature *>
+selectFunction(llvm::ArrayRef<Signature> functions, llvm::StringRef name);
+
+/// Dimensions of the arguments that ops of the body need to be equal, followed
+/// through elementwise ops, casts and linalg ops.
+std::vector<EqualDims> inferEqualDims(func::FuncOp function);
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_EXECUTION_SIGNATURE_H

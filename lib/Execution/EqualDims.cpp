@@ -1,0 +1,191 @@
+//===- EqualDims.cpp - sizes that a function's body needs equal -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// tensor<?xf32> says nothing about which `?` are the same number, and compiled
+// code does not ask: it would read past the end of the shorter array. The
+// body's ops know. Every dimension of a value is a node; an op that iterates
+// over its operands together joins nodes; what is joined with two dimensions of
+// arguments, or with a constant size, is checked before each call.
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Execution/Signature.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "llvm/ADT/IntEqClasses.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+namespace {
+class DimGraph {
+public:
+  /// The first of the consecutive nodes of a value's dimensions.
+  unsigned nodesOf(Value v) {
+    auto [it, isNew] = first.try_emplace(v, sizes.size());
+    if (isNew)
+      llvm::append_range(sizes, cast<RankedTensorType>(v.getType()).getShape());
+    return it->second;
+  }
+  void join(unsigned a, unsigned b) { joins.emplace_back(a, b); }
+  void joinShapes(Value a, Value b) {
+    auto type = dyn_cast<RankedTensorType>(a.getType());
+    auto other = dyn_cast<RankedTensorType>(b.getType());
+    if (!type || !other || type.getRank() != other.getRank())
+      return;
+    for (unsigned i = 0, e = type.getRank(); i < e; ++i)
+      join(nodesOf(a) + i, nodesOf(b) + i);
+  }
+  /// Values indexed by `maps` of one iteration space.
+  void joinByMaps(ValueRange values, ArrayRef<AffineMap> maps);
+  /// Dimensions of `values` that a callee needs equal.
+  void join(const EqualDims &equal, ValueRange values);
+  std::vector<EqualDims> classesOf(func::FuncOp function);
+
+private:
+  DenseMap<Value, unsigned> first;
+  SmallVector<int64_t> sizes; // of each node, as its type says
+  SmallVector<std::pair<unsigned, unsigned>> joins;
+};
+} // namespace
+
+void DimGraph::joinByMaps(ValueRange values, ArrayRef<AffineMap> maps) {
+  SmallVector<std::optional<unsigned>> loops(
+      maps.empty() ? 0 : maps.front().getNumDims());
+  for (auto [v, map] : llvm::zip(values, maps)) {
+    if (!isa<RankedTensorType>(v.getType()))
+      continue;
+    for (auto [i, expr] : llvm::enumerate(map.getResults()))
+      if (auto d = dyn_cast<AffineDimExpr>(expr)) {
+        unsigned node = nodesOf(v) + i;
+        std::optional<unsigned> &loop = loops[d.getPosition()];
+        if (loop)
+          join(*loop, node);
+        else
+          loop = node;
+      }
+  }
+}
+
+void DimGraph::join(const EqualDims &equal, ValueRange values) {
+  auto nodeOf = [&](ArgumentDim d) {
+    return nodesOf(values[d.argument]) + d.dim;
+  };
+  unsigned head = nodeOf(equal.dims.front());
+  for (ArgumentDim d : ArrayRef(equal.dims).drop_front())
+    join(head, nodeOf(d));
+  if (equal.size != ValueType::kDynamic) {
+    join(head, sizes.size());
+    sizes.push_back(equal.size);
+  }
+}
+
+std::vector<EqualDims> DimGraph::classesOf(func::FuncOp function) {
+  for (Value arg : function.getArguments())
+    if (isa<RankedTensorType>(arg.getType()))
+      nodesOf(arg);
+  llvm::IntEqClasses classes(sizes.size());
+  for (auto [a, b] : joins)
+    classes.join(a, b);
+  classes.compress();
+
+  std::vector<EqualDims> all(classes.getNumClasses());
+  for (unsigned node = 0; node < sizes.size(); ++node)
+    if (ShapedType::isStatic(sizes[node]))
+      all[classes[node]].size = sizes[node];
+  for (auto [n, arg] : llvm::enumerate(function.getArguments()))
+    if (auto type = dyn_cast<RankedTensorType>(arg.getType()))
+      for (unsigned d = 0, e = type.getRank(); d < e; ++d)
+        all[classes[nodesOf(arg) + d]].dims.push_back(
+            {static_cast<unsigned>(n), d});
+
+  // What one dimension alone, or its type, already says needs no check.
+  llvm::erase_if(all, [&](const EqualDims &equal) {
+    auto isDynamic = [&](ArgumentDim d) {
+      return cast<RankedTensorType>(function.getArgumentTypes()[d.argument])
+          .isDynamicDim(d.dim);
+    };
+    if (llvm::none_of(equal.dims, isDynamic))
+      return true;
+    return equal.dims.size() == 1 && equal.size == ValueType::kDynamic;
+  });
+  return all;
+}
+
+/// A pullback or pushforward shares the iteration space of the op it holds.
+static void joinDerivative(DimGraph &graph, Operation &op) {
+  auto rule = cast<GradientRuleInterface>(op.getRegion(0).front().front());
+  SmallVector<AffineMap> maps = rule.getOperandMaps();
+  auto wrt = op.getAttrOfType<DenseI64ArrayAttr>("wrt").asArrayRef();
+  SmallVector<AffineMap> wrtMaps =
+      llvm::map_to_vector(wrt, [&](int64_t i) { return maps[i]; });
+  bool isReverse = isa<PullbackOp>(op);
+  // Operands: cotangents (tangents), then primals.
+  SmallVector<Value> values(op.getOperands());
+  llvm::append_range(values, op.getResults());
+  SmallVector<AffineMap> all = isReverse ? rule.getResultMaps() : wrtMaps;
+  llvm::append_range(all, maps);
+  llvm::append_range(all, isReverse ? wrtMaps : rule.getResultMaps());
+  graph.joinByMaps(values, all);
+}
+
+/// What has been found out of each function; empty while it is looked at, which
+/// also ends recursion.
+using Known = DenseMap<Operation *, std::vector<EqualDims>>;
+static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known);
+
+/// What the callee needs of its arguments, the caller's operands must have.
+static void joinCall(DimGraph &graph, Operation &op, Known &known) {
+  auto callee = op.getAttrOfType<FlatSymbolRefAttr>("callee");
+  auto function =
+      SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(&op, callee);
+  if (!function || function.getNumArguments() > op.getNumOperands())
+    return;
+  for (const EqualDims &equal : inferEqualDims(function, known))
+    graph.join(equal, op.getOperands());
+}
+
+static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
+  auto [it, isNew] = known.try_emplace(function);
+  if (!isNew || function.isExternal())
+    return it->second;
+  DimGraph graph;
+  // Only what surely runs: the ops of the body itself.
+  for (Operation &op : function.getBody().front()) {
+    if (auto rule = dyn_cast<GradientRuleInterface>(op)) {
+      SmallVector<Value> values(op.getOperands());
+      SmallVector<AffineMap> maps = rule.getOperandMaps();
+      llvm::append_range(values, op.getResults());
+      llvm::append_range(maps, rule.getResultMaps());
+      graph.joinByMaps(values, maps);
+    } else if (isa<PullbackOp, PushforwardOp>(op)) {
+      joinDerivative(graph, op);
+    } else if (isa<func::CallOp, ValueAndGradOp, VjpOp, JvpOp>(op)) {
+      joinCall(graph, op, known);
+    } else if (auto linalg = dyn_cast<linalg::LinalgOp>(op)) {
+      SmallVector<Value> values(op.getOperands());
+      graph.joinByMaps(values, linalg.getIndexingMapsArray());
+      for (auto [init, result] :
+           llvm::zip(linalg.getDpsInits(), op.getResults()))
+        graph.joinShapes(init, result);
+    } else if (isa<tensor::CastOp, DetachOp>(op) ||
+               OpTrait::hasElementwiseMappableTraits(&op)) {
+      for (Value operand : op.getOperands())
+        for (Value result : op.getResults())
+          graph.joinShapes(operand, result);
+    }
+  }
+  return known[function] = graph.classesOf(function);
+}
+
+std::vector<EqualDims> quant_ste::inferEqualDims(func::FuncOp function) {
+  Known known;
+  return ::inferEqualDims(function, known);
+}

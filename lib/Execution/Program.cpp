@@ -1,0 +1,262 @@
+//===- Program.cpp - compile a module and call it ---------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Execution/Program.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "quant_ste/Runtime/JITSymbols.h"
+#include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/Support/DynamicLibrary.h"
+#include <cstdlib>
+#include <cstring>
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+Program::Program() = default;
+Program::~Program() = default;
+
+FailureOr<std::unique_ptr<Program>>
+Program::compile(ModuleOp module, const CompileOptions &options) {
+  std::vector<Signature> functions = getSignatures(module);
+  if (!options.function.empty())
+    llvm::erase_if(functions, [&](const Signature &f) {
+      return f.function != options.function;
+    });
+  for (const Signature &f : functions)
+    if (f.function == options.function && !f.unsupported.empty())
+      return module.lookupSymbol(f.function)->emitError("cannot be called: ")
+             << f.unsupported;
+  if (failed(lowerToLLVM(module, options)))
+    return failure();
+  auto object = emitObject(module, functions, options.codegen);
+  if (failed(object))
+    return failure();
+  auto program = load(std::move(*object), std::move(functions));
+  if (!program)
+    return emitError(module.getLoc(), llvm::toString(program.takeError()));
+  return std::move(*program);
+}
+
+//===----------------------------------------------------------------------===//
+// Linking
+//===----------------------------------------------------------------------===//
+
+/// The OpenMP library that this library was linked to, whatever else of that
+/// kind the process holds. Null when it cannot be found.
+static const std::optional<llvm::sys::DynamicLibrary> &getOpenMP() {
+  static const std::optional<llvm::sys::DynamicLibrary> library =
+      []() -> std::optional<llvm::sys::DynamicLibrary> {
+    const char *path = quant_ste_openmp_library();
+    if (!path)
+      return std::nullopt;
+    auto lib = llvm::sys::DynamicLibrary::getPermanentLibrary(path);
+    return lib.isValid() ? std::optional(lib) : std::nullopt;
+  }();
+  return library;
+}
+
+void quant_ste::setThreadCount(int count) {
+  if (!getOpenMP())
+    return;
+  // By handle: another OpenMP library may have the plain name.
+  llvm::sys::DynamicLibrary library = *getOpenMP();
+  if (void *set = library.getAddressOfSymbol("omp_set_num_threads"))
+    reinterpret_cast<void (*)(int)>(set)(count);
+}
+
+static llvm::Error defineSymbols(llvm::orc::LLJIT &jit) {
+  using namespace llvm::orc;
+  JITDylib &lib = jit.getMainJITDylib();
+  SymbolMap ours;
+  size_t count;
+  const quant_ste_jit_symbol *symbols = quant_ste_jit_symbols(&count);
+  for (const quant_ste_jit_symbol &s : ArrayRef(symbols, count))
+    ours[jit.mangleAndIntern(s.name)] = {ExecutorAddr::fromPtr(s.address),
+                                         llvm::JITSymbolFlags::Exported};
+  if (auto error = lib.define(absoluteSymbols(std::move(ours))))
+    return error;
+  char prefix = jit.getDataLayout().getGlobalPrefix();
+  if (getOpenMP())
+    lib.addGenerator(
+        std::make_unique<DynamicLibrarySearchGenerator>(*getOpenMP(), prefix));
+  // malloc, free, the functions of libm.
+  auto process = DynamicLibrarySearchGenerator::GetForCurrentProcess(prefix);
+  if (!process)
+    return process.takeError();
+  lib.addGenerator(std::move(*process));
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<Program>>
+Program::load(std::unique_ptr<llvm::MemoryBuffer> object,
+              std::vector<Signature> functions) {
+  auto jit = llvm::orc::LLJITBuilder()
+                 .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
+                 .setLinkProcessSymbolsByDefault(false)
+                 .create();
+  if (!jit)
+    return jit.takeError();
+  std::string errors; // the session's report says more than the failed lookup
+  (*jit)->getExecutionSession().setErrorReporter([&](llvm::Error error) {
+    errors += (errors.empty() ? "" : "; ") + llvm::toString(std::move(error));
+  });
+  if (auto error = defineSymbols(**jit))
+    return error;
+  if (auto error = (*jit)->addObjectFile(std::move(object)))
+    return error;
+
+  std::unique_ptr<Program> program(new Program());
+  for (const Signature &f : functions) {
+    program->entries.push_back(nullptr);
+    if (!f.unsupported.empty())
+      continue;
+    auto address = (*jit)->lookup(getEntryName(f.function));
+    if (!address) {
+      std::string failure = llvm::toString(address.takeError());
+      return llvm::createStringError("cannot link: " +
+                                     (errors.empty() ? failure : errors));
+    }
+    program->entries.back() = address->toPtr<void(void **)>();
+  }
+  (*jit)->getExecutionSession().setErrorReporter(
+      [](llvm::Error error) { llvm::consumeError(std::move(error)); });
+  program->jit = std::move(*jit);
+  program->functions = std::move(functions);
+  return program;
+}
+
+//===----------------------------------------------------------------------===//
+// Calling
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// {allocated, aligned, offset, sizes[rank], strides[rank]}
+class Descriptor {
+public:
+  explicit Descriptor(unsigned rank) : rank(rank), words(3 + 2 * rank) {}
+  explicit Descriptor(const HostArray &array) : Descriptor(array.getRank()) {
+    words[0] = words[1] = reinterpret_cast<intptr_t>(array.getData());
+    llvm::copy(array.getShape(), words.begin() + 3);
+    llvm::copy(array.getStrides(), words.begin() + 3 + rank);
+  }
+  void *getMemory() { return words.data(); }
+  void *getAllocated() const { return reinterpret_cast<void *>(words[0]); }
+  void *getElements(ElementType type) const {
+    return reinterpret_cast<char *>(words[1]) + words[2] * getByteSize(type);
+  }
+  ArrayRef<int64_t> getSizes() const { return ArrayRef(words).slice(3, rank); }
+  ArrayRef<int64_t> getStrides() const {
+    return ArrayRef(words).slice(3 + rank, rank);
+  }
+
+private:
+  unsigned rank;
+  SmallVector<int64_t, 11> words;
+};
+
+/// Takes over the buffers that a call returned. Results may share a buffer, or
+/// be one of the arguments, or a constant of the program.
+class ResultBuffers {
+public:
+  explicit ResultBuffers(ArrayRef<HostArray> arguments) {
+    for (const HostArray &array : arguments)
+      foreign.insert(array.getData());
+    foreign.insert(kConstant);
+    foreign.insert(nullptr);
+  }
+  /// Every descriptor must be adopted before any array is made of one.
+  void adopt(const Descriptor &d) {
+    void *base = d.getAllocated();
+    if (!foreign.contains(base) && !owners.count(base))
+      owners[base] = std::shared_ptr<void>(base, std::free);
+  }
+  llvm::Expected<HostArray> take(ElementType type, const Descriptor &d) {
+    HostArray view = HostArray::borrow(type, d.getSizes(), d.getElements(type),
+                                       d.getStrides());
+    auto owner = owners.find(d.getAllocated());
+    // One array per buffer: what is shared is copied, so that writing to one
+    // result never changes another.
+    if (owner != owners.end() && view.isContiguous() &&
+        taken.insert(d.getAllocated()).second)
+      return HostArray::share(type, d.getSizes(), view.getData(),
+                              owner->second);
+    return copy(view);
+  }
+
+private:
+  static llvm::Expected<HostArray> copy(const HostArray &view) {
+    auto fresh = HostArray::zeros(view.getElementType(), view.getShape());
+    if (fresh)
+      fresh->assign(view);
+    return fresh;
+  }
+  /// What memref.get_global leaves in `allocated` (MemRefToLLVM).
+  static inline void *const kConstant =
+      reinterpret_cast<void *>(static_cast<uintptr_t>(0xdeadbeef));
+  SmallPtrSet<void *, 8> foreign, taken;
+  DenseMap<void *, std::shared_ptr<void>> owners;
+};
+} // namespace
+
+llvm::Expected<SmallVector<HostArray>>
+Program::call(const Signature &function, ArrayRef<HostArray> given) const {
+  if (auto error = function.check(given))
+    return error;
+  SmallVector<HostArray> arguments;
+  for (const HostArray &array : given) {
+    auto packed = array.packed();
+    if (!packed)
+      return packed.takeError();
+    arguments.push_back(std::move(*packed));
+  }
+
+  SmallVector<Descriptor> descriptors;
+  size_t numValues = arguments.size() + function.results.size();
+  descriptors.reserve(numValues); // slots point into it
+  SmallVector<void *> slots;
+  for (auto [type, array] : llvm::zip_equal(function.arguments, arguments)) {
+    if (type.isScalar) {
+      slots.push_back(array.getData());
+      continue;
+    }
+    descriptors.emplace_back(array);
+    slots.push_back(descriptors.back().getMemory());
+  }
+  SmallVector<uint64_t> scalars(function.results.size());
+  SmallVector<Descriptor *> returned;
+  for (auto [type, scalar] : llvm::zip_equal(function.results, scalars)) {
+    returned.push_back(nullptr);
+    if (type.isScalar) {
+      slots.push_back(&scalar);
+      continue;
+    }
+    returned.back() = &descriptors.emplace_back(type.shape.size());
+    slots.push_back(returned.back()->getMemory());
+  }
+
+  entries[&function - functions.data()](slots.data());
+
+  ResultBuffers buffers(arguments);
+  for (Descriptor *d : returned)
+    if (d)
+      buffers.adopt(*d);
+  SmallVector<HostArray> results;
+  for (auto [type, scalar, d] :
+       llvm::zip_equal(function.results, scalars, returned)) {
+    llvm::Expected<HostArray> result =
+        d ? buffers.take(type.element, *d) : HostArray::zeros(type.element, {});
+    if (!result)
+      return result.takeError();
+    if (!d)
+      std::memcpy(result->getData(), &scalar, getByteSize(type.element));
+    results.push_back(std::move(*result));
+  }
+  return results;
+}
