@@ -13,6 +13,7 @@
 #include "mlir/Target/LLVMIR/Dialect/All.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/Passes.h"
 
 using namespace mlir;
@@ -26,7 +27,7 @@ void quant_ste::registerAllPasses() {
   registerQuantSTETransformsPasses();
 }
 
-void quant_ste::registerAllPipelines() {}
+void quant_ste::registerAllPipelines() { registerQuantSTEPipelines(); }
 
 void quant_ste::registerEverything(DialectRegistry &registry) {
   mlir::registerAllDialects(registry);

@@ -8,6 +8,7 @@
 #ifndef QUANT_STE_TRANSFORMS_PASSES_H
 #define QUANT_STE_TRANSFORMS_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
 namespace mlir::quant_ste {

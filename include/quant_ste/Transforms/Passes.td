@@ -20,4 +20,87 @@ def QuantSTELintPass : Pass<"quant-ste-lint"> {
   }];
 }
 
+def QuantSTEExposeFunctionsPass : Pass<"quant-ste-expose-functions", "ModuleOp"> {
+  let summary = "Give public functions a C interface and read-only arguments";
+  let description = [{
+    Bufferization takes the arguments of a function for writable, so that
+    `scf.for` over a weight would change the caller's array. Here each tensor
+    argument of a public function that does not say otherwise becomes
+    `{bufferization.writable = false}`, and the function gets
+    `llvm.emit_c_interface`. Declarations are left alone.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<?xf32>, %y: tensor<?xf32> {bufferization.writable = true})
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: tensor<?xf32> {bufferization.writable = false},
+                 %y: tensor<?xf32> {bufferization.writable = true})
+        attributes {llvm.emit_c_interface}
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
+def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
+  let summary = "Give each op that writes a destination of its own";
+  let description = [{
+    CSE merges equal `linalg.fill` and `tensor.empty` ops, though each stands
+    for a buffer: bufferization then has to copy for every user but one, in
+    every iteration of a loop. This pass, run just before bufferization, makes
+    them again for each operand that is written to, beside its user. A splat
+    constant that is written to becomes a fill.
+
+    Before:
+    ```mlir
+    %z = linalg.fill ins(%c0 : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+    %r = scf.for ... iter_args(%v = %z) {
+      %g = linalg.reduce ... outs(%z : tensor<8xf32>)
+    ```
+    After:
+    ```mlir
+    %z = linalg.fill ins(%c0 : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+    %r = scf.for ... iter_args(%v = %z) {
+      %e1 = tensor.empty() : tensor<8xf32>
+      %z1 = linalg.fill ins(%c0 : f32) outs(%e1 : tensor<8xf32>) -> tensor<8xf32>
+      %g = linalg.reduce ... outs(%z1 : tensor<8xf32>)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def QuantSTEOwnResultsPass : Pass<"quant-ste-own-results", "::mlir::func::FuncOp"> {
+  let summary = "Make the buffers that a function returns distinct";
+  let description = [{
+    The caller owns each returned buffer and frees it, but a function may return
+    one buffer twice, as itself or as a view of it. Run between bufferization
+    and deallocation, this pass clones all but the first.
+
+    Before:
+    ```mlir
+    return %y, %y : memref<?xf32>, memref<?xf32>
+    ```
+    After:
+    ```mlir
+    %own = bufferization.clone %y : memref<?xf32> to memref<?xf32>
+    return %y, %own : memref<?xf32>, memref<?xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
+}
+
+def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> {
+  let summary = "Turn linalg on buffers into parallel loops over vectors";
+  let description = [{
+    A copy between buffers that are not contiguous becomes a linalg op, and
+    every named op a `linalg.generic`.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD

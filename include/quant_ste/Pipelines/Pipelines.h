@@ -1,0 +1,64 @@
+//===- Pipelines.h - from quant_ste to executable code -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_PIPELINES_PIPELINES_H
+#define QUANT_STE_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir::quant_ste {
+
+/// The phases of quant-ste-cpu-pipeline, in order. What holds after each:
+enum class CpuPhase {
+  /// No request for a derivative is left.
+  Differentiate,
+  /// func, arith, math, tensor, linalg, scf: no op of quant_ste is left.
+  Linalg,
+  /// One linalg.generic per pass over memory.
+  Fuse,
+  /// memref instead of tensor; every buffer has an owner that frees it.
+  Bufferize,
+  /// scf and vector loops instead of linalg.
+  Vectorize,
+  /// The LLVM dialect.
+  LLVM,
+};
+
+/// Parses a phase by name, and says which names there are.
+struct CpuPhaseParser : llvm::cl::parser<CpuPhase> {
+  using parser::parser;
+  bool parse(llvm::cl::Option &option, StringRef argName, StringRef arg,
+             CpuPhase &phase);
+  static void print(raw_ostream &os, CpuPhase phase);
+};
+
+struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
+  Option<bool> openmp{
+      *this, "openmp",
+      llvm::cl::desc("Run large loops on the threads of OpenMP. The results "
+                     "have the same bits for any number of threads."),
+      llvm::cl::init(true)};
+  Option<CpuPhase, CpuPhaseParser> stopAfter{
+      *this, "stop-after",
+      llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "
+                     "linalg, fuse, bufferize, vectorize or llvm"),
+      llvm::cl::init(CpuPhase::LLVM)};
+};
+
+/// Lowers a module to the LLVM dialect. What a caller of the code can rely on:
+/// each public function @f has a C entry point _mlir_ciface_f; it never writes
+/// to the buffers of its tensor arguments, except to those that say
+/// `{bufferization.writable = true}`; each tensor it returns is a buffer of its
+/// own, to be released with free().
+void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options);
+
+void registerQuantSTEPipelines();
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_PIPELINES_PIPELINES_H

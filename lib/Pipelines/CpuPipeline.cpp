@@ -1,0 +1,159 @@
+//===- CpuPipeline.cpp - from quant_ste to LLVM, for CPUs -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Conversion/Passes.h"
+#include "quant_ste/Pipelines/Pipelines.h"
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+//===----------------------------------------------------------------------===//
+// Phase names
+//===----------------------------------------------------------------------===//
+
+static constexpr std::pair<StringLiteral, CpuPhase> kPhases[] = {
+    {"differentiate", CpuPhase::Differentiate},
+    {"linalg", CpuPhase::Linalg},
+    {"fuse", CpuPhase::Fuse},
+    {"bufferize", CpuPhase::Bufferize},
+    {"vectorize", CpuPhase::Vectorize},
+    {"llvm", CpuPhase::LLVM},
+};
+
+bool CpuPhaseParser::parse(llvm::cl::Option &option, StringRef, StringRef arg,
+                           CpuPhase &phase) {
+  for (auto [name, value] : kPhases)
+    if (name == arg) {
+      phase = value;
+      return false;
+    }
+  auto names = llvm::make_first_range(kPhases);
+  return option.error("expected a phase (" + llvm::join(names, ", ") +
+                      "), found '" + arg + "'");
+}
+
+void CpuPhaseParser::print(raw_ostream &os, CpuPhase phase) {
+  for (auto [name, value] : kPhases)
+    if (value == phase)
+      os << name;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+static void cleanUp(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+/// Functions are not inlined yet: a call may carry its own gradient.
+static void addDifferentiate(OpPassManager &pm) {
+  // createQuantSTEDifferentiatePass() belongs here.
+  cleanUp(pm);
+}
+
+static void addLinalg(OpPassManager &pm) {
+  // Calls that stay would cost buffers: what a callee returns it must allocate.
+  pm.addPass(createInlinerPass());
+  pm.addPass(createSymbolDCEPass());
+  pm.addPass(createConvertElementwiseToLinalgPass());
+  pm.addPass(createConvertQuantSTEToLinalgPass());
+  cleanUp(pm);
+}
+
+static void addFuse(OpPassManager &pm) { cleanUp(pm); }
+
+static void addBufferize(OpPassManager &pm) {
+  pm.addPass(createQuantSTEExposeFunctionsPass());
+  pm.addPass(createQuantSTEOwnDestinationsPass());
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion =
+      bufferization::LayoutMapOption::IdentityLayoutMap;
+  // A loop may carry a tensor that it computes anew in each iteration.
+  bufferize.allowReturnAllocsFromLoops = true;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  // Drops the loop-carried buffers that never change.
+  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createQuantSTEOwnResultsPass());
+  // Hoisting must come before deallocation: after it, the allocations would
+  // leave the loops and the deallocations stay.
+  pm.addNestedPass<func::FuncOp>(bufferization::createBufferHoistingPass());
+  pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
+  bufferization::buildBufferDeallocationPipeline(pm);
+  cleanUp(pm);
+  pm.addPass(createConvertBufferizationToMemRefPass());
+}
+
+static void addVectorize(OpPassManager &pm) {
+  pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
+  pm.addPass(createConvertLinalgToLoopsPass());
+}
+
+static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
+  if (options.openmp) {
+    pm.addPass(createConvertSCFToOpenMPPass());
+    // Folds the alloca scopes, which must be of one block from here on.
+    pm.addPass(createCanonicalizerPass());
+  }
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createSCFToControlFlowPass());
+  // LLVM would call a library function for each bf16 that it rounds.
+  arith::ArithExpandOpsPassOptions expand;
+  expand.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expand));
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  if (options.openmp)
+    pm.addPass(createConvertOpenMPToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  cleanUp(pm);
+}
+
+void quant_ste::buildCpuPipeline(OpPassManager &pm,
+                                 const CpuPipelineOptions &options) {
+  auto wants = [&](CpuPhase phase) { return phase <= options.stopAfter; };
+  addDifferentiate(pm);
+  if (wants(CpuPhase::Linalg))
+    addLinalg(pm);
+  if (wants(CpuPhase::Fuse))
+    addFuse(pm);
+  if (wants(CpuPhase::Bufferize))
+    addBufferize(pm);
+  if (wants(CpuPhase::Vectorize))
+    addVectorize(pm);
+  if (wants(CpuPhase::LLVM))
+    addLLVM(pm, options);
+}
+
+void quant_ste::registerQuantSTEPipelines() {
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "quant-ste-cpu-pipeline",
+      "Lower quant_ste, and tensors in general, to the LLVM dialect for CPUs",
+      buildCpuPipeline);
+}

@@ -1,0 +1,58 @@
+//===- Vectorize.cpp - linalg on buffers to vector loops -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_QUANTSTEVECTORIZEPASS
+#include "quant_ste/Transforms/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+/// Upstream lowers a copy that is not contiguous to a call of its own run-time
+/// library.
+static void rewriteStridedCopy(RewriterBase &rewriter, memref::CopyOp copy) {
+  auto isContiguous = [](Value v) {
+    auto type = dyn_cast<MemRefType>(v.getType());
+    return !type || type.getLayout().isIdentity();
+  };
+  if (isContiguous(copy.getSource()) && isContiguous(copy.getTarget()))
+    return;
+  rewriter.setInsertionPoint(copy);
+  rewriter.replaceOpWithNewOp<linalg::CopyOp>(copy, copy.getSource(),
+                                              copy.getTarget());
+}
+
+namespace {
+struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    SmallVector<memref::CopyOp> copies;
+    getOperation().walk([&](memref::CopyOp op) { copies.push_back(op); });
+    for (memref::CopyOp copy : copies)
+      rewriteStridedCopy(rewriter, copy);
+
+    SmallVector<linalg::LinalgOp> named;
+    getOperation().walk([&](linalg::LinalgOp op) {
+      if (!isa<linalg::GenericOp>(op))
+        named.push_back(op);
+    });
+    for (linalg::LinalgOp op : named) {
+      rewriter.setInsertionPoint(op);
+      // What cannot be generalized, convert-linalg-to-loops still lowers.
+      (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+  }
+};
+} // namespace
