@@ -22,14 +22,12 @@ namespace {
 struct ExposeFunctions
     : quant_ste::impl::QuantSTEExposeFunctionsPassBase<ExposeFunctions> {
   void runOnOperation() override {
-    StringRef writable =
-        bufferization::BufferizationDialect::kWritableAttrName;
+    StringRef writable = bufferization::BufferizationDialect::kWritableAttrName;
     Builder b(&getContext());
     for (auto f : getOperation().getOps<func::FuncOp>()) {
       if (!f.isPublic() || f.isExternal())
         continue;
-      f->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(),
-                 b.getUnitAttr());
+      f->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), b.getUnitAttr());
       for (auto [i, type] : llvm::enumerate(f.getArgumentTypes()))
         if (isa<TensorType>(type) && !f.getArgAttr(i, writable))
           f.setArgAttr(i, writable, b.getBoolAttr(false));

@@ -51,10 +51,10 @@ static Value makeAgain(OpBuilder &b, Value value) {
   DenseElementsAttr constant;
   if (!matchPattern(value, m_Constant(&constant)) || !constant.isSplat())
     return {};
-  Value scalar = arith::ConstantOp::create(
-      b, loc, constant.getSplatValue<TypedAttr>());
-  Value empty = tensor::EmptyOp::create(b, loc, type.getShape(),
-                                        type.getElementType());
+  Value scalar =
+      arith::ConstantOp::create(b, loc, constant.getSplatValue<TypedAttr>());
+  Value empty =
+      tensor::EmptyOp::create(b, loc, type.getShape(), type.getElementType());
   return linalg::FillOp::create(b, loc, ValueRange{scalar}, ValueRange{empty})
       .getResult(0);
 }

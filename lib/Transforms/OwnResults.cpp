@@ -18,8 +18,7 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 namespace {
-struct OwnResults
-    : quant_ste::impl::QuantSTEOwnResultsPassBase<OwnResults> {
+struct OwnResults : quant_ste::impl::QuantSTEOwnResultsPassBase<OwnResults> {
   void runOnOperation() override {
     BufferOriginAnalysis origins(getOperation());
     getOperation().walk([&](func::ReturnOp ret) {
