@@ -5,6 +5,7 @@
 . "$(dirname "$0")/setup.sh"
 
 install_packages
+configure release
 build release qopt-opt qopt-run
 
 digits=examples/digits

@@ -64,13 +64,15 @@ END
     apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# configure <preset> [<option for CMake>...]
+configure() {
+  [ -e "build/$1/build.ninja" ] || cmake --preset "$@"
+}
+
 # build <preset> <target>...
 build() {
   local preset=$1
   shift
-  if [ ! -e "build/$preset/build.ninja" ]; then
-    cmake --preset "$preset"
-  fi
   say "building $* (build/$preset)"
   cmake --build --preset "$preset" --target "$@"
 }
