@@ -18,7 +18,7 @@ train() {
   build/release/bin/qopt-run "$1" --function=main \
     --input=@$digits/data/X.npy --input=@$digits/data/y.npy \
     --input=@$digits/data/split.npy --input=$epochs --input="$2" \
-    --output="@$3"
+    --output-params="@$3"
 }
 
 for seed in 0 1 2; do

@@ -378,13 +378,10 @@ func.func private @accuracy(%x: !x, %labels: !rows,
 func.func private @quant_ste_report_epoch(index, f32, f32)
   attributes {llvm.emit_c_interface}
 
-// From given parameters.
-func.func @train(%X: !x {quant_ste.name = "X"},
-    %y: !rows {quant_ste.name = "y"},
-    %split: !rows {quant_ste.name = "split"},
-    %epochs: index {quant_ste.name = "epochs"},
-    %seed: i64 {quant_ste.name = "seed"},
-    %size: index {quant_ste.name = "batch"},
+// From given parameters, such as those that --output-params wrote before:
+// --input-params takes them by name.
+func.func @train(%X: !x, %y: !rows, %split: !rows,
+    %epochs: index, %seed: i64, %size: index,
     %w0_0: !w0 {quant_ste.name = "w0"}, %b0_0: !c0 {quant_ste.name = "b0"},
     %s0_0: !c0 {quant_ste.name = "s0"}, %a0_0: !a {quant_ste.name = "a0"},
     %w1_0: !w1 {quant_ste.name = "w1"}, %b1_0: !c1 {quant_ste.name = "b1"},
@@ -526,12 +523,8 @@ func.func @train(%X: !x {quant_ste.name = "X"},
 }
 
 // From the first weights that the seed gives, biases 0 and alphas 1.
-func.func @main(%X: !x {quant_ste.name = "X"},
-    %y: !rows {quant_ste.name = "y"},
-    %split: !rows {quant_ste.name = "split"},
-    %epochs: index {quant_ste.name = "epochs"},
-    %seed: i64 {quant_ste.name = "seed"},
-    %size: index {quant_ste.name = "batch"})
+func.func @main(%X: !x, %y: !rows, %split: !rows,
+    %epochs: index, %seed: i64, %size: index)
     -> (tensor<?xf32> {quant_ste.name = "loss"},
         tensor<?xf32> {quant_ste.name = "accuracy"},
         !w0 {quant_ste.name = "w0"}, !c0 {quant_ste.name = "b0"},

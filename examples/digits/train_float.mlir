@@ -353,12 +353,10 @@ func.func private @accuracy(%X: !images, %y: !labels, %split: !labels,
 func.func private @quant_ste_report_epoch(index, f32, f32)
   attributes {llvm.emit_c_interface}
 
-// From given parameters.
-func.func @train(%X: !images {quant_ste.name = "X"},
-    %y: !labels {quant_ste.name = "y"},
-    %split: !labels {quant_ste.name = "split"},
-    %epochs: index {quant_ste.name = "epochs"},
-    %seed: i64 {quant_ste.name = "seed"},
+// From given parameters, such as those that --output-params wrote before:
+// --input-params takes them by name.
+func.func @train(%X: !images, %y: !labels, %split: !labels,
+    %epochs: index, %seed: i64,
     %w0_0: !w0 {quant_ste.name = "w0"}, %b0_0: !c0 {quant_ste.name = "b0"},
     %w1_0: !w1 {quant_ste.name = "w1"}, %b1_0: !c1 {quant_ste.name = "b1"},
     %w2_0: !w2 {quant_ste.name = "w2"}, %b2_0: !c2 {quant_ste.name = "b2"})
@@ -468,11 +466,8 @@ func.func @train(%X: !images {quant_ste.name = "X"},
 }
 
 // From the first weights that the seed gives, biases 0.
-func.func @main(%X: !images {quant_ste.name = "X"},
-    %y: !labels {quant_ste.name = "y"},
-    %split: !labels {quant_ste.name = "split"},
-    %epochs: index {quant_ste.name = "epochs"},
-    %seed: i64 {quant_ste.name = "seed"})
+func.func @main(%X: !images, %y: !labels, %split: !labels,
+    %epochs: index, %seed: i64)
     -> (tensor<?xf32> {quant_ste.name = "loss"},
         tensor<?xf32> {quant_ste.name = "accuracy"},
         !w0 {quant_ste.name = "w0"}, !c0 {quant_ste.name = "b0"},
