@@ -14,12 +14,14 @@
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "quant_ste/Pipelines/Pipelines.h"
+#include "quant_ste/Transforms/Differentiate.h"
 #include "quant_ste/Transforms/Passes.h"
 
 using namespace mlir;
 
 void quant_ste::registerAllDialects(DialectRegistry &registry) {
   registry.insert<QuantSTEDialect>();
+  registerDifferentiableModels(registry);
 }
 
 void quant_ste::registerAllPasses() {

@@ -63,7 +63,7 @@ static void cleanUp(OpPassManager &pm) {
 
 /// Functions are not inlined yet: a call may carry its own gradient.
 static void addDifferentiate(OpPassManager &pm) {
-  // createQuantSTEDifferentiatePass() belongs here.
+  pm.addPass(createQuantSTEDifferentiatePass());
   cleanUp(pm);
 }
 

@@ -10,6 +10,11 @@
 
 include "mlir/IR/OpBase.td"
 
+/// An op through which no derivative flows, whatever its operands.
+def QuantSTE_StopsGradient : NativeOpTrait<"StopsGradient"> {
+  let cppNamespace = "::mlir::quant_ste";
+}
+
 def QuantSTE_VjpOpInterface : OpInterface<"VjpOpInterface"> {
   let cppNamespace = "::mlir::quant_ste";
   let description = [{
@@ -23,6 +28,8 @@ def QuantSTE_VjpOpInterface : OpInterface<"VjpOpInterface"> {
       least one is not null.
     * The answer has one value per operand, of that operand's type; null means
       zero. `wanted[i]` is false when nobody asks for operand i's gradient.
+    * What the op's regions capture counts as constant: differentiation refuses
+      an op that captures an active value.
     * Sizes are taken from the cotangents, never from the primal values, so that
       a split backward does not keep a tensor alive for its shape.
     * On failure the op has emitted an error that says why.

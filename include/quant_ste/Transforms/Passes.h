@@ -13,6 +13,8 @@
 
 namespace mlir::quant_ste {
 
+enum class DifferentiationMode { Reverse, Forward };
+
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "quant_ste/Transforms/Passes.h.inc"

@@ -103,4 +103,83 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEDifferentiatePass
+    : Pass<"quant-ste-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Turn requests for derivatives into functions and calls";
+  let description = [{
+    Serves `quant_ste.value_and_grad`, `quant_ste.vjp` and `quant_ste.jvp`: each
+    is replaced by a call of a private function made for it, once for each
+    function and set of arguments.
+
+    Reverse mode makes `@f_vjp(args, cotangents of the float results) ->
+    (results, gradients in wrt order)`, forward mode `@f_jvp(args, tangents of
+    wrt) -> (results, tangents of the float results)`. A private declaration of
+    that name and type is filled in. The options ask for the derivative of one
+    function, public, as a request would.
+
+    Only what depends on a wrt argument and reaches a result is differentiated;
+    integers carry no derivative, and `quant_ste.detach` stops it. A value that
+    is used several times gets the sum; an argument without a path gets zeros;
+    no gradient is computed that nobody asks for. A call is differentiated
+    through the derivative of the callee. A function with the attribute
+    `quant_ste.vjp = @g` has a rule of its own, which is called instead:
+    `@g(args, cotangents) -> gradients of the float arguments`; likewise
+    `quant_ste.jvp = @h`, `@h(args, tangents of the float arguments) -> tangents
+    of the float results`.
+
+    An op without a gradient rule on such a path is an error, as are a region
+    that captures a value that carries a derivative, and several blocks.
+
+    Before:
+    ```mlir
+    func.func private @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+      %y = arith.mulf %x, %x : tensor<?xf32>
+      return %y : tensor<?xf32>
+    }
+    func.func @g(%x: tensor<?xf32>, %t: tensor<?xf32>) -> tensor<?xf32> {
+      %y, %dx = quant_ste.vjp @f(%x) cotangents(%t) wrt [0]
+        : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
+      return %dx : tensor<?xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func private @f_vjp(%x: tensor<?xf32>,
+        %t: tensor<?xf32> {quant_ste.cotangent}) -> (tensor<?xf32>, tensor<?xf32>)
+        attributes {quant_ste.num_primals = 1 : i64} {
+      %y = arith.mulf %x, %x : tensor<?xf32>
+      %0 = arith.mulf %t, %x : tensor<?xf32>
+      %1 = arith.mulf %t, %x : tensor<?xf32>
+      %dx = arith.addf %0, %1 : tensor<?xf32>
+      return %y, %dx : tensor<?xf32>, tensor<?xf32>
+    }
+    func.func @g(%x: tensor<?xf32>, %t: tensor<?xf32>) -> tensor<?xf32> {
+      %0:2 = call @f_vjp(%x, %t)
+        : (tensor<?xf32>, tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
+      return %0#1 : tensor<?xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"",
+           "The function to differentiate, besides what is asked in the IR">,
+    ListOption<"wrt", "wrt", "int64_t",
+               "Numbers of the arguments to differentiate by (default: all "
+               "float arguments)">,
+    Option<"mode", "mode", "::mlir::quant_ste::DifferentiationMode",
+           "::mlir::quant_ste::DifferentiationMode::Reverse",
+           "Which derivative of 'function' to make",
+           [{::llvm::cl::values(
+               clEnumValN(::mlir::quant_ste::DifferentiationMode::Reverse,
+                          "reverse", "@f_vjp"),
+               clEnumValN(::mlir::quant_ste::DifferentiationMode::Forward,
+                          "forward", "@f_jvp"))}]>
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::func::FuncDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::quant_ste::QuantSTEDialect",
+    "::mlir::tensor::TensorDialect"];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD

@@ -13,10 +13,6 @@
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-static bool isFloatLike(Type type) {
-  return isa<FloatType>(getElementTypeOrSelf(type));
-}
-
 //===----------------------------------------------------------------------===//
 // value_and_grad, vjp, jvp
 //===----------------------------------------------------------------------===//
@@ -38,8 +34,8 @@ verifyCallee(Operation *op, SymbolTableCollection &symbols,
   return f;
 }
 
-static LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
-                               ArrayRef<int64_t> wrt) {
+LogicalResult quant_ste::verifyWrt(Operation *op, FunctionOpInterface f,
+                                   ArrayRef<int64_t> wrt) {
   llvm::SmallDenseSet<int64_t> seen;
   if (wrt.empty())
     return op->emitOpError("expected 'wrt' to list at least one argument");
@@ -51,7 +47,7 @@ static LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
       return op->emitOpError("expected each argument once in 'wrt', got ")
              << i << " twice";
     Type type = f.getArgumentTypes()[i];
-    if (!isFloatLike(type))
+    if (!isDifferentiable(type))
       return op->emitOpError("expected a float argument in 'wrt', got ")
              << type << " for argument " << i;
   }
@@ -59,7 +55,7 @@ static LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
 }
 
 static SmallVector<Type> floatResults(FunctionOpInterface f) {
-  return llvm::filter_to_vector(f.getResultTypes(), isFloatLike);
+  return llvm::filter_to_vector(f.getResultTypes(), isDifferentiable);
 }
 
 static LogicalResult verifyTypes(Operation *op, StringRef what,
@@ -84,7 +80,7 @@ ValueAndGradOp::verifySymbolUses(SymbolTableCollection &symbols) {
   ArrayRef<Type> results = f->getResultTypes();
   auto isOneFloat = [](Type type) {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    return isFloatLike(type) && (!tensor || tensor.getRank() == 0);
+    return isDifferentiable(type) && (!tensor || tensor.getRank() == 0);
   };
   if (results.size() != 1 || !isOneFloat(results.front()))
     return emitOpError("expected ")

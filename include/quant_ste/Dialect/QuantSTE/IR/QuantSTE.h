@@ -16,6 +16,7 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
@@ -39,6 +40,11 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 /// `rounding(word)`; round when left out.
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
+
+/// The arguments to differentiate f by exist, are floats, and are listed once;
+/// else an error at `op`.
+LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
+                        ArrayRef<int64_t> wrt);
 
 } // namespace mlir::quant_ste
 

@@ -298,7 +298,8 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
 // Asking for derivatives
 //===----------------------------------------------------------------------===//
 
-def QuantSTE_DetachOp : QuantSTE_Op<"detach", [Pure, SameOperandsAndResultType]> {
+def QuantSTE_DetachOp : QuantSTE_Op<"detach", [
+    Pure, SameOperandsAndResultType, QuantSTE_StopsGradient]> {
   let summary = "the value, without a gradient";
   let description = [{
     The operand, through which no gradient flows (torch's detach, JAX's

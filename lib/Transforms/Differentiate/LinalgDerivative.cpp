@@ -1,0 +1,515 @@
+//===- LinalgDerivative.cpp - derivatives of structured ops -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A structured op is a scalar function f under loops, and indexing maps. Its
+// derivative is that of f, under the same loops:
+//
+//   y[i] = sum_k f(a[i,k], m[i])        loops (i, k)
+//   da[i,k] =       f_a(a[i,k], m[i]) * dy[i]
+//   dm[i]   = sum_k f_m(a[i,k], m[i]) * dy[i]
+//
+// A map read forwards is a broadcast; read backwards it is the sum of that
+// operand's gradient over the loops that the map does not see.
+//
+// Reduced results. Besides sums `out + f(in)`, in whatever form the body says
+// them, a maximum or minimum of `out` and f(in) is known: its gradient is shared
+// evenly by the elements equal to the result (torch's amax); the initial value
+// counts as one of them when its own gradient is asked for.
+//
+//===----------------------------------------------------------------------===//
+
+#include "LinalgDerivative.h"
+
+#include "GenericDraft.h"
+#include "ModelUtils.h"
+#include "quant_ste/Transforms/Differentiate.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/SmallBitVector.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+namespace {
+class LinalgDerivative {
+public:
+  LinalgDerivative(linalg::LinalgOp op, OpBuilder &builder,
+                   ArrayRef<Value> given)
+      : op(op), b(op.getLoc(), builder), maps(op.getIndexingMapsArray()),
+        loopSizes(op.getStaticLoopRanges()), given(given),
+        numInputs(op.getNumDpsInputs()), numResults(op.getNumDpsInits()),
+        shares(numResults) {}
+
+  FailureOr<SmallVector<Value>> vjp(ArrayRef<bool> wanted);
+  FailureOr<SmallVector<Value>> jvp();
+
+private:
+  linalg::LinalgOp op;
+  ImplicitLocOpBuilder b;
+  SmallVector<AffineMap> maps;
+  SmallVector<int64_t> loopSizes;
+  ArrayRef<Value> given; ///< cotangents by result, or tangents by operand
+  unsigned numInputs, numResults;
+  SmallVector<Value> shares; ///< of an extremum: cotangent / number of ties
+
+  unsigned numLoops() const { return loopSizes.size(); }
+  Value operand(unsigned i) { return op->getOperand(i); }
+  Value init(unsigned k) { return operand(numInputs + k); }
+  AffineMap resultMap(unsigned k) const { return maps[numInputs + k]; }
+  Value bodyArg(unsigned i) { return op.getBlock()->getArgument(i); }
+  Value outArg(unsigned k) { return bodyArg(numInputs + k); }
+  Value yielded(unsigned k) {
+    return op.getBlock()->getTerminator()->getOperand(k);
+  }
+
+  bool isFull(AffineMap map) const { return map.getNumResults() == numLoops(); }
+  bool isReduced(unsigned k) const { return !isFull(resultMap(k)); }
+  Value getExtremumTerm(unsigned k);
+
+  LogicalResult check(ArrayRef<bool> activeOperands,
+                      ArrayRef<bool> activeResults);
+  SmallVector<OpFoldResult> sizesOf(AffineMap map);
+
+  /// Adds the op's operands to the draft, and its body; `scalars` maps from the
+  /// op's block arguments and values to the draft's.
+  void copyBody(GenericDraft &draft, IRMapping &scalars);
+  Value emitIsResult(GenericDraft &draft, IRMapping &scalars, unsigned k);
+  Value countTies(unsigned k, bool withInit);
+  Value initIsResult(unsigned k);
+
+  using Group = SmallVector<unsigned>;
+  SmallVector<Group> groupOperands(ArrayRef<bool> wanted);
+  LogicalResult emitGroup(ArrayRef<unsigned> group,
+                          MutableArrayRef<Value> grads);
+  Value finishGradient(Value partial, AffineMap partialMap, unsigned i);
+};
+
+llvm::SmallBitVector dimsOf(AffineMap map) {
+  llvm::SmallBitVector dims(map.getNumDims());
+  for (unsigned d = 0; d < map.getNumDims(); ++d)
+    if (map.isFunctionOfDim(d))
+      dims.set(d);
+  return dims;
+}
+} // namespace
+
+/// The f of `max(out, f)` or `min(out, f)`, null when the result is neither.
+Value LinalgDerivative::getExtremumTerm(unsigned k) {
+  Operation *last = yielded(k).getDefiningOp();
+  if (!isReduced(k) || !outArg(k).hasOneUse() ||
+      !isa_and_nonnull<arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
+                       arith::MinNumFOp>(last))
+    return {};
+  if (last->getOperand(0) == outArg(k))
+    return last->getOperand(1);
+  if (last->getOperand(1) == outArg(k))
+    return last->getOperand(0);
+  return {};
+}
+
+LogicalResult LinalgDerivative::check(ArrayRef<bool> activeOperands,
+                                      ArrayRef<bool> activeResults) {
+  if (!op.hasPureTensorSemantics())
+    return emitCannot(op, "expected tensor operands");
+  auto checkMap = [&](AffineMap map, const Twine &what) -> LogicalResult {
+    if (map.isProjectedPermutation())
+      return success();
+    InFlightDiagnostic diag =
+        emitCannot(op, "expected the indexing map of " + what +
+                           " to be a projected permutation, got ");
+    diag << AffineMapAttr::get(map);
+    return diag;
+  };
+  for (auto [i, isActive] : llvm::enumerate(activeOperands))
+    if (isActive && failed(checkMap(maps[i], "operand #" + Twine(i))))
+      return failure();
+  for (auto [k, isActive] : llvm::enumerate(activeResults))
+    if (isActive && failed(checkMap(resultMap(k), "result #" + Twine(k))))
+      return failure();
+  return success();
+}
+
+/// Sizes of what `map` indexes: static where known, else those of the given
+/// cotangents or tangents, and only then those of the operands.
+SmallVector<OpFoldResult> LinalgDerivative::sizesOf(AffineMap map) {
+  SmallVector<std::pair<Value, AffineMap>> sources;
+  bool isReverse = given.size() == numResults;
+  for (auto [i, v] : llvm::enumerate(given))
+    if (v)
+      sources.push_back({v, isReverse ? resultMap(i) : maps[i]});
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    sources.push_back({operand(i), maps[i]});
+  SmallVector<OpFoldResult> sizes;
+  for (AffineExpr e : map.getResults()) {
+    int64_t size = loopSizes[cast<AffineDimExpr>(e).getPosition()];
+    if (ShapedType::isStatic(size)) {
+      sizes.push_back(b.getIndexAttr(size));
+      continue;
+    }
+    for (auto [v, m] : sources)
+      if (auto position = m.getResultPosition(e)) {
+        sizes.push_back(tensor::getMixedSize(b, b.getLoc(), v, *position));
+        break;
+      }
+  }
+  return sizes;
+}
+
+void LinalgDerivative::copyBody(GenericDraft &draft, IRMapping &scalars) {
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    scalars.map(bodyArg(i), draft.addInput(operand(i), maps[i]));
+  for (Operation &inner : op.getBlock()->without_terminator())
+    draft.getBodyBuilder().clone(inner, scalars);
+}
+
+//===----------------------------------------------------------------------===//
+// Maximum and minimum
+//===----------------------------------------------------------------------===//
+
+/// Whether an element of the reduction equals the result.
+Value LinalgDerivative::emitIsResult(GenericDraft &draft, IRMapping &scalars,
+                                     unsigned k) {
+  Value y = draft.addInput(op->getResult(k), resultMap(k));
+  Value f = scalars.lookupOrDefault(getExtremumTerm(k));
+  return arith::CmpFOp::create(draft.getBodyBuilder(),
+                               arith::CmpFPredicate::OEQ, f, y);
+}
+
+Value LinalgDerivative::initIsResult(unsigned k) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, init(k),
+                               op->getResult(k));
+}
+
+/// How many elements equal the result.
+Value LinalgDerivative::countTies(unsigned k, bool withInit) {
+  FloatType type = accumulatorType(init(k).getType());
+  Value start;
+  if (withInit)
+    start = arith::UIToFPOp::create(
+        b, cast<ShapedType>(init(k).getType()).clone(type), initIsResult(k));
+  else
+    start = zeros(b, sizesOf(resultMap(k)), type);
+
+  GenericDraft draft(b, numLoops());
+  IRMapping scalars;
+  copyBody(draft, scalars);
+  Value isResult = emitIsResult(draft, scalars, k);
+  Value sum = draft.addInit(start, resultMap(k));
+  ImplicitLocOpBuilder &body = draft.getBodyBuilder();
+  Value one = arith::UIToFPOp::create(body, type, isResult);
+  draft.yield(arith::AddFOp::create(body, sum, one).getResult());
+  return draft.finish().front();
+}
+
+//===----------------------------------------------------------------------===//
+// Reverse mode
+//===----------------------------------------------------------------------===//
+
+/// Operands whose gradients come from one pass over memory. All that are reduced
+/// accumulate over the same dimensions, because upstream's tiling and vectorizer
+/// know one set of reduction loops per op; a coarser one is finished by a second,
+/// small op. Operands that see all loops join the first group.
+SmallVector<LinalgDerivative::Group>
+LinalgDerivative::groupOperands(ArrayRef<bool> wanted) {
+  Group full, reduced;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    bool isInput = i < numInputs || !isReduced(i - numInputs);
+    if (wanted[i] && isInput)
+      (isFull(maps[i]) ? full : reduced).push_back(i);
+  }
+  llvm::sort(reduced, [&](unsigned x, unsigned y) {
+    unsigned dimsOfX = maps[x].getNumResults(), dimsOfY = maps[y].getNumResults();
+    return dimsOfX != dimsOfY ? dimsOfX > dimsOfY : x < y;
+  });
+  SmallVector<Group> groups;
+  for (unsigned i : reduced) {
+    auto fits = [&](const Group &group) {
+      llvm::SmallBitVector rest = dimsOf(maps[i]);
+      return !rest.test(dimsOf(maps[group.front()]));
+    };
+    auto group = llvm::find_if(groups, fits);
+    if (group != groups.end())
+      group->push_back(i);
+    else
+      groups.push_back({i});
+  }
+  if (groups.empty() && !full.empty())
+    groups.emplace_back();
+  if (!full.empty())
+    llvm::append_range(groups.front(), full);
+  return groups;
+}
+
+/// A sum over the loops of `partialMap` -> the operand's own shape and type.
+Value LinalgDerivative::finishGradient(Value partial, AffineMap partialMap,
+                                       unsigned i) {
+  if (partialMap != maps[i]) {
+    SmallVector<AffineExpr> dims;
+    SmallVector<OpFoldResult> sizes;
+    for (AffineExpr e : maps[i].getResults()) {
+      unsigned d = *partialMap.getResultPosition(e);
+      dims.push_back(b.getAffineDimExpr(d));
+      sizes.push_back(tensor::getMixedSize(b, b.getLoc(), partial, d));
+    }
+    unsigned rank = partialMap.getNumResults();
+    GenericDraft draft(b, rank);
+    Value in = draft.addInput(partial, b.getMultiDimIdentityMap(rank));
+    Value start = zeros(b, sizes, getElementTypeOrSelf(partial.getType()));
+    Value sum =
+        draft.addInit(start, AffineMap::get(rank, 0, dims, b.getContext()));
+    draft.yield(
+        arith::AddFOp::create(draft.getBodyBuilder(), sum, in).getResult());
+    partial = draft.finish().front();
+  }
+  Type type = operand(i).getType();
+  if (isa<FloatType>(type))
+    partial = tensor::ExtractOp::create(b, partial, ValueRange());
+  return castTo(b, convertFloat(b, partial, type), type);
+}
+
+LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
+                                          MutableArrayRef<Value> grads) {
+  GenericDraft draft(b, numLoops());
+  ImplicitLocOpBuilder &body = draft.getBodyBuilder();
+  SmallVector<Value> dys(numResults);
+  for (unsigned k = 0; k < numResults; ++k)
+    if (given[k])
+      dys[k] = draft.addInput(shares[k] ? shares[k] : given[k], resultMap(k));
+  IRMapping scalars;
+  copyBody(draft, scalars);
+
+  // The running value of a sum is a seed too: the sum is one if and only if the
+  // cotangent comes back from it unchanged.
+  SmallVector<Value> targets, cotangents, seeds;
+  SmallVector<unsigned> sums;
+  for (unsigned i : group)
+    seeds.push_back(scalars.lookup(bodyArg(i)));
+  for (unsigned k = 0; k < numResults; ++k) {
+    if (!given[k])
+      continue;
+    if (Value term = getExtremumTerm(k)) {
+      Value isResult = emitIsResult(draft, scalars, k);
+      Value zero = zerosLike(body, dys[k]);
+      targets.push_back(scalars.lookupOrDefault(term));
+      cotangents.push_back(
+          arith::SelectOp::create(body, isResult, dys[k], zero));
+      continue;
+    }
+    targets.push_back(scalars.lookupOrDefault(yielded(k)));
+    cotangents.push_back(dys[k]);
+    if (isReduced(k)) {
+      sums.push_back(k);
+      seeds.push_back(scalars.lookup(outArg(k)));
+    }
+  }
+  auto activity = Activity::get(draft.getBlock(), seeds, targets);
+  if (failed(activity))
+    return failure();
+  auto scalarGrads = pullBack(body, *activity, targets, cotangents, seeds);
+  if (failed(scalarGrads))
+    return failure();
+
+  auto refuse = [&](unsigned k) {
+    InFlightDiagnostic diag =
+        emitCannot(op, "expected result #" + Twine(k) +
+                           ", which is reduced, to be a sum, maximum or "
+                           "minimum over the reduction loops");
+    diag.attachNote() << "give the function around it a rule of its own "
+                         "(attribute quant_ste.vjp or quant_ste.jvp)";
+    return diag;
+  };
+  for (auto [k, g] :
+       llvm::zip_equal(sums, ArrayRef(*scalarGrads).drop_front(group.size())))
+    if (g != dys[k])
+      return refuse(k);
+
+  // What is not just the cotangent becomes a result.
+  struct Output {
+    unsigned operand;
+    AffineMap map;
+    Value scalar;
+  };
+  SmallVector<Output> outputs;
+  unsigned leader = group.front();
+  for (auto [i, g] : llvm::zip(group, *scalarGrads)) {
+    if (!g)
+      continue;
+    auto k = llvm::find(dys, g) - dys.begin();
+    if (k < numResults && !shares[k] && maps[i] == resultMap(k) &&
+        operand(i).getType() == given[k].getType()) {
+      grads[i] = given[k];
+      continue;
+    }
+    // One set of dimensions for all that are reduced: the leader's.
+    bool ownDims = isFull(maps[i]) || dimsOf(maps[i]) == dimsOf(maps[leader]);
+    outputs.push_back({i, ownDims ? maps[i] : maps[leader], g});
+  }
+  if (outputs.empty())
+    return success();
+
+  SmallVector<Value> yields;
+  for (Output &out : outputs) {
+    Type type = operand(out.operand).getType();
+    if (isFull(out.map)) {
+      Value empty = tensor::EmptyOp::create(b, sizesOf(out.map),
+                                            getElementTypeOrSelf(type));
+      draft.addInit(empty, out.map);
+      yields.push_back(convertFloat(body, out.scalar, type));
+      continue;
+    }
+    FloatType sumType = accumulatorType(type);
+    Value sum =
+        draft.addInit(zeros(b, sizesOf(out.map), sumType), out.map);
+    Value term = convertFloat(body, out.scalar, sumType);
+    yields.push_back(arith::AddFOp::create(body, sum, term));
+  }
+  draft.yield(yields);
+  for (unsigned k : sums)
+    if (!scalars.lookup(outArg(k)).use_empty())
+      return refuse(k);
+  for (auto [out, result] : llvm::zip_equal(outputs, draft.finish()))
+    grads[out.operand] = finishGradient(result, out.map, out.operand);
+  return success();
+}
+
+FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
+  auto activeResults = llvm::map_to_vector(
+      given, [](Value t) { return static_cast<bool>(t); });
+  if (failed(check(wanted, activeResults)))
+    return failure();
+  SmallVector<Value> grads(op->getNumOperands());
+  SmallVector<Group> groups = groupOperands(wanted);
+  for (unsigned k = 0; k < numResults; ++k) {
+    if (!given[k] || !isReduced(k))
+      continue;
+    bool initWanted = wanted[numInputs + k];
+    if (!getExtremumTerm(k)) {
+      if (initWanted)
+        grads[numInputs + k] = given[k];
+      continue;
+    }
+    Value ties = countTies(k, initWanted);
+    Value wide = convertFloat(b, given[k], ties.getType());
+    Value share = arith::DivFOp::create(b, wide, castTo(b, ties, wide.getType()));
+    shares[k] = convertFloat(b, share, given[k].getType());
+    if (initWanted) {
+      Value zero = zerosLike(b, given[k]);
+      grads[numInputs + k] =
+          arith::SelectOp::create(b, initIsResult(k), shares[k], zero);
+    }
+  }
+  for (const Group &group : groups)
+    if (failed(emitGroup(group, grads)))
+      return failure();
+  return grads;
+}
+
+//===----------------------------------------------------------------------===//
+// Forward mode
+//===----------------------------------------------------------------------===//
+
+FailureOr<SmallVector<Value>> LinalgDerivative::jvp() {
+  auto activeOperands = llvm::map_to_vector(
+      given, [](Value t) { return static_cast<bool>(t); });
+  if (failed(check(activeOperands, {})))
+    return failure();
+  GenericDraft draft(b, numLoops());
+  ImplicitLocOpBuilder &body = draft.getBodyBuilder();
+  IRMapping scalars;
+  copyBody(draft, scalars);
+  SmallVector<Value> seeds, tangents, targets;
+  for (auto [i, t] : llvm::enumerate(given))
+    if (t && (i < numInputs || !isReduced(i - numInputs))) {
+      seeds.push_back(scalars.lookup(bodyArg(i)));
+      tangents.push_back(draft.addInput(t, maps[i]));
+    }
+  for (unsigned k = 0; k < numResults; ++k) {
+    Value term = getExtremumTerm(k);
+    targets.push_back(scalars.lookupOrDefault(term ? term : yielded(k)));
+  }
+  // Which results have a tangent, not counting the running values of sums.
+  auto reached = Activity::get(draft.getBlock(), seeds, targets);
+  if (failed(reached))
+    return failure();
+  SmallVector<unsigned> active;
+  for (unsigned k = 0; k < numResults; ++k)
+    if (reached->isActive(targets[k]) ||
+        (given[numInputs + k] && isReduced(k)))
+      active.push_back(k);
+
+  // The tangent of a sum is the sum of the tangents: its running value is the
+  // tangent of the primal's running value.
+  SmallVector<Value> results(numResults), sums(numResults), activeTargets;
+  for (unsigned k : active) {
+    activeTargets.push_back(targets[k]);
+    AffineMap map = resultMap(k);
+    Type element = getElementTypeOrSelf(init(k).getType());
+    if (!isReduced(k)) {
+      draft.addInit(tensor::EmptyOp::create(b, sizesOf(map), element), map);
+      continue;
+    }
+    Value start = given[numInputs + k];
+    if (start && getExtremumTerm(k))
+      start = arith::SelectOp::create(b, initIsResult(k), start,
+                                      zerosLike(b, start));
+    if (!start)
+      start = zeros(b, sizesOf(map), element);
+    sums[k] = draft.addInit(start, map);
+    if (!getExtremumTerm(k)) {
+      seeds.push_back(scalars.lookup(outArg(k)));
+      tangents.push_back(sums[k]);
+    }
+  }
+  auto activity = Activity::get(draft.getBlock(), seeds, activeTargets);
+  if (failed(activity))
+    return failure();
+  auto out = pushForward(body, *activity, seeds, tangents, activeTargets);
+  if (failed(out))
+    return failure();
+
+  SmallVector<Value> yields;
+  for (auto [k, t] : llvm::zip_equal(active, *out)) {
+    Value zero = zerosLike(body, scalars.lookupOrDefault(yielded(k)));
+    if (getExtremumTerm(k)) {
+      Value isResult = emitIsResult(draft, scalars, k);
+      Value term = arith::SelectOp::create(body, isResult, t ? t : zero, zero);
+      t = arith::AddFOp::create(body, sums[k], term);
+    }
+    yields.push_back(t ? t : sums[k] ? sums[k] : zero);
+  }
+  draft.yield(yields);
+  for (unsigned k : active)
+    if (isReduced(k) && !getExtremumTerm(k) &&
+        !scalars.lookup(outArg(k)).use_empty())
+      return emitCannot(op, "expected result #" + Twine(k) +
+                                ", which is reduced, to be a sum, maximum or "
+                                "minimum over the reduction loops");
+  for (auto [k, t] : llvm::zip_equal(active, draft.finish())) {
+    if (getExtremumTerm(k)) {
+      bool withInit = static_cast<bool>(given[numInputs + k]);
+      Value ties = convertFloat(b, countTies(k, withInit), t.getType());
+      t = arith::DivFOp::create(b, t, castTo(b, ties, t.getType()));
+    }
+    results[k] = castTo(b, t, op->getResult(k).getType());
+  }
+  return results;
+}
+
+FailureOr<SmallVector<Value>>
+quant_ste::buildLinalgVjp(linalg::LinalgOp op, OpBuilder &b,
+                          ArrayRef<Value> cotangents, ArrayRef<bool> wanted) {
+  return LinalgDerivative(op, b, cotangents).vjp(wanted);
+}
+
+FailureOr<SmallVector<Value>>
+quant_ste::buildLinalgJvp(linalg::LinalgOp op, OpBuilder &b,
+                          ArrayRef<Value> tangents) {
+  return LinalgDerivative(op, b, tangents).jvp();
+}
