@@ -7,11 +7,13 @@
 
 #include "quant_ste-c/Execution.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "quant_ste/Execution/Program.h"
+#include "quant_ste/Execution/Reference.h"
 #include "quant_ste/InitAll.h"
 #include <cstring>
 
@@ -24,9 +26,15 @@ static_assert(QUANT_STE_F64 == static_cast<int>(ElementType::f64) &&
               "the C enumeration follows ElementType");
 
 struct quant_ste_module {
+  std::vector<Signature> functions;
   std::unique_ptr<Program> program;
+  // Without a program: what is to be evaluated.
+  std::unique_ptr<MLIRContext> context;
+  OwningOpRef<ModuleOp> source;
 
-  ArrayRef<Signature> getFunctions() const { return program->getFunctions(); }
+  ArrayRef<Signature> getFunctions() const {
+    return program ? program->getFunctions() : ArrayRef(functions);
+  }
   const Signature *get(int32_t i) const {
     if (i < 0 || static_cast<size_t>(i) >= getFunctions().size())
       return nullptr;
@@ -83,6 +91,18 @@ static void appendDiagnostic(std::string &out, Diagnostic &diagnostic) {
     append(note, "note");
 }
 
+namespace {
+struct CollectDiagnostics {
+  std::string text;
+  ScopedDiagnosticHandler handler;
+  explicit CollectDiagnostics(MLIRContext &context)
+      : handler(&context, [this](Diagnostic &d) {
+          appendDiagnostic(text, d);
+          return success();
+        }) {}
+};
+} // namespace
+
 //===----------------------------------------------------------------------===//
 // Compiling
 //===----------------------------------------------------------------------===//
@@ -113,21 +133,28 @@ quant_ste_module *quant_ste_compile(const char *text, size_t length,
       compile.codegen.optLevel = options->opt_level_plus_one - 1;
   }
   // A context of its own: what it made unique goes when compilation ends.
-  MLIRContext context(getRegistry(), MLIRContext::Threading::DISABLED);
-  context.printOpOnDiagnostic(false);
-  std::string errors;
-  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) {
-    appendDiagnostic(errors, d);
-    return success();
-  });
-  auto module =
-      parseSourceString<ModuleOp>(StringRef(text, length), &context, "<text>");
-  if (!module)
-    return fail(error, errors);
-  auto program = Program::compile(*module, compile);
+  auto context = std::make_unique<MLIRContext>(
+      getRegistry(), MLIRContext::Threading::DISABLED);
+  context->printOpOnDiagnostic(false);
+  CollectDiagnostics errors(*context);
+  auto source = parseSourceString<ModuleOp>(StringRef(text, length),
+                                            context.get(), "<text>");
+  if (!source)
+    return fail(error, errors.text);
+  auto module = std::make_unique<quant_ste_module>();
+  if (options && options->reference) {
+    module->functions = getSignatures(*source);
+    if (failed(resolveDerivatives(*source, compile)))
+      return fail(error, errors.text);
+    module->context = std::move(context);
+    module->source = std::move(source);
+    return module.release();
+  }
+  auto program = Program::compile(*source, compile);
   if (failed(program))
-    return fail(error, errors);
-  return new quant_ste_module{std::move(*program)};
+    return fail(error, errors.text);
+  module->program = std::move(*program);
+  return module.release();
 }
 
 void quant_ste_module_free(quant_ste_module *module) { delete module; }
@@ -182,6 +209,20 @@ static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
   return wrapped;
 }
 
+static llvm::Expected<SmallVector<HostArray>>
+call(const quant_ste_module &module, const Signature &signature,
+     ArrayRef<HostArray> arguments) {
+  if (module.program)
+    return module.program->call(signature, arguments);
+  CollectDiagnostics errors(*module.context);
+  auto function =
+      ModuleOp(*module.source).lookupSymbol<func::FuncOp>(signature.function);
+  auto results = evaluateReference(function, arguments);
+  if (failed(results))
+    return llvm::createStringError(errors.text);
+  return std::move(*results);
+}
+
 quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
@@ -197,7 +238,7 @@ quant_ste_results *quant_ste_call(const quant_ste_module *module,
                              llvm::toString(array.takeError()));
     wrapped.push_back(std::move(*array));
   }
-  auto results = module->program->call(*signature, wrapped);
+  auto results = call(*module, *signature, wrapped);
   if (!results)
     return fail(error, results.takeError());
   auto *out = new quant_ste_results{std::move(*results), {}};

@@ -7,11 +7,10 @@
 
 #include "quant_ste/Execution/Program.h"
 
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
+#include "quant_ste/Pipelines/Pipelines.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -23,19 +22,38 @@ static void keepOnly(ModuleOp module, StringRef name) {
       f.setPrivate();
 }
 
-static void prepareArguments(func::FuncOp f) {
-  MLIRContext *ctx = f.getContext();
-  StringRef writable = bufferization::BufferizationDialect::kWritableAttrName;
-  for (unsigned i = 0, e = f.getNumArguments(); i < e; ++i) {
-    // Signatures have been read; no later pass knows the name.
-    f.removeArgAttr(i, "quant_ste.name");
-    // The caller's arrays are not ours to write to.
-    if (f.isPublic() && isa<TensorType>(f.getArgumentTypes()[i]) &&
-        !f.getArgAttr(i, writable))
-      f.setArgAttr(i, writable, BoolAttr::get(ctx, false));
-  }
+/// Signatures have been read; no later pass knows the names of values.
+static void dropNames(func::FuncOp f) {
+  auto name = StringAttr::get(f.getContext(), "quant_ste.name");
+  for (unsigned i = 0, e = f.getNumArguments(); i < e; ++i)
+    f.removeArgAttr(i, name);
   for (unsigned i = 0, e = f.getNumResults(); i < e; ++i)
-    f.removeResultAttr(i, StringAttr::get(ctx, "quant_ste.name"));
+    f.removeResultAttr(i, name);
+}
+
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
+                                 CpuPhase last) {
+  CpuPipelineOptions pipeline;
+  std::string errors;
+  llvm::raw_string_ostream os(errors);
+  if (failed(pipeline.parseFromString(options.pipelineOptions, os)))
+    return emitError(module.getLoc(), "pipeline options '")
+           << options.pipelineOptions << "': " << StringRef(errors).rtrim();
+  if (pipeline.stopAfter != CpuPhase::LLVM)
+    return emitError(module.getLoc(), "pipeline options '")
+           << options.pipelineOptions
+           << "': stop-after leaves nothing that could run";
+  pipeline.stopAfter = last;
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  if (options.configurePasses && failed(options.configurePasses(pm)))
+    return failure();
+  buildCpuPipeline(pm, pipeline);
+  return pm.run(module);
+}
+
+LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
+                                            const CompileOptions &options) {
+  return runPipeline(module, options, CpuPhase::Differentiate);
 }
 
 LogicalResult quant_ste::lowerToLLVM(ModuleOp module,
@@ -43,28 +61,6 @@ LogicalResult quant_ste::lowerToLLVM(ModuleOp module,
   if (!options.function.empty())
     keepOnly(module, options.function);
   for (auto f : module.getOps<func::FuncOp>())
-    if (!f.isExternal())
-      prepareArguments(f);
-
-  PassManager pm(module.getContext(), ModuleOp::getOperationName());
-  if (options.configurePasses && failed(options.configurePasses(pm)))
-    return failure();
-  std::string errors;
-  llvm::raw_string_ostream os(errors);
-  // The pipeline until quant-ste-cpu-pipeline is here.
-  constexpr StringLiteral pipeline =
-      "symbol-dce,convert-elementwise-to-linalg,convert-quant-ste-to-linalg,"
-      "canonicalize,eliminate-empty-tensors,"
-      "one-shot-bufferize{bufferize-function-boundaries "
-      "function-boundary-type-conversion=identity-layout-map},"
-      "func.func(buffer-hoisting,buffer-loop-hoisting),"
-      "buffer-deallocation-pipeline,convert-bufferization-to-memref,"
-      "convert-linalg-to-loops,lower-affine,convert-scf-to-cf,"
-      "expand-strided-metadata,lower-affine,convert-math-to-llvm,"
-      "arith-expand,finalize-memref-to-llvm,convert-arith-to-llvm,"
-      "convert-index-to-llvm,convert-cf-to-llvm,convert-ub-to-llvm,"
-      "convert-func-to-llvm,reconcile-unrealized-casts";
-  if (failed(parsePassPipeline(pipeline, pm, os)))
-    return emitError(module.getLoc(), "pipeline: ") << errors;
-  return pm.run(module);
+    dropNames(f);
+  return runPipeline(module, options, CpuPhase::LLVM);
 }

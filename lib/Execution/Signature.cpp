@@ -44,7 +44,7 @@ static std::string toString(Type type) {
   return out;
 }
 
-static std::optional<ValueType> getValueType(Type type) {
+std::optional<ValueType> quant_ste::getValueType(Type type) {
   ValueType value;
   auto tensor = dyn_cast<RankedTensorType>(type);
   value.isScalar = !tensor;

@@ -48,9 +48,9 @@ def test_integer_ranges(case, dtype):
             # One ULP of the power, which the subtraction of 1 or 2 leaves behind.
             eps = 2.0 ** -{"f16": 10, "bf16": 7, "f32": 23, "f64": 51}[dtype]
             power = 2.0 ** (x.astype(np.float64) + 1)
+            scale = power if name == "y" else np.abs(b)
             with np.errstate(all="ignore"):
-                scale = power if name == "y" else np.abs(b)
-            same = (a == b) | (np.abs(a - b) <= eps * scale)
+                same = (a == b) | (np.abs(a - b) <= eps * scale)
             assert same.all(), (case, name, a[~same], b[~same])
 
 
@@ -165,7 +165,7 @@ def test_int_quant_per_element(case, dtype):
     eps = np.finfo(compute_dtype(dtype)).eps
     narrow = 2.0 ** -{"f16": 11, "bf16": 8, "f32": 60, "f64": 60}[dtype]
     fine = np.isfinite(dy.astype(np.float64)) & np.isfinite(terms["x"])
-    fine &= np.isfinite(terms["scale"]) & (np.abs(terms["x"]) > 1e-30)
+    fine &= np.isfinite(terms["scale"])
     # A denormal of the narrow type has its own step.
     least = {"f16": 2.0 ** -25, "bf16": 2.0 ** -134}.get(dtype, 0.0)
     with np.errstate(all="ignore"):

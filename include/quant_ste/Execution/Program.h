@@ -23,7 +23,7 @@ namespace mlir::quant_ste {
 
 struct CompileOptions {
   /// Options of the lowering pipeline, as in a textual pass pipeline:
-  /// "openmp=false vector-bits=256".
+  /// "openmp=false".
   std::string pipelineOptions;
   CodegenOptions codegen;
   /// The only function to compile; empty: every public one.
@@ -31,6 +31,11 @@ struct CompileOptions {
   /// Called before the passes run, for instrumentation.
   std::function<LogicalResult(PassManager &)> configurePasses;
 };
+
+/// Replaces the module's requests for derivatives by the derivatives. On
+/// failure an error was emitted.
+LogicalResult resolveDerivatives(ModuleOp module,
+                                 const CompileOptions &options);
 
 /// Lowers a module to the LLVM dialect. On failure an error was emitted.
 LogicalResult lowerToLLVM(ModuleOp module, const CompileOptions &options);

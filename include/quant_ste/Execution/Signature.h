@@ -70,6 +70,9 @@ struct Signature {
   llvm::Error check(llvm::ArrayRef<HostArray> arguments) const;
 };
 
+/// The type of a value that a host array can hold: a ranked tensor or a scalar.
+std::optional<ValueType> getValueType(Type type);
+
 /// The signature of a function, taken before any lowering.
 Signature getSignature(func::FuncOp function);
 

@@ -60,10 +60,10 @@ def QuantSTE_GradientRuleInterface : OpInterface<"GradientRuleInterface"> {
       "::llvm::SmallVector<::llvm::APFloat>", "evaluateVjp",
       (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars,
            "::llvm::ArrayRef<::llvm::APFloat>":$cotangents)>,
-    InterfaceMethod<"Tangent of each result on constants.",
+    InterfaceMethod<"Tangent of each result on constants; no tangent means zero.",
       "::mlir::FailureOr<::llvm::SmallVector<::llvm::APFloat>>", "evaluateJvp",
       (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars,
-           "::llvm::ArrayRef<::llvm::APFloat>":$tangents)>,
+           "::llvm::ArrayRef<::std::optional<::llvm::APFloat>>":$tangents)>,
     InterfaceMethod<[{
         Reports what is defined but surely not meant, given the constants known
         for each operand (empty: unknown).}],

@@ -130,15 +130,15 @@ SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
 template <class Rule>
 SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
                                      ArrayRef<APFloat> scalars,
-                                     ArrayRef<APFloat> tangents) {
+                                     ArrayRef<std::optional<APFloat>> tangents) {
   auto s = wrapScalars<Rule>(scalars);
   APFloatScalar y = callForward(rule, s);
   const llvm::fltSemantics &format = scalars.front().getSemantics();
   std::optional<APFloat> sum;
   for (auto [p, t] : llvm::zip_equal(callPartials(rule, s, y), tangents)) {
-    if (p.kind == rules::PartialKind::Zero)
+    if (!t || p.kind == rules::PartialKind::Zero)
       continue;
-    APFloat term = p.apply(APFloatScalar(t)).in(format);
+    APFloat term = p.apply(APFloatScalar(*t)).in(format);
     sum = sum ? *sum + term : term;
   }
   return {sum.value_or(APFloat::getZero(format))};

@@ -71,7 +71,7 @@ SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
 template <class Rule>
 SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
                                      ArrayRef<APFloat> scalars,
-                                     ArrayRef<APFloat> tangents);
+                                     ArrayRef<std::optional<APFloat>> tangents);
 template <class Rule>
 void lintRule(const Rule &rule, ArrayRef<SmallVector<double>> constants,
               function_ref<void(const Twine &)> warn);
@@ -141,8 +141,9 @@ template <class Rule> struct RuleOp {
                                      ArrayRef<APFloat> cotangents) {
       return evaluateRuleVjp(Rule::of(self()), scalars, cotangents.front());
     }
-    FailureOr<SmallVector<APFloat>> evaluateJvp(ArrayRef<APFloat> scalars,
-                                                ArrayRef<APFloat> tangents) {
+    FailureOr<SmallVector<APFloat>>
+    evaluateJvp(ArrayRef<APFloat> scalars,
+                ArrayRef<std::optional<APFloat>> tangents) {
       return evaluateRuleJvp(Rule::of(self()), scalars, tangents);
     }
     void lint(ArrayRef<SmallVector<double>> constants,

@@ -1,0 +1,258 @@
+//===- qopt-run.cpp - compile and call a function ---------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Options.h"
+#include "Progress.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "mlir/Support/Timing.h"
+#include "quant_ste/Execution/ArrayIO.h"
+#include "quant_ste/Execution/Program.h"
+#include "quant_ste/Execution/Reference.h"
+#include "quant_ste/InitAll.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::qopt_run;
+
+//===----------------------------------------------------------------------===//
+// Arguments
+//===----------------------------------------------------------------------===//
+
+/// The path behind an `@`.
+static llvm::Expected<StringRef> getPath(StringRef flag, StringRef value) {
+  if (value.consume_front("@") && !value.empty())
+    return value;
+  return llvm::createStringError(
+      "--" + flag + ": expected @ and a path, got '" + value + "'");
+}
+
+/// A file of type V2 or i8 is bf16 or index only if the function says so; the
+/// function's word is taken for what numpy cannot spell.
+static HostArray readAs(const ValueType &type, HostArray array) {
+  if (type.element == ElementType::index &&
+      array.getElementType() == ElementType::i64)
+    return array.bitcast(type.element);
+  return array;
+}
+
+static llvm::Expected<HostArray> readInput(const ValueType &type,
+                                           StringRef value) {
+  if (value.consume_front("@")) {
+    auto array = readNpy(value);
+    if (!array)
+      return array.takeError();
+    return readAs(type, std::move(*array));
+  }
+  return parseArray(value, type.element);
+}
+
+/// Arguments with a name come from --input-params, the others from --input, in
+/// order.
+static llvm::Expected<SmallVector<HostArray>>
+readArguments(const Options &options, const Signature &function) {
+  std::optional<NamedArrays> params;
+  if (!options.inputParams.empty()) {
+    auto path = getPath("input-params", options.inputParams);
+    if (!path)
+      return path.takeError();
+    auto read = NamedArrays::readSafetensors(*path);
+    if (!read)
+      return read.takeError();
+    params = std::move(*read);
+  }
+  size_t wanted = llvm::count_if(function.arguments, [&](const ValueType &t) {
+    return !params || t.name.empty();
+  });
+  ArrayRef<std::string> inputs(options.inputs);
+  if (inputs.size() != wanted)
+    return llvm::createStringError(
+        "@" + function.function + " : " + function.str() + " expects " +
+        Twine(wanted) + " --input, got " + Twine(inputs.size()));
+
+  SmallVector<HostArray> arguments;
+  for (const ValueType &type : function.arguments) {
+    bool isNamed = params && !type.name.empty();
+    auto array =
+        isNamed ? params->get(type.name) : readInput(type, inputs.front());
+    if (!array)
+      return array.takeError();
+    if (!isNamed)
+      inputs = inputs.drop_front();
+    arguments.push_back(std::move(*array));
+  }
+  return arguments;
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+/// Which results go to --output-params; the others go to --output, in order.
+static bool isParam(const Options &options, const ValueType &type) {
+  return !options.outputParams.empty() && !type.name.empty();
+}
+
+/// Before anything runs: one --output per result, or none.
+static llvm::Error checkOutputs(const Options &options,
+                                const Signature &function) {
+  for (StringRef output : options.outputs)
+    if (auto path = getPath("output", output); !path)
+      return path.takeError();
+  if (!options.outputParams.empty())
+    if (auto path = getPath("output-params", options.outputParams); !path)
+      return path.takeError();
+  size_t wanted = llvm::count_if(function.results, [&](const ValueType &t) {
+    return !isParam(options, t);
+  });
+  if (!options.outputParams.empty() && wanted == function.results.size())
+    return llvm::createStringError("--output-params: no result of @" +
+                                   function.function + " has a quant_ste.name");
+  if (options.outputs.empty() || options.outputs.size() == wanted)
+    return llvm::Error::success();
+  return llvm::createStringError("@" + function.function + " : " +
+                                 function.str() + " has " + Twine(wanted) +
+                                 " result(s) for --output, got " +
+                                 Twine(options.outputs.size()));
+}
+
+static llvm::Error writeResults(const Options &options,
+                                const Signature &function,
+                                ArrayRef<HostArray> results) {
+  std::vector<std::pair<std::string, HostArray>> params;
+  ArrayRef<std::string> outputs(options.outputs);
+  for (auto [i, type, array] : llvm::enumerate(function.results, results)) {
+    if (isParam(options, type)) {
+      params.emplace_back(type.name, array);
+    } else if (!outputs.empty()) {
+      if (auto error = writeNpy(StringRef(outputs.front()).drop_front(), array))
+        return error;
+      outputs = outputs.drop_front();
+    } else {
+      llvm::outs() << "result[" << i << "]: ";
+      printArray(llvm::outs(), array, options.maxElements);
+      llvm::outs() << '\n';
+    }
+  }
+  if (!options.outputParams.empty())
+    return writeSafetensors(StringRef(options.outputParams).drop_front(),
+                            params);
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// main
+//===----------------------------------------------------------------------===//
+
+static int fail(const Twine &message) {
+  llvm::WithColor::error(llvm::errs(), "qopt-run") << message << '\n';
+  return 1;
+}
+static int fail(llvm::Error error) {
+  return fail(llvm::toString(std::move(error)));
+}
+
+static LogicalResult configurePasses(PassManager &pm) {
+  if (failed(applyPassManagerCLOptions(pm)))
+    return failure();
+  applyDefaultTimingPassManagerCLOptions(pm);
+  return success();
+}
+
+/// Runs the compiled function, or evaluates it when there is no program.
+static FailureOr<SmallVector<HostArray>> call(const Program *program,
+                                              ModuleOp module,
+                                              const Signature &f,
+                                              ArrayRef<HostArray> arguments) {
+  if (!program)
+    return evaluateReference(module.lookupSymbol<func::FuncOp>(f.function),
+                             arguments);
+  auto results = program->call(program->getFunctions().front(), arguments);
+  if (!results) {
+    fail(results.takeError());
+    return failure();
+  }
+  return std::move(*results);
+}
+
+static int run(const Options &options, DialectRegistry &registry) {
+  std::string message;
+  auto file = openInputFile(options.inputFile, &message);
+  if (!file)
+    return fail(message);
+  auto sources = std::make_shared<llvm::SourceMgr>();
+  sources->AddNewSourceBuffer(std::move(file), llvm::SMLoc());
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  SourceMgrDiagnosticHandler handler(*sources, &context);
+  auto module = parseSourceFile<ModuleOp>(sources, &context);
+  if (!module)
+    return 1; // the parser has said why
+
+  Progress progress;
+  std::vector<Signature> functions = getSignatures(*module);
+  auto function = selectFunction(functions, options.function);
+  if (!function)
+    return fail(function.takeError());
+  const Signature &f = **function;
+  if (auto error = checkOutputs(options, f))
+    return fail(std::move(error));
+  auto arguments = readArguments(options, f);
+  if (!arguments)
+    return fail(arguments.takeError());
+  if (auto error = f.check(*arguments))
+    return fail(std::move(error));
+
+  CompileOptions compile;
+  compile.pipelineOptions = options.pipelineOptions;
+  compile.codegen = options.codegen;
+  compile.function = f.function;
+  compile.configurePasses = configurePasses;
+  progress.start("compiling @" + f.function);
+  std::unique_ptr<Program> program;
+  if (options.reference) {
+    if (failed(resolveDerivatives(*module, compile)))
+      return 1;
+  } else {
+    auto compiled = Program::compile(*module, compile);
+    if (failed(compiled))
+      return 1;
+    program = std::move(*compiled);
+  }
+  double compileTime = progress.stop();
+
+  if (options.threads > 0)
+    setThreadCount(options.threads);
+  progress.start("running @" + f.function);
+  auto results = call(program.get(), *module, f, *arguments);
+  double runTime = progress.stop();
+  if (failed(results))
+    return 1;
+  if (auto error = writeResults(options, f, *results))
+    return fail(std::move(error));
+  if (options.time)
+    llvm::errs() << llvm::format("compile %.1f ms, run %.3f ms\n", compileTime,
+                                 runTime);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  DialectRegistry registry;
+  registerEverything(registry);
+  Options options;
+  parseOptions(argc, argv, options);
+  return run(options, registry);
+}
