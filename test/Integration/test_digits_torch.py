@@ -4,6 +4,7 @@ from __future__ import annotations
 import functools
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 
@@ -97,19 +98,38 @@ def test_first_parameters(seed):
         assert 0.95 < deviation < 1.05
 
 
-# Same weights, same order of images: the first epoch is the same but for noise
-# in the last bits, which flips a rounding now and then.
-@pytest.mark.parametrize("name,tolerance", [("train.mlir", 0.01),
-                                            ("train_float.mlir", 1e-4)])
-def test_first_epoch(name, tolerance):
+# Same weights, same order of images: in float the first epoch is torch's but for
+# noise in the last bits. With 4 bits the noise flips a rounding now and then, and
+# the paths part, the scales' (which sum up the residues of roundings) first.
+@pytest.mark.parametrize("name", ["train.mlir", "train_float.mlir"])
+def test_first_epoch(name):
+    quantized = name == "train.mlir"
     losses, _, got = main(name, 1, 0)
-    want, parameters = torch_digits.train(*data(), 1, 0, name == "train.mlir")
+    want, parameters = torch_digits.train(*data(), 1, 0, quantized)
     assert losses.shape == (1,)
-    assert abs(losses[0] - want[0]) < tolerance
+    assert abs(losses[0] - want[0]) < (0.01 if quantized else 1e-4)
     assert set(got) == set(parameters)
+    start = torch_digits.first_parameters(0)
     for n, value in got.items():
-        moved = np.abs(parameters[n] - torch_digits.first_parameters(0)[n]).max()
-        assert np.abs(value - parameters[n]).max() < 0.2 * moved, n
+        moved = np.linalg.norm(parameters[n] - start[n])
+        apart = np.linalg.norm(value - parameters[n])
+        allowed = 1e-3 if not quantized else 0.8 if n[0] == "s" else 0.2
+        assert apart <= allowed * moved, n
+
+
+def resident_kilobytes():
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+# 50 epochs are 1100 steps; the smallest activation of a step has 2.5 kB.
+@pytest.mark.parametrize("name,batch", [("train.mlir", []),
+                                        ("train_dynamic.mlir", [64])])
+def test_memory_is_flat(name, batch):
+    main(name, 2, 0, *batch)
+    before = resident_kilobytes()
+    main(name, 50, 0, *batch)
+    assert resident_kilobytes() - before < 1000
 
 
 def test_split():
