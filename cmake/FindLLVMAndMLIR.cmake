@@ -43,6 +43,9 @@ if(QUANT_STE_SANITIZERS)
   add_compile_options(-fsanitize=${QUANT_STE_SANITIZERS} -fno-omit-frame-pointer
                       -fno-sanitize=vptr -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${QUANT_STE_SANITIZERS})
+  # Clang puts the sanitizers' symbols into executables only.
+  string(REPLACE "-Wl,-z,defs" "" CMAKE_SHARED_LINKER_FLAGS
+         "${CMAKE_SHARED_LINKER_FLAGS}")
 endif()
 
 find_program(QUANT_STE_LLD NAMES ld.lld-22 ld.lld)

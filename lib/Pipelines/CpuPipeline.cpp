@@ -104,6 +104,7 @@ static void addBufferize(OpPassManager &pm) {
 static void addVectorize(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
+  cleanUp(pm);
 }
 
 static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "NestEmitter.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -12,6 +13,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Remarks.h"
 
 using namespace mlir;
 
@@ -19,6 +21,8 @@ namespace mlir::quant_ste {
 #define GEN_PASS_DEF_QUANTSTEVECTORIZEPASS
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
+
+using namespace mlir::quant_ste;
 
 /// Upstream lowers a copy that is not contiguous to a call of its own run-time
 /// library.
@@ -52,6 +56,24 @@ struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
       rewriter.setInsertionPoint(op);
       // What cannot be generalized, convert-linalg-to-loops still lowers.
       (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+
+    SmallVector<linalg::GenericOp> generics;
+    getOperation().walk([&](linalg::GenericOp op) {
+      if (op.hasPureBufferSemantics())
+        generics.push_back(op);
+    });
+    for (linalg::GenericOp op : generics) {
+      std::string why;
+      FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
+      if (succeeded(kernel)) {
+        emitStreamKernel(rewriter, *kernel);
+        continue;
+      }
+      remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")
+                                      .category(getArgument())
+                                      .function(getOperation().getName()))
+          << "left to plain loops: " << why;
     }
   }
 };

@@ -1,0 +1,184 @@
+//===- BodyEmitter.cpp - a kernel's body in lanes -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "BodyEmitter.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+BodyEmitter::BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel)
+    : b(b), k(kernel) {
+  auto loopsOf = [&](const StreamOperand &operand) {
+    llvm::SmallBitVector loops(k.getNumLoops());
+    for (unsigned loop : operand.loops)
+      loops.set(loop);
+    return loops;
+  };
+  for (auto [i, input] : llvm::enumerate(k.inputs))
+    seen[k.getInputArg(i)] = loopsOf(input);
+  // The old value of an output changes in the innermost loop.
+  for (unsigned i = 0; i < k.outputs.size(); ++i)
+    seen[k.getOutputArg(i)] = llvm::SmallBitVector(k.getNumLoops(), true);
+  for (Operation &op : k.getBody().without_terminator()) {
+    llvm::SmallBitVector loops(k.getNumLoops());
+    if (auto index = dyn_cast<linalg::IndexOp>(op))
+      for (auto [loop, merged] : llvm::enumerate(k.loops))
+        loops[loop] = llvm::is_contained(merged, index.getDim());
+    for (Value operand : op.getOperands())
+      if (auto it = seen.find(operand); it != seen.end())
+        loops |= it->second;
+    for (Value result : op.getResults())
+      seen[result] = loops;
+  }
+}
+
+BodyEmitter::Scope BodyEmitter::makeScope() {
+  Scope scope;
+  scope.ivs.resize(k.getNumLoops());
+  for (auto [i, input] : llvm::enumerate(k.inputs))
+    if (!input.isBuffer())
+      scope.scalars.map(k.getInputArg(i), input.value);
+  return scope;
+}
+
+bool BodyEmitter::isReady(Scope &scope, Value v) {
+  auto it = seen.find(v);
+  return it == seen.end() || llvm::all_of(it->second.set_bits(), [&](unsigned d) {
+           return scope.ivs[d] != nullptr;
+         });
+}
+
+void BodyEmitter::emit(Scope &scope) {
+  for (auto [i, input] : llvm::enumerate(k.inputs)) {
+    BlockArgument arg = k.getInputArg(i);
+    if (arg.use_empty() || isEmitted(scope, arg) || !isReady(scope, arg))
+      continue;
+    Value v = load(scope, input);
+    if (isVector(arg))
+      scope.vectors[arg] = v;
+    else
+      scope.scalars.map(arg, v);
+  }
+  for (auto [i, output] : llvm::enumerate(k.outputs)) {
+    BlockArgument arg = k.getOutputArg(i);
+    if (!arg.use_empty() && !k.reductions[i] && !isEmitted(scope, arg) &&
+        isReady(scope, arg))
+      scope.vectors[arg] = load(scope, output);
+  }
+  for (Operation &op : k.getBody().without_terminator())
+    if (!isEmitted(scope, op.getResult(0)) && isReady(scope, op.getResult(0)))
+      emitOp(scope, op);
+}
+
+void BodyEmitter::emitOp(Scope &scope, Operation &op) {
+  if (auto index = dyn_cast<linalg::IndexOp>(op))
+    return emitIndex(scope, index);
+  if (!isVector(op.getResult(0))) {
+    b.clone(op, scope.scalars);
+    return;
+  }
+  OperationState state(op.getLoc(), op.getName());
+  for (Value operand : op.getOperands())
+    state.operands.push_back(getVector(scope, operand));
+  for (Type type : op.getResultTypes())
+    state.types.push_back(getVectorType(scope, type));
+  state.addAttributes(op.getDiscardableAttrDictionary().getValue());
+  state.propertiesAttr = op.getPropertiesAsAttribute();
+  Operation *lanes = b.create(state);
+  for (auto [from, to] : llvm::zip_equal(op.getResults(), lanes->getResults()))
+    scope.vectors[from] = to;
+}
+
+void BodyEmitter::emitIndex(Scope &scope, linalg::IndexOp op) {
+  unsigned loop = seen[op.getResult()].find_first();
+  Value iv = scope.ivs[loop];
+  if (loop != k.getVectorLoop()) {
+    scope.scalars.map(op.getResult(), iv);
+    return;
+  }
+  VectorType type = getVectorType(scope, b.getIndexType());
+  Value first = vector::BroadcastOp::create(b, type, iv);
+  Value step = vector::StepOp::create(b, type);
+  scope.vectors[op.getResult()] = arith::AddIOp::create(b, first, step);
+}
+
+Value BodyEmitter::getVector(Scope &scope, Value v) {
+  Value &vector = scope.vectors[v];
+  if (!vector)
+    vector = vector::BroadcastOp::create(b, getVectorType(scope, v.getType()),
+                                         scope.scalars.lookupOrDefault(v));
+  return vector;
+}
+
+Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
+  return getVector(scope, k.getBody().getTerminator()->getOperand(output));
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+/// In memory an i1 is a byte, of value 0 or 1, but a vector of i1 is stored as
+/// bits: so bytes are what is loaded and stored.
+static Value asBytes(OpBuilder &b, Location loc, Value buffer) {
+  auto type = cast<MemRefType>(buffer.getType());
+  auto bytes = MemRefType::get(type.getShape(), b.getI8Type(),
+                               type.getLayout(), type.getMemorySpace());
+  return UnrealizedConversionCastOp::create(b, loc, bytes, buffer).getResult(0);
+}
+
+static SmallVector<Value> indicesOf(const BodyEmitter::Scope &scope,
+                                    const StreamOperand &operand) {
+  return llvm::map_to_vector(operand.loops,
+                             [&](unsigned loop) { return scope.ivs[loop]; });
+}
+
+Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
+  SmallVector<Value> at = indicesOf(scope, operand);
+  if (!operand.sees(k.getVectorLoop()))
+    return memref::LoadOp::create(b, operand.value, at);
+  Type element = getElementTypeOrSelf(operand.value.getType());
+  bool isBool = element.isInteger(1);
+  Value buffer =
+      isBool ? asBytes(b, b.getLoc(), operand.value) : operand.value;
+  VectorType type = getVectorType(scope, isBool ? b.getI8Type() : element);
+  Value lanes;
+  if (scope.mask) {
+    Value zero = arith::ConstantOp::create(b, type, b.getZeroAttr(type));
+    lanes =
+        vector::MaskedLoadOp::create(b, type, buffer, at, scope.mask, zero);
+  } else {
+    lanes = vector::LoadOp::create(b, type, buffer, at);
+  }
+  if (isBool)
+    lanes = arith::TruncIOp::create(b, getVectorType(scope, element), lanes);
+  return lanes;
+}
+
+void BodyEmitter::store(Scope &scope, const StreamOperand &operand,
+                        Value value) {
+  storeAt(scope, operand.value, indicesOf(scope, operand), value);
+}
+
+void BodyEmitter::storeAt(Scope &scope, Value buffer, ValueRange at,
+                          Value value) {
+  if (!isa<VectorType>(value.getType())) {
+    memref::StoreOp::create(b, value, buffer, at);
+    return;
+  }
+  if (getElementTypeOrSelf(buffer.getType()).isInteger(1)) {
+    buffer = asBytes(b, b.getLoc(), buffer);
+    value =
+        arith::ExtUIOp::create(b, getVectorType(scope, b.getI8Type()), value);
+  }
+  if (scope.mask)
+    vector::MaskedStoreOp::create(b, buffer, at, scope.mask, value);
+  else
+    vector::StoreOp::create(b, value, buffer, at);
+}

@@ -1,0 +1,501 @@
+//===- NestEmitter.cpp - the loops of a stream kernel -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "NestEmitter.h"
+#include "BodyEmitter.h"
+#include "Reductions.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+using Scope = BodyEmitter::Scope;
+
+/// Part of the meaning of a sum: lanes and blocks by element index.
+static constexpr int64_t kLanes = 64, kTailLanes = 16;
+static constexpr int64_t kTile = 16384;    // elements of a unit along memory
+static constexpr int64_t kRows = 256;      // rows of a unit that sums columns
+static constexpr int64_t kColumns = 1024;  // its columns
+/// Products of matrices add in order, so that these are free choices.
+static constexpr int64_t kProductLanes = 32, kProductRows = 4;
+static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
+
+namespace {
+/// One of the loops that units are counted along.
+struct UnitLoop {
+  unsigned loop;
+  int64_t block; // iterations of the loop in one unit
+  Value count;   // units
+};
+
+class NestEmitter {
+public:
+  NestEmitter(OpBuilder &builder, StreamKernel &k)
+      : b(k.op.getLoc(), builder), k(k), body(b, k) {}
+  void emit();
+
+private:
+  using Range = std::pair<Value, Value>;
+
+  Value index(int64_t v) { return arith::ConstantIndexOp::create(b, v); }
+  template <class Op> Value fold(Value x, Value y) {
+    return b.createOrFold<Op>(b.getLoc(), x, y);
+  }
+  /// Emits the body of a loop with the builder `b`.
+  SmallVector<Value>
+  loop(Value lo, Value hi, int64_t step, ValueRange init,
+       function_ref<SmallVector<Value>(Value, ValueRange)> emitBody);
+
+  void planUnits();
+  Value countUnitsPerTask();
+  void forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit);
+  void forUnits(Value first, Value end,
+                function_ref<void(ArrayRef<Value>)> emitUnit);
+  Range getRange(const UnitLoop &unit, Value number);
+
+  void emitUnit(Scope scope, ArrayRef<Value> numbers);
+  void emitRowUnit(Scope &scope, Range range, ArrayRef<Value> numbers);
+  void emitColumns(Scope &scope, Range columns, Range rows,
+                   ArrayRef<Value> numbers);
+  void emitLanesOfColumns(Scope &scope, Range rows, ArrayRef<Value> numbers);
+  void emitProductRows(Scope &scope, Value row, int64_t count);
+  SmallVector<Value> emitInner(Scope &scope, ArrayRef<unsigned> inner,
+                               ArrayRef<Range> ranges, Value row, int64_t count,
+                               ValueRange accs);
+  SmallVector<Value> emitInnermost(Scope &scope, ValueRange accs);
+  void emitResult(Scope &scope, ArrayRef<Value> numbers, unsigned output,
+                  unsigned reduction, Value partial);
+
+  ImplicitLocOpBuilder b;
+  StreamKernel &k;
+  BodyEmitter body;
+  SmallVector<UnitLoop> units;
+  /// Sums go down columns: the vector loop is kept and outside of these.
+  bool isColumnForm = false;
+  SmallVector<unsigned> innerLoops;
+  /// Of a contraction: the loop of which several iterations run together.
+  std::optional<unsigned> rowLoop;
+  std::optional<PartialSums> partials;
+};
+} // namespace
+
+SmallVector<Value> NestEmitter::loop(
+    Value lo, Value hi, int64_t step, ValueRange init,
+    function_ref<SmallVector<Value>(Value, ValueRange)> emitBody) {
+  auto forOp = scf::ForOp::create(
+      b, lo, hi, index(step), init,
+      [&](OpBuilder &nested, Location, Value iv, ValueRange accs) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(nested.getInsertionBlock());
+        SmallVector<Value> next = emitBody(iv, accs);
+        scf::YieldOp::create(b, next);
+      });
+  return forOp.getResults();
+}
+
+//===----------------------------------------------------------------------===//
+// Units
+//===----------------------------------------------------------------------===//
+
+void NestEmitter::planUnits() {
+  unsigned v = k.getVectorLoop();
+  isColumnForm = k.isReduction() && k.kept[v];
+  for (unsigned d = 0; d < k.getNumLoops(); ++d)
+    if (isColumnForm && !k.kept[d]) {
+      if (!k.isContraction)
+        innerLoops.clear(); // the last one only
+      innerLoops.push_back(d);
+    } else if (k.isContraction && d != v) {
+      rowLoop = d;
+    }
+  for (unsigned d = 0; d < k.getNumLoops(); ++d) {
+    int64_t block = 1;
+    if (!isColumnForm)
+      block = d == v ? kTile : 1;
+    else if (d == v)
+      block = k.isContraction ? kProductUnitColumns : kColumns;
+    else if (d == rowLoop)
+      block = kProductUnitRows;
+    else if (llvm::is_contained(innerLoops, d)) {
+      if (k.isContraction)
+        continue; // not cut: added in order
+      block = kRows;
+    }
+    Value count =
+        block == 1 ? k.sizes[d]
+                   : fold<arith::CeilDivUIOp>(k.sizes[d], index(block));
+    units.push_back({d, block, count});
+  }
+}
+
+/// Few elements are not worth a task.
+Value NestEmitter::countUnitsPerTask() {
+  bool isOneRow = units.size() == 1 && !isColumnForm;
+  if (k.isContraction || isOneRow)
+    return index(1);
+  Value elements = index(1);
+  for (const UnitLoop &unit : units)
+    if (unit.block != 1)
+      elements = fold<arith::MulIOp>(
+          elements,
+          fold<arith::MinUIOp>(k.sizes[unit.loop], index(unit.block)));
+  elements = fold<arith::MaxUIOp>(elements, index(1));
+  Value units = fold<arith::DivUIOp>(index(kTile), elements);
+  return fold<arith::MaxUIOp>(units, index(1));
+}
+
+void NestEmitter::forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit) {
+  Value total = index(1);
+  for (const UnitLoop &unit : units)
+    total = fold<arith::MulIOp>(total, unit.count);
+  Value perTask = countUnitsPerTask();
+  Value tasks = fold<arith::CeilDivUIOp>(total, perTask);
+  std::optional<int64_t> numTasks = getConstantIntValue(tasks);
+  if (numTasks == 0)
+    return;
+  if (numTasks == 1)
+    return forUnits(Value(), total, emitUnit);
+  scf::ForallOp::create(
+      b, SmallVector<OpFoldResult>{tasks}, ValueRange(), std::nullopt,
+      [&](OpBuilder &nested, Location, ValueRange ids) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(nested.getInsertionBlock());
+        Value first = fold<arith::MulIOp>(ids.front(), perTask);
+        Value end = fold<arith::AddIOp>(first, perTask);
+        end = fold<arith::MinUIOp>(end, total);
+        if (getConstantIntValue(perTask) == 1)
+          end = Value();
+        forUnits(first, end, emitUnit);
+        scf::InParallelOp::create(b);
+      });
+}
+
+/// The units from `first` (null: the very first) to `end` (null: that one
+/// only). Dividing the number of each unit would cost more than a short row: so
+/// the indices count on.
+void NestEmitter::forUnits(Value first, Value end,
+                           function_ref<void(ArrayRef<Value>)> emitUnit) {
+  SmallVector<unsigned> counted; // where there is anything to count
+  for (auto [i, unit] : llvm::enumerate(units))
+    if (getConstantIntValue(unit.count) != 1)
+      counted.push_back(i);
+  SmallVector<Value> start(units.size(), index(0));
+  if (counted.empty())
+    return emitUnit(start);
+  if (first) {
+    Value rest = first;
+    for (unsigned i : llvm::reverse(ArrayRef(counted).drop_front())) {
+      start[i] = fold<arith::RemUIOp>(rest, units[i].count);
+      rest = fold<arith::DivUIOp>(rest, units[i].count);
+    }
+    start[counted.front()] = rest;
+  }
+  if (!end)
+    return emitUnit(start);
+  SmallVector<Value> init = llvm::map_to_vector(
+      ArrayRef(counted).drop_front(), [&](unsigned i) { return start[i]; });
+  if (counted.size() == 1) {
+    Value lo = first ? first : index(0);
+    loop(lo, end, 1, {}, [&](Value unit, ValueRange) -> SmallVector<Value> {
+      SmallVector<Value> numbers(start);
+      numbers[counted.front()] = unit;
+      emitUnit(numbers);
+      return {};
+    });
+    return;
+  }
+  init.insert(init.begin(), start[counted.front()]);
+  Value lo = first ? first : index(0);
+  loop(lo, end, 1, init, [&](Value, ValueRange at) {
+    SmallVector<Value> numbers(start);
+    for (auto [i, n] : llvm::zip_equal(counted, at))
+      numbers[i] = n;
+    emitUnit(numbers);
+    SmallVector<Value> next(at);
+    Value carry;
+    for (unsigned j = counted.size(); j-- > 0;) {
+      Value stepped = arith::AddIOp::create(b, at[j], index(1));
+      if (carry)
+        stepped = arith::SelectOp::create(b, carry, stepped, at[j]);
+      if (j == 0) {
+        next[j] = stepped;
+        break;
+      }
+      carry = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, stepped,
+                                    units[counted[j]].count);
+      next[j] = arith::SelectOp::create(b, carry, index(0), stepped);
+    }
+    return next;
+  });
+}
+
+NestEmitter::Range NestEmitter::getRange(const UnitLoop &unit, Value number) {
+  Value size = k.sizes[unit.loop];
+  if (getConstantIntValue(unit.count) == 1)
+    return {index(0), size};
+  Value lo = fold<arith::MulIOp>(number, index(unit.block));
+  Value hi = fold<arith::AddIOp>(lo, index(unit.block));
+  return {lo, fold<arith::MinUIOp>(hi, size)};
+}
+
+void NestEmitter::emitUnit(Scope scope, ArrayRef<Value> numbers) {
+  unsigned v = k.getVectorLoop();
+  Range along, rows{index(0), index(1)};
+  for (auto [unit, number] : llvm::zip_equal(units, numbers)) {
+    if (unit.loop == v)
+      along = getRange(unit, number);
+    else if (unit.block != 1)
+      rows = getRange(unit, number);
+    else
+      scope.ivs[unit.loop] = number;
+  }
+  body.emit(scope);
+  if (isColumnForm)
+    emitColumns(scope, along, rows, numbers);
+  else
+    emitRowUnit(scope, along, numbers);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows: the vector loop is innermost
+//===----------------------------------------------------------------------===//
+
+/// Computes the elements at scope.ivs and stores what is not summed.
+SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
+  unsigned next = 0;
+  for (auto [i, reduction] : llvm::enumerate(k.reductions))
+    if (reduction)
+      scope.vectors[k.getOutputArg(i)] = accs[next++];
+  body.emit(scope);
+  SmallVector<Value> results;
+  for (auto [i, reduction] : llvm::enumerate(k.reductions)) {
+    Value v = body.getYielded(scope, i);
+    if (!reduction)
+      body.store(scope, k.outputs[i], v);
+    else if (scope.mask && !isColumnForm)
+      results.push_back(arith::SelectOp::create(b, scope.mask, v,
+                                                accs[results.size()]));
+    else
+      results.push_back(v);
+  }
+  return results;
+}
+
+/// The whole vectors from range.first on, then the rest in masked ones.
+void NestEmitter::emitRowUnit(Scope &scope, Range range,
+                              ArrayRef<Value> numbers) {
+  unsigned v = k.getVectorLoop();
+  auto [lo, hi] = range;
+  Value rest = fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo),
+                                   index(kLanes - 1));
+  Value split = fold<arith::SubIOp>(hi, rest);
+  auto neutral = [&](int64_t width) {
+    SmallVector<Value> values;
+    for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+      if (kind)
+        values.push_back(
+            getNeutral(b, *kind, getElementTypeOrSelf(output.value), width));
+    return values;
+  };
+  auto whole = loop(lo, split, kLanes, neutral(kLanes),
+                    [&](Value i, ValueRange accs) {
+                      Scope lanes = scope;
+                      lanes.width = kLanes;
+                      lanes.ivs[v] = i;
+                      return emitInnermost(lanes, accs);
+                    });
+  auto masked = loop(split, hi, kTailLanes, neutral(kTailLanes),
+                     [&](Value i, ValueRange accs) {
+                       Scope lanes = scope;
+                       lanes.width = kTailLanes;
+                       lanes.ivs[v] = i;
+                       Value left = arith::SubIOp::create(b, hi, i);
+                       lanes.mask = vector::CreateMaskOp::create(
+                           b, body.getVectorType(lanes, b.getI1Type()), left);
+                       return emitInnermost(lanes, accs);
+                     });
+  unsigned next = 0;
+  for (auto [i, kind] : llvm::enumerate(k.reductions)) {
+    if (!kind)
+      continue;
+    Value sum = reduceLanes(b, *kind, whole[next], masked[next]);
+    emitResult(scope, numbers, i, next++, sum);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Columns: the vector loop is outside of the reduced ones
+//===----------------------------------------------------------------------===//
+
+void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
+                              ArrayRef<Value> numbers) {
+  unsigned v = k.getVectorLoop();
+  auto [lo, hi] = columns;
+  int64_t width = k.isContraction ? kProductLanes : kLanes;
+  Value rest =
+      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(width - 1));
+  Value split = fold<arith::SubIOp>(hi, rest);
+  loop(lo, split, width, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
+    Scope lanes = scope;
+    lanes.width = width;
+    lanes.ivs[v] = i;
+    emitLanesOfColumns(lanes, rows, numbers);
+    return {};
+  });
+  loop(split, hi, kTailLanes, {},
+       [&](Value i, ValueRange) -> SmallVector<Value> {
+         Scope lanes = scope;
+         lanes.width = kTailLanes;
+         lanes.ivs[v] = i;
+         Value left = arith::SubIOp::create(b, hi, i);
+         lanes.mask = vector::CreateMaskOp::create(
+             b, body.getVectorType(lanes, b.getI1Type()), left);
+         emitLanesOfColumns(lanes, rows, numbers);
+         return {};
+       });
+}
+
+void NestEmitter::emitLanesOfColumns(Scope &scope, Range rows,
+                                     ArrayRef<Value> numbers) {
+  body.emit(scope); // what each column has of its own
+  if (k.isContraction) {
+    if (!rowLoop)
+      return emitProductRows(scope, Value(), 1);
+    auto [lo, hi] = rows;
+    Value rest = fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo),
+                                     index(kProductRows - 1));
+    Value split = fold<arith::SubIOp>(hi, rest);
+    for (auto [from, to, step] : {std::tuple(lo, split, kProductRows),
+                                  std::tuple(split, hi, int64_t(1))})
+      loop(from, to, step, {},
+           [&, step = step](Value row, ValueRange) -> SmallVector<Value> {
+             emitProductRows(scope, row, step);
+             return {};
+           });
+    return;
+  }
+  SmallVector<Value> neutral;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind)
+      neutral.push_back(getNeutral(
+          b, *kind, getElementTypeOrSelf(output.value), scope.width));
+  SmallVector<Value> sums =
+      emitInner(scope, innerLoops, rows, Value(), 1, neutral);
+  unsigned next = 0;
+  for (auto [i, kind] : llvm::enumerate(k.reductions))
+    if (kind) {
+      emitResult(scope, numbers, i, next, sums[next]);
+      ++next;
+    }
+}
+
+/// `count` rows of a product, from `row` on: they share each vector of the
+/// second factor.
+void NestEmitter::emitProductRows(Scope &scope, Value row, int64_t count) {
+  auto rowScope = [&](int64_t r) {
+    Scope at = scope;
+    if (row)
+      at.ivs[*rowLoop] = fold<arith::AddIOp>(row, index(r));
+    return at;
+  };
+  SmallVector<Value> sums;
+  for (int64_t r = 0; r < count; ++r) {
+    Scope at = rowScope(r);
+    sums.push_back(body.load(at, k.outputs.front()));
+  }
+  SmallVector<Range> ranges;
+  for (unsigned d : innerLoops)
+    ranges.push_back({index(0), k.sizes[d]});
+  sums = emitInner(scope, innerLoops, ranges, row, count, sums);
+  for (int64_t r = 0; r < count; ++r) {
+    Scope at = rowScope(r);
+    body.store(at, k.outputs.front(), sums[r]);
+  }
+}
+
+SmallVector<Value> NestEmitter::emitInner(Scope &scope,
+                                          ArrayRef<unsigned> inner,
+                                          ArrayRef<Range> ranges, Value row,
+                                          int64_t count, ValueRange accs) {
+  if (!inner.empty())
+    return loop(ranges.front().first, ranges.front().second, 1, accs,
+                [&](Value i, ValueRange next) {
+                  Scope at = scope;
+                  at.ivs[inner.front()] = i;
+                  // What the rows share; with the last loop entered the body
+                  // would need the accumulators.
+                  if (row || inner.size() > 1)
+                    body.emit(at);
+                  return emitInner(at, inner.drop_front(), ranges.drop_front(),
+                                   row, count, next);
+                });
+  if (!row)
+    return emitInnermost(scope, accs);
+  SmallVector<Value> sums;
+  for (int64_t r = 0; r < count; ++r) {
+    Scope at = scope;
+    at.ivs[*rowLoop] = fold<arith::AddIOp>(row, index(r));
+    sums.append(emitInnermost(at, accs[r]));
+  }
+  return sums;
+}
+
+//===----------------------------------------------------------------------===//
+// Results of reductions
+//===----------------------------------------------------------------------===//
+
+/// A unit's result: a partial one, or the only one there is.
+void NestEmitter::emitResult(Scope &scope, ArrayRef<Value> numbers,
+                             unsigned output, unsigned reduction,
+                             Value partial) {
+  if (!partials) {
+    Value old = body.load(scope, k.outputs[output]);
+    Value sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old,
+                                      partial);
+    body.store(scope, k.outputs[output], sum);
+    return;
+  }
+  SmallVector<Value> cut, kept;
+  for (auto [unit, number] : llvm::zip_equal(units, numbers)) {
+    if (k.kept[unit.loop])
+      kept.push_back(unit.block == 1 ? number : scope.ivs[unit.loop]);
+    else
+      cut.push_back(number);
+  }
+  body.storeAt(scope, partials->getBuffer(reduction),
+               partials->getIndices(kept, cut), partial);
+}
+
+void NestEmitter::emit() {
+  b.setInsertionPoint(k.op);
+  k.materialize(b);
+  planUnits();
+  Scope top = body.makeScope();
+  body.emit(top);
+  SmallVector<Value> kept, cut;
+  bool isWhole = true; // each reduced loop is in one unit
+  for (const UnitLoop &unit : units) {
+    if (k.kept[unit.loop]) {
+      kept.push_back(k.sizes[unit.loop]);
+      continue;
+    }
+    cut.push_back(unit.count);
+    isWhole &= getConstantIntValue(unit.count) == 1;
+  }
+  if (k.isReduction() && !k.isContraction && !isWhole)
+    partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
+  forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
+  if (partials)
+    partials->finish(b);
+  k.op.erase();
+}
+
+void quant_ste::emitStreamKernel(OpBuilder &builder, StreamKernel &kernel) {
+  NestEmitter(builder, kernel).emit();
+}

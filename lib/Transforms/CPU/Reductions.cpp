@@ -1,0 +1,167 @@
+//===- Reductions.cpp - sums of lanes and of units -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Reductions.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Utils/Utils.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+using arith::AtomicRMWKind;
+
+static TypedAttr getNeutralAttr(OpBuilder &b, Location loc, AtomicRMWKind kind,
+                                Type element) {
+  // Not upstream's -0.0, which would make an empty sum negative.
+  if (kind == AtomicRMWKind::addf)
+    return b.getZeroAttr(element);
+  return arith::getIdentityValueAttr(kind, element, b, loc);
+}
+
+Value quant_ste::getNeutral(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
+                            Type element, int64_t width) {
+  auto type = VectorType::get({width}, element);
+  Attribute neutral = getNeutralAttr(b, b.getLoc(), kind, element);
+  return arith::ConstantOp::create(b, type,
+                                   DenseElementsAttr::get(type, neutral));
+}
+
+static int64_t getWidth(Value lanes) {
+  return cast<VectorType>(lanes.getType()).getDimSize(0);
+}
+
+static Value addHalves(ImplicitLocOpBuilder &b, AtomicRMWKind kind, Value v) {
+  SmallVector<int64_t> low(getWidth(v) / 2), high(low.size());
+  std::iota(low.begin(), low.end(), 0);
+  std::iota(high.begin(), high.end(), low.size());
+  Value x = vector::ShuffleOp::create(b, v, v, low);
+  Value y = vector::ShuffleOp::create(b, v, v, high);
+  return arith::getReductionOp(kind, b, b.getLoc(), x, y);
+}
+
+Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
+                             Value lanes, Value tail) {
+  while (getWidth(lanes) > getWidth(tail))
+    lanes = addHalves(b, kind, lanes);
+  lanes = arith::getReductionOp(kind, b, b.getLoc(), lanes, tail);
+  while (getWidth(lanes) > 1)
+    lanes = addHalves(b, kind, lanes);
+  return vector::ExtractOp::create(b, lanes, 0);
+}
+
+//===----------------------------------------------------------------------===//
+// Partial sums
+//===----------------------------------------------------------------------===//
+
+PartialSums::PartialSums(ImplicitLocOpBuilder &b, StreamKernel &kernel,
+                         ValueRange kept, ValueRange cut, bool keptLast)
+    : k(kernel), kept(kept), cut(cut), keptLast(keptLast), outermost(kernel.op) {
+  SmallVector<int64_t> shape;
+  SmallVector<Value> dynamic;
+  for (Value size : getIndices(this->kept, this->cut)) {
+    std::optional<int64_t> known = getConstantIntValue(size);
+    shape.push_back(known.value_or(ShapedType::kDynamic));
+    if (!known)
+      dynamic.push_back(size);
+  }
+  // Not out of a parallel loop, whose iterations would share the buffer.
+  if (dynamic.empty())
+    while (isa<scf::ForOp, scf::IfOp, scf::WhileOp>(outermost->getParentOp()))
+      outermost = outermost->getParentOp();
+  OpBuilder::InsertionGuard guard(b);
+  if (outermost != k.op)
+    b.setInsertionPoint(outermost);
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind)
+      buffers.push_back(memref::AllocOp::create(
+          b,
+          MemRefType::get(shape, getElementTypeOrSelf(output.value.getType())),
+          dynamic, b.getI64IntegerAttr(64)));
+}
+
+SmallVector<Value> PartialSums::getIndices(ArrayRef<Value> kept,
+                                           ArrayRef<Value> cut) const {
+  SmallVector<Value> at(keptLast ? cut : kept);
+  llvm::append_range(at, keptLast ? kept : cut);
+  return at;
+}
+
+/// Sums, and what else is combined, in a type wide enough.
+static Type getWideType(Type element, OpBuilder &b) {
+  if (!isa<FloatType>(element))
+    return element;
+  return element.getIntOrFloatBitWidth() < 32 ? Type(b.getF32Type())
+                                              : Type(b.getF64Type());
+}
+
+void PartialSums::finish(ImplicitLocOpBuilder &b) {
+  Location loc = b.getLoc();
+  Value zero = arith::ConstantIndexOp::create(b, 0);
+  Value one = arith::ConstantIndexOp::create(b, 1);
+  auto nest = [&](OpBuilder &builder, ValueRange sizes, ValueRange init,
+                  function_ref<SmallVector<Value>(OpBuilder &, ValueRange,
+                                                  ValueRange)>
+                      emitBody) {
+    SmallVector<Value> lower(sizes.size(), zero), steps(sizes.size(), one);
+    return scf::buildLoopNest(
+        builder, loc, lower, sizes, steps, init,
+        [&](OpBuilder &nested, Location, ValueRange ivs, ValueRange accs) {
+          return emitBody(nested, ivs, accs);
+        });
+  };
+
+  unsigned reduction = 0;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
+    if (!kind)
+      continue;
+    Value buffer = buffers[reduction++];
+    Type element = getElementTypeOrSelf(buffer.getType());
+    Type wide = getWideType(element, b);
+    auto sumUnits = [&](OpBuilder &outer, ValueRange keptIvs, ValueRange) {
+      Value neutral = arith::ConstantOp::create(
+          outer, loc, getNeutralAttr(outer, loc, *kind, wide));
+      auto sum = nest(outer, cut, neutral,
+                      [&](OpBuilder &inner, ValueRange cutIvs, ValueRange acc)
+                          -> SmallVector<Value> {
+                        Value part = memref::LoadOp::create(
+                            inner, loc, buffer,
+                            getIndices(SmallVector<Value>(keptIvs),
+                                       SmallVector<Value>(cutIvs)));
+                        if (wide != element)
+                          part = arith::ExtFOp::create(inner, loc, wide, part);
+                        return {arith::getReductionOp(*kind, inner, loc,
+                                                      acc.front(), part)};
+                      });
+      Value total = sum.results.front();
+      if (wide != element)
+        total = arith::TruncFOp::create(outer, loc, element, total);
+      // The output's dimensions are the kept loops, perhaps in another order.
+      SmallVector<Value> at;
+      for (unsigned loop : output.loops) {
+        unsigned position = 0;
+        for (unsigned d = 0; d < loop; ++d)
+          position += k.kept[d];
+        at.push_back(keptIvs[position]);
+      }
+      Value old = memref::LoadOp::create(outer, loc, output.value, at);
+      total = arith::getReductionOp(*kind, outer, loc, old, total);
+      memref::StoreOp::create(outer, loc, total, output.value, at);
+      return SmallVector<Value>();
+    };
+    nest(b, kept, {}, sumUnits);
+  }
+  OpBuilder::InsertionGuard guard(b);
+  if (outermost != k.op)
+    b.setInsertionPointAfter(outermost);
+  for (Value buffer : buffers)
+    memref::DeallocOp::create(b, buffer);
+}
