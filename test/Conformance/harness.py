@@ -53,7 +53,8 @@ def tensor(shape_rank, dtype):
 
 
 @functools.lru_cache(maxsize=None)
-def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
+def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
+             reference=False):
     """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands).
 
     axes[i] is the tuple of x's dimensions that parameter i has."""
@@ -77,7 +78,7 @@ func.func @f({args}, %dy: {types[0]}) -> ({results}) {{
   return {', '.join(f'%r#{i}' for i in range(1 + len(wrt)))} : {results}
 }}
 """
-    return quant_ste_ctypes.compile(text)
+    return quant_ste_ctypes.compile(text, reference=reference)
 
 
 def compute_dtype(dtype):
@@ -92,11 +93,12 @@ def spread(p, axes, shape):
     return np.broadcast_to(np.reshape(p, view), shape).copy()
 
 
-def run(case_, x, params, axes, dy):
-    """What compiled code gives: {operand or 'y': array}."""
+def run(case_, x, params, axes, dy, reference=False):
+    """What compiled code gives, or the evaluator: {operand or 'y': array}."""
     dtype = {v: k for k, v in DTYPES.items()}
     param = dtype[params[0].dtype] if params else "f32"
-    module = compiled(case_, x.ndim, tuple(axes), dtype[x.dtype], param)
+    module = compiled(case_, x.ndim, tuple(axes), dtype[x.dtype], param,
+                      reference)
     out = module.call("f", x, *params, dy)
     return dict(zip(("y",) + case_.differentiable, out))
 
