@@ -200,8 +200,8 @@ llvm::Error mlir::quant_ste::writeNpy(StringRef path, const HostArray &array) {
             })->first;
   header += "', 'fortran_order': False, 'shape': (";
   for (int64_t size : array.getShape())
-    header += std::to_string(size) + ", ";
-  header += "), }";
+    header += (header.back() == '(' ? "" : ", ") + std::to_string(size);
+  header += array.getRank() == 1 ? ",), }" : "), }"; // as Python prints tuples
   // Elements start at a multiple of 64; the header ends with a newline. Shapes
   // have few dimensions: version 1 (64 KiB of header) is enough.
   size_t before = kMagic.size() + 2 + 2;

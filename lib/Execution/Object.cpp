@@ -18,10 +18,13 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace mlir;
@@ -147,6 +150,29 @@ struct CollectErrors : llvm::DiagnosticHandler {
 };
 } // namespace
 
+/// LLVM itself only warns of names that it does not know.
+static llvm::Error checkNames(const CodegenOptions &options) {
+  llvm::Triple triple(llvm::sys::getProcessTriple());
+  std::string error;
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return llvm::createStringError(error);
+  std::unique_ptr<llvm::MCSubtargetInfo> info(
+      target->createMCSubtargetInfo(triple, "", ""));
+  if (!options.cpu.empty() && !info->isCPUStringValid(options.cpu))
+    return llvm::createStringError("unknown processor '" + options.cpu + "'");
+  for (StringRef name : llvm::split(options.features, ','))
+    if (!options.features.empty() &&
+        llvm::none_of(info->getAllProcessorFeatures(), [&](const auto &known) {
+          return name == ("+" + Twine(known.Key)).str() ||
+                 name == ("-" + Twine(known.Key)).str();
+        }))
+      return llvm::createStringError("unknown processor feature '" + name +
+                                     "'");
+  return llvm::Error::success();
+}
+
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 createTargetMachine(const CodegenOptions &options) {
   static bool isInitialized = [] {
@@ -155,6 +181,8 @@ createTargetMachine(const CodegenOptions &options) {
   }();
   if (!isInitialized)
     return llvm::createStringError("LLVM has no back end for this machine");
+  if (auto error = checkNames(options))
+    return error;
   auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
   if (!builder)
     return builder.takeError();

@@ -174,10 +174,16 @@ bool ValueType::accepts(const HostArray &array) const {
          });
 }
 
+llvm::Error Signature::checkSupported() const {
+  if (unsupported.empty())
+    return llvm::Error::success();
+  return llvm::createStringError("cannot call @" + function + ": " +
+                                 unsupported);
+}
+
 llvm::Error Signature::check(ArrayRef<HostArray> given) const {
-  if (!unsupported.empty())
-    return llvm::createStringError("cannot call @" + function + ": " +
-                                   unsupported);
+  if (auto error = checkSupported())
+    return error;
   if (given.size() != arguments.size())
     return llvm::createStringError(
         "@" + function + " : " + str() + " expects " + Twine(arguments.size()) +

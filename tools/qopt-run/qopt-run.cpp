@@ -207,6 +207,8 @@ static int run(const Options &options, DialectRegistry &registry) {
   if (!function)
     return fail(function.takeError());
   const Signature &f = **function;
+  if (auto error = f.checkSupported())
+    return fail(std::move(error));
   if (auto error = checkOutputs(options, f))
     return fail(std::move(error));
   auto arguments = readArguments(options, f);

@@ -65,6 +65,8 @@ struct Signature {
 
   /// "(2x?xf32, f32) -> (f32)"
   std::string str() const;
+  /// An error that says why the function cannot be called at all.
+  llvm::Error checkSupported() const;
   /// An error that names the first argument that does not fit, what was
   /// expected and what was found.
   llvm::Error check(llvm::ArrayRef<HostArray> arguments) const;
