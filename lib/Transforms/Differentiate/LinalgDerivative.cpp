@@ -342,7 +342,8 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
     if (!g)
       continue;
     auto k = llvm::find(dys, g) - dys.begin();
-    if (k < numResults && !shares[k] && maps[i] == resultMap(k) &&
+    if (k < numResults && !shares[k] && isFull(maps[i]) &&
+        maps[i] == resultMap(k) &&
         operand(i).getType() == given[k].getType()) {
       grads[i] = given[k];
       continue;
