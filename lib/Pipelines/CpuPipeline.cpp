@@ -14,7 +14,6 @@
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -105,6 +104,7 @@ static void addBufferize(OpPassManager &pm) {
 static void addVectorize(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
+  cleanUp(pm);
 }
 
 static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
@@ -121,10 +121,6 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
   pm.addPass(arith::createArithExpandOpsPass(expand));
-  // Neither LLVM nor libm has a clamp.
-  math::MathExpandOpsPassOptions expandMath;
-  expandMath.opMnemonics = {"clampf"};
-  pm.addPass(math::createMathExpandOpsPass(expandMath));
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());

@@ -28,16 +28,13 @@ BINARY = {
     "arith.mulf": ANY, "arith.subf": ANY, "math.atan2": ANY,
     "math.copysign": ANY, "math.powf": POSITIVE,
 }
-TERNARY = {"math.fma": ANY, "math.clampf": ANY}
+TERNARY = {"math.fma": ANY}
 
 TENSOR, STATIC, SCALAR = "tensor<?xf64>", "tensor<7xf64>", "f64"
 
 
 def assembly(op, operands, type_):
-    a = operands
-    if op == "math.clampf":
-        return f"{op} {a[0]} to [{a[1]}, {a[2]}] : {type_}"
-    return f"{op} {', '.join(a)} : {type_}"
+    return f"{op} {', '.join(operands)} : {type_}"
 
 
 def function(op, arity, type_):
@@ -188,17 +185,6 @@ def test_maximum_of_nan():
 
 def test_absolute_value_at_zero():
     assert gradients_at("math.absf", [0.0, -0.0, -3.0, INF]) == [[0, 0, -1, 1]]
-
-
-def test_clamp_is_inclusive():
-    x = [-1.0, 0.0, 0.5, 1.0, 2.0]
-    dx, dlo, dhi = gradients_at("math.clampf", x, [0.0] * 5, [1.0] * 5)
-    assert dx == [0, 1, 1, 1, 0]
-    assert dlo == [1, 0, 0, 0, 0]
-    assert dhi == [0, 0, 0, 0, 1]
-    # Reversed bounds: the upper one wins everywhere.
-    dx, dlo, dhi = gradients_at("math.clampf", [0.5], [2.0], [1.0])
-    assert (dx, dlo, dhi) == ([0], [0], [1])
 
 
 def test_powers_at_zero():

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// These ops move elements and are linear: the jvp is the op on tangents, the vjp
-// moves the cotangent back. tensor.empty and tensor.dim read no element, so that
-// nothing flows through them.
+// These ops move elements and are linear: the jvp is the op on tangents, the
+// vjp moves the cotangent back. tensor.empty and tensor.dim read no element, so
+// that nothing flows through them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -126,10 +126,9 @@ static Values vjp(tensor::ExtractSliceOp op, ImplicitLocOpBuilder &b, Value t,
 }
 static Value jvp(tensor::ExtractSliceOp op, ImplicitLocOpBuilder &b,
                  ArrayRef<Value> ts) {
-  return tensor::ExtractSliceOp::create(b, op.getType(), ts[0],
-                                        op.getMixedOffsets(),
-                                        op.getMixedSizes(),
-                                        op.getMixedStrides());
+  return tensor::ExtractSliceOp::create(
+      b, op.getType(), ts[0], op.getMixedOffsets(), op.getMixedSizes(),
+      op.getMixedStrides());
 }
 
 static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
@@ -142,9 +141,9 @@ static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
   if (wanted[1]) {
     FloatAttr zero = b.getFloatAttr(op.getType().getElementType(), 0.0);
     Value none = constantLike(b, zero, op.getSource());
-    grads[1] = tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
-                                             op.getMixedSizes(),
-                                             op.getMixedStrides());
+    grads[1] =
+        tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
+                                      op.getMixedSizes(), op.getMixedStrides());
   }
   return grads;
 }
