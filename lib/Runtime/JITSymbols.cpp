@@ -73,6 +73,10 @@ static float extendF16(float register_) {
 }
 #endif
 
+// llvm.powi with an exponent that is not constant; of libgcc or compiler-rt.
+extern "C" float __powisf2(float x, int n);
+extern "C" double __powidf2(double x, int n);
+
 //===----------------------------------------------------------------------===//
 // The table
 //===----------------------------------------------------------------------===//
@@ -90,6 +94,8 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       {"__truncdfhf2", address(truncToF16)},
       {"__extendhfsf2", address(extendF16)},
 #endif
+      {"__powisf2", address(__powisf2)},
+      {"__powidf2", address(__powidf2)},
       {"_mlir_ciface_quant_ste_report_epoch",
        address(_mlir_ciface_quant_ste_report_epoch)},
   };

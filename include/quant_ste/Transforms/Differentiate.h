@@ -52,11 +52,9 @@ FailureOr<SmallVector<Value>> pullBack(OpBuilder &b, const Activity &activity,
 
 /// Forward mode: emits, after each op, its tangents, and gives those of the
 /// targets. Null means zero.
-FailureOr<SmallVector<Value>> pushForward(OpBuilder &b,
-                                          const Activity &activity,
-                                          ValueRange seeds,
-                                          ArrayRef<Value> tangents,
-                                          ValueRange targets);
+FailureOr<SmallVector<Value>>
+pushForward(OpBuilder &b, const Activity &activity, ValueRange seeds,
+            ArrayRef<Value> tangents, ValueRange targets);
 
 /// The gradient models of upstream dialects: arith, math, linalg, tensor, func.
 void registerDifferentiableModels(DialectRegistry &registry);

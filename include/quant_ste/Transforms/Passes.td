@@ -182,4 +182,46 @@ def QuantSTEDifferentiatePass
     "::mlir::tensor::TensorDialect"];
 }
 
+def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
+  let summary = "Split a joint vjp into a forward and a backward function";
+  let description = [{
+    `@f_vjp(args, cotangents) -> (results, gradients)`, as
+    quant-ste-differentiate makes it, becomes `@f_fwd(args) -> (results,
+    residuals)` and `@f_bwd(residuals, cotangents) -> gradients`. Run it after
+    convert-quant-ste-to-linalg, and after inlining: a call that takes a
+    cotangent cannot be split. The joint function stays if something calls it.
+
+    Residuals are what the backward reads of the forward. The body of each
+    backward `linalg.generic` is cut where it meets the cotangent: a mask is
+    saved as i1 in place of the f32 values that it is made of. Constants and
+    empty tensors are made again, sizes are saved as indices. Residuals are
+    marked `quant_ste.residual`, among the forward's results and the backward's
+    arguments; one that is just argument i of the forward is also marked
+    `quant_ste.argument = i`, so that a caller need not take it twice.
+
+    Before:
+    ```mlir
+    func.func @f_vjp(%x: tensor<?xf32>, %dy: tensor<?xf32> {quant_ste.cotangent})
+        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64}
+    ```
+    After:
+    ```mlir
+    func.func @f_fwd(%x: tensor<?xf32>)
+        -> (tensor<?xf32>, tensor<?xi1> {quant_ste.residual})
+    func.func @f_bwd(%mask: tensor<?xi1> {quant_ste.residual},
+        %dy: tensor<?xf32> {quant_ste.cotangent}) -> tensor<?xf32>
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"",
+           "The function to split (default: all that have cotangents)">,
+    Option<"keepArguments", "keep-arguments", "bool", /*default=*/"true",
+           "Arguments cost nothing, as the caller keeps them; where it does "
+           "not, masks are saved in their place">
+  ];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD

@@ -30,8 +30,7 @@ static llvm::SetVector<Value> capturedBy(Operation *op) {
 
 static bool mayWriteMemory(Operation *op) {
   return !isMemoryEffectFree(op) &&
-         llvm::any_of(op->getOperandTypes(),
-                      llvm::IsaPred<BaseMemRefType>);
+         llvm::any_of(op->getOperandTypes(), llvm::IsaPred<BaseMemRefType>);
 }
 
 FailureOr<Activity> Activity::get(Block &block, ValueRange seeds,

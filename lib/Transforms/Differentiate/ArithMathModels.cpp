@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The partial derivatives of arith and math, said once per op: `propagate` gives
-// t times the partial by one operand. The Jacobian of an elementwise op is
-// diagonal, so that the same function serves reverse mode (t: cotangent) and
+// The partial derivatives of arith and math, said once per op: `propagate`
+// gives t times the partial by one operand. The Jacobian of an elementwise op
+// is diagonal, so that the same function serves reverse mode (t: cotangent) and
 // forward mode (t: tangent), on plain floats and on tensors.
 //
 // Where a derivative has no value, the choice is made by a select, never by a
@@ -15,9 +15,11 @@
 // * maximumf and its kin give t to the operands equal to the result, half each
 //   where both are, as torch.maximum and JAX do;
 // * absf and copysign give 0 at 0;
-// * clampf passes t to x up to and including its bounds;
 // * powf and fpowi give 0 to the base where the exponent is 0, and powf gives 0
 //   to the exponent where the base is 0.
+// math.clampf has no model: its description and its lowerings say max(min(x,
+// lower), upper), which is hardly meant. quant_ste.tensor_clamp is the op to
+// use.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,8 +38,8 @@ using namespace mlir::quant_ste;
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Where terms are emitted; a literal takes its type and its sizes from `t`, the
-/// tangent or cotangent, never from a primal value.
+/// Where terms are emitted; a literal takes its type and its sizes from `t`,
+/// the tangent or cotangent, never from a primal value.
 struct Emitter {
   ImplicitLocOpBuilder &b;
   Value t;
@@ -319,22 +321,6 @@ static Term propagate(math::CopySignOp, const At &at, Term t) {
   Term signedT = t * sign;
   return timesSign(signedT, at[0]);
 }
-static Term propagate(math::ClampFOp, const At &at, Term t) {
-  // min(max(x, lower), upper): the upper bound wins where they are reversed.
-  Term x = at[0], lower = at[1], upper = at[2];
-  Value isAbove = less(upper, x);
-  Value isBelow = less(x, lower);
-  if (at.i == 0) {
-    Value isClipped = arith::OrIOp::create(at.e.b, isAbove, isBelow);
-    return select(isClipped, 0.0, t);
-  }
-  Value isReversed = less(upper, lower);
-  if (at.i == 2)
-    return select(arith::OrIOp::create(at.e.b, isAbove, isReversed), t, 0.0);
-  Term below = select(isBelow, t, 0.0);
-  return select(isReversed, 0.0, below);
-}
-
 //===----------------------------------------------------------------------===//
 // The models
 //===----------------------------------------------------------------------===//
@@ -428,9 +414,8 @@ StringRef replacementOf(math::TruncOp) { return "quant_ste.round_to_zero"; }
 
 template <class Op>
 struct RoundingVjp : VjpOpInterface::ExternalModel<RoundingVjp<Op>, Op> {
-  FailureOr<SmallVector<Value>> buildVjp(Operation *op, OpBuilder &,
-                                         ArrayRef<Value>,
-                                         ArrayRef<bool>) const {
+  FailureOr<SmallVector<Value>>
+  buildVjp(Operation *op, OpBuilder &, ArrayRef<Value>, ArrayRef<bool>) const {
     return refuseRounding(op, replacementOf(cast<Op>(op)));
   }
 };
@@ -460,14 +445,14 @@ void quant_ste::registerArithMathModels(DialectRegistry &registry) {
                     arith::SelectOp, arith::SubFOp, arith::TruncFOp>(ctx);
   });
   registry.addExtension(+[](MLIRContext *ctx, math::MathDialect *) {
-    attachPointwise<
-        math::AbsFOp, math::AcosOp, math::AcoshOp, math::AsinOp, math::AsinhOp,
-        math::AtanOp, math::Atan2Op, math::AtanhOp, math::CbrtOp,
-        math::ClampFOp, math::CopySignOp, math::CosOp, math::CoshOp,
-        math::ErfOp, math::ErfcOp, math::ExpOp, math::Exp2Op, math::ExpM1Op,
-        math::FmaOp, math::FPowIOp, math::LogOp, math::Log10Op, math::Log1pOp,
-        math::Log2Op, math::PowFOp, math::RsqrtOp, math::SinOp, math::SinhOp,
-        math::SqrtOp, math::TanOp, math::TanhOp>(ctx);
+    attachPointwise<math::AbsFOp, math::AcosOp, math::AcoshOp, math::AsinOp,
+                    math::AsinhOp, math::AtanOp, math::Atan2Op, math::AtanhOp,
+                    math::CbrtOp, math::CopySignOp, math::CosOp, math::CoshOp,
+                    math::ErfOp, math::ErfcOp, math::ExpOp, math::Exp2Op,
+                    math::ExpM1Op, math::FmaOp, math::FPowIOp, math::LogOp,
+                    math::Log10Op, math::Log1pOp, math::Log2Op, math::PowFOp,
+                    math::RsqrtOp, math::SinOp, math::SinhOp, math::SqrtOp,
+                    math::TanOp, math::TanhOp>(ctx);
     attachRounding<math::CeilOp, math::FloorOp, math::RoundOp,
                    math::RoundEvenOp, math::TruncOp>(ctx);
     math::SincosOp::attachInterface<SincosVjp, SincosJvp>(*ctx);

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "quant_ste/Transforms/Differentiate.h"
 #include "ModelUtils.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
-#include "quant_ste/Transforms/Differentiate.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -55,14 +55,14 @@ struct Request {
 
   static std::optional<Request> get(Operation *op) {
     if (auto r = dyn_cast<ValueAndGradOp>(op))
-      return Request{op, r.getCalleeAttr(), r.getOperands(), r.getWrt(),
-                     {true}};
+      return Request{
+          op, r.getCalleeAttr(), r.getOperands(), r.getWrt(), {true}};
     if (auto r = dyn_cast<VjpOp>(op))
-      return Request{op, r.getCalleeAttr(), r.getOperands_(), r.getWrt(),
-                     {true}};
+      return Request{
+          op, r.getCalleeAttr(), r.getOperands_(), r.getWrt(), {true}};
     if (auto r = dyn_cast<JvpOp>(op))
-      return Request{op, r.getCalleeAttr(), r.getOperands_(), r.getWrt(),
-                     {false}};
+      return Request{
+          op, r.getCalleeAttr(), r.getOperands_(), r.getWrt(), {false}};
     return std::nullopt;
   }
 
@@ -151,8 +151,8 @@ LogicalResult Differentiator::resolveRequests(Operation *root) {
 }
 
 LogicalResult Differentiator::resolve(const Request &request) {
-  auto f = symbols.lookupNearestSymbolFrom<func::FuncOp>(request.op,
-                                                         request.callee);
+  auto f =
+      symbols.lookupNearestSymbolFrom<func::FuncOp>(request.op, request.callee);
   if (!f)
     return request.op->emitOpError("expected a func.func named ")
            << request.callee;
@@ -176,9 +176,9 @@ LogicalResult Differentiator::resolve(const Request &request) {
   return success();
 }
 
-/// A rule takes the arguments and the cotangents (tangents) of all float results
-/// (arguments), and gives the gradients (tangents) of all float arguments
-/// (results).
+/// A rule takes the arguments and the cotangents (tangents) of all float
+/// results (arguments), and gives the gradients (tangents) of all float
+/// arguments (results).
 FailureOr<SmallVector<Value>>
 Differentiator::callOwnRule(ImplicitLocOpBuilder &b, const Request &request,
                             func::FuncOp f, FlatSymbolRefAttr rule) {
@@ -251,12 +251,12 @@ static void describe(func::FuncOp derived, func::FuncOp f, Mode mode) {
       if (!isa_and_nonnull<QuantSTEDialect>(attr.getNameDialect()))
         derived.setArgAttr(i, attr.getName(), attr.getValue());
   for (unsigned i = numArgs; i < derived.getNumArguments(); ++i)
-    derived.setArgAttr(i,
-                       mode.isReverse ? "quant_ste.cotangent"
-                                      : "quant_ste.tangent",
-                       UnitAttr::get(ctx));
-  derived->setAttr("quant_ste.num_primals",
-                   IntegerAttr::get(IntegerType::get(ctx, 64), f.getNumResults()));
+    derived.setArgAttr(
+        i, mode.isReverse ? "quant_ste.cotangent" : "quant_ste.tangent",
+        UnitAttr::get(ctx));
+  derived->setAttr(
+      "quant_ste.num_primals",
+      IntegerAttr::get(IntegerType::get(ctx, 64), f.getNumResults()));
 }
 
 FailureOr<func::FuncOp> Differentiator::derive(func::FuncOp f,
@@ -325,8 +325,8 @@ FailureOr<func::FuncOp> Differentiator::derive(func::FuncOp f,
 /// A function with a rule of its own: a request for it, which finds the rule.
 void Differentiator::wrapOwnRule(func::FuncOp derived, func::FuncOp f,
                                  ArrayRef<int64_t> wrt, Mode mode) {
-  auto b = ImplicitLocOpBuilder::atBlockEnd(f.getLoc(),
-                                            derived.addEntryBlock());
+  auto b =
+      ImplicitLocOpBuilder::atBlockEnd(f.getLoc(), derived.addEntryBlock());
   ValueRange args = derived.getArguments();
   unsigned n = f.getNumArguments();
   Operation *request;
@@ -340,8 +340,8 @@ void Differentiator::wrapOwnRule(func::FuncOp derived, func::FuncOp f,
 }
 
 /// @f_vjp: the declaration that stands for it, or a new private function.
-func::FuncOp Differentiator::makeFunction(func::FuncOp f,
-                                          ArrayRef<int64_t> wrt, Mode mode) {
+func::FuncOp Differentiator::makeFunction(func::FuncOp f, ArrayRef<int64_t> wrt,
+                                          Mode mode) {
   FunctionType type = derivedType(f, wrt, mode);
   std::string name = (f.getName() + mode.suffix()).str();
   SymbolTable &table = symbols.getSymbolTable(f->getParentOp());
@@ -381,8 +381,8 @@ static bool isPure(func::FuncOp f, SymbolTableCollection &symbols,
   return true;
 }
 
-/// A request computes the primal results too: where it comes before every use of
-/// those of the call it was made for, that call is not made.
+/// A request computes the primal results too: where it comes before every use
+/// of those of the call it was made for, that call is not made.
 static void shareCalls(Block &block) {
   SmallVector<Request> requests;
   for (Operation &op : block)
@@ -393,8 +393,7 @@ static void shareCalls(Block &block) {
       Operation *here = block.findAncestorOpInBlock(*user);
       return !request.op->isBeforeInBlock(here);
     };
-    for (auto call :
-         llvm::make_early_inc_range(block.getOps<func::CallOp>())) {
+    for (auto call : llvm::make_early_inc_range(block.getOps<func::CallOp>())) {
       if (call.getCalleeAttr() != request.callee ||
           ValueRange(call.getOperands()) != request.operands ||
           !call->isBeforeInBlock(request.op) ||
@@ -453,8 +452,8 @@ LogicalResult Differentiator::fill(func::FuncOp derived, func::FuncOp f,
                          : pushForward(b, *activity, seeds, given, targets);
   if (failed(derivatives))
     return failure();
-  for (auto [t, v] : llvm::zip_equal(*derivatives,
-                                     mode.isReverse ? seeds : targets)) {
+  for (auto [t, v] :
+       llvm::zip_equal(*derivatives, mode.isReverse ? seeds : targets)) {
     if (!t)
       t = zerosLike(b, v);
     terminator->insertOperands(terminator->getNumOperands(), t);

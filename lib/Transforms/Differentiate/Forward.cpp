@@ -12,9 +12,8 @@ using namespace mlir;
 using namespace mlir::quant_ste;
 
 FailureOr<SmallVector<Value>>
-quant_ste::pushForward(OpBuilder &b, const Activity &activity,
-                       ValueRange seeds, ArrayRef<Value> tangents,
-                       ValueRange targets) {
+quant_ste::pushForward(OpBuilder &b, const Activity &activity, ValueRange seeds,
+                       ArrayRef<Value> tangents, ValueRange targets) {
   llvm::DenseMap<Value, Value> tangentOf;
   for (auto [v, t] : llvm::zip_equal(seeds, tangents))
     if (t)

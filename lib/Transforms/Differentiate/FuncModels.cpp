@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // The derivative of a call is a request for the derivative of the callee, which
-// quant-ste-differentiate serves like any other: each function is differentiated
-// once for each set of arguments.
+// quant-ste-differentiate serves like any other: each function is
+// differentiated once for each set of arguments.
 //
 //===----------------------------------------------------------------------===//
 

@@ -79,12 +79,12 @@ SmallVector<Value> GenericDraft::finish() {
   SmallVector<IteratorType> iterators;
   for (unsigned d = 0; d < numLoops; ++d)
     iterators.push_back(
-        llvm::all_of(initMaps, [&](AffineMap m) { return m.isFunctionOfDim(d); })
+        llvm::all_of(initMaps,
+                     [&](AffineMap m) { return m.isFunctionOfDim(d); })
             ? IteratorType::parallel
             : IteratorType::reduction);
-  auto generic =
-      linalg::GenericOp::create(outer, TypeRange(ValueRange(inits)), keptInputs,
-                                inits, maps, iterators);
+  auto generic = linalg::GenericOp::create(outer, TypeRange(ValueRange(inits)),
+                                           keptInputs, inits, maps, iterators);
   generic.getRegion().takeBody(region);
   return SmallVector<Value>(generic.getResults());
 }

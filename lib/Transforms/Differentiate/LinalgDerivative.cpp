@@ -16,9 +16,9 @@
 // operand's gradient over the loops that the map does not see.
 //
 // Reduced results. Besides sums `out + f(in)`, in whatever form the body says
-// them, a maximum or minimum of `out` and f(in) is known: its gradient is shared
-// evenly by the elements equal to the result (torch's amax); the initial value
-// counts as one of them when its own gradient is asked for.
+// them, a maximum or minimum of `out` and f(in) is known: its gradient is
+// shared evenly by the elements equal to the result (torch's amax); the initial
+// value counts as one of them when its own gradient is asked for.
 //
 //===----------------------------------------------------------------------===//
 
@@ -212,10 +212,10 @@ Value LinalgDerivative::countTies(unsigned k, bool withInit) {
 // Reverse mode
 //===----------------------------------------------------------------------===//
 
-/// Operands whose gradients come from one pass over memory. All that are reduced
-/// accumulate over the same dimensions, because upstream's tiling and vectorizer
-/// know one set of reduction loops per op; a coarser one is finished by a second,
-/// small op. Operands that see all loops join the first group.
+/// Operands whose gradients come from one pass over memory. All that are
+/// reduced accumulate over the same dimensions, because upstream's tiling and
+/// vectorizer know one set of reduction loops per op; a coarser one is finished
+/// by a second, small op. Operands that see all loops join the first group.
 SmallVector<LinalgDerivative::Group>
 LinalgDerivative::groupOperands(ArrayRef<bool> wanted) {
   Group full, reduced;
@@ -225,7 +225,8 @@ LinalgDerivative::groupOperands(ArrayRef<bool> wanted) {
       (isFull(maps[i]) ? full : reduced).push_back(i);
   }
   llvm::sort(reduced, [&](unsigned x, unsigned y) {
-    unsigned dimsOfX = maps[x].getNumResults(), dimsOfY = maps[y].getNumResults();
+    unsigned dimsOfX = maps[x].getNumResults(),
+             dimsOfY = maps[y].getNumResults();
     return dimsOfX != dimsOfY ? dimsOfX > dimsOfY : x < y;
   });
   SmallVector<Group> groups;
@@ -342,8 +343,8 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
     if (!g)
       continue;
     auto k = llvm::find(dys, g) - dys.begin();
-    if (k < numResults && !shares[k] && maps[i] == resultMap(k) &&
-        operand(i).getType() == given[k].getType()) {
+    if (k < numResults && !shares[k] && isFull(maps[i]) &&
+        maps[i] == resultMap(k) && operand(i).getType() == given[k].getType()) {
       grads[i] = given[k];
       continue;
     }
@@ -365,8 +366,7 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
       continue;
     }
     FloatType sumType = accumulatorType(type);
-    Value sum =
-        draft.addInit(zeros(b, sizesOf(out.map), sumType), out.map);
+    Value sum = draft.addInit(zeros(b, sizesOf(out.map), sumType), out.map);
     Value term = convertFloat(body, out.scalar, sumType);
     yields.push_back(arith::AddFOp::create(body, sum, term));
   }
@@ -380,8 +380,8 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
 }
 
 FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
-  auto activeResults = llvm::map_to_vector(
-      given, [](Value t) { return static_cast<bool>(t); });
+  auto activeResults =
+      llvm::map_to_vector(given, [](Value t) { return static_cast<bool>(t); });
   if (failed(check(wanted, activeResults)))
     return failure();
   SmallVector<Value> grads(op->getNumOperands());
@@ -397,7 +397,8 @@ FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
     }
     Value ties = countTies(k, initWanted);
     Value wide = convertFloat(b, given[k], ties.getType());
-    Value share = arith::DivFOp::create(b, wide, castTo(b, ties, wide.getType()));
+    Value share =
+        arith::DivFOp::create(b, wide, castTo(b, ties, wide.getType()));
     shares[k] = convertFloat(b, share, given[k].getType());
     if (initWanted) {
       Value zero = zerosLike(b, given[k]);
@@ -416,8 +417,8 @@ FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
 //===----------------------------------------------------------------------===//
 
 FailureOr<SmallVector<Value>> LinalgDerivative::jvp() {
-  auto activeOperands = llvm::map_to_vector(
-      given, [](Value t) { return static_cast<bool>(t); });
+  auto activeOperands =
+      llvm::map_to_vector(given, [](Value t) { return static_cast<bool>(t); });
   if (failed(check(activeOperands, {})))
     return failure();
   GenericDraft draft(b, numLoops());
@@ -440,8 +441,7 @@ FailureOr<SmallVector<Value>> LinalgDerivative::jvp() {
     return failure();
   SmallVector<unsigned> active;
   for (unsigned k = 0; k < numResults; ++k)
-    if (reached->isActive(targets[k]) ||
-        (given[numInputs + k] && isReduced(k)))
+    if (reached->isActive(targets[k]) || (given[numInputs + k] && isReduced(k)))
       active.push_back(k);
 
   // The tangent of a sum is the sum of the tangents: its running value is the

@@ -44,11 +44,10 @@ struct ProductBuilder {
   }
 
   Value transpose(Value v) {
-    SmallVector<OpFoldResult> sizes =
-        tensor::getMixedSizes(b, b.getLoc(), v);
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), v);
     std::swap(sizes[numBatch], sizes[numBatch + 1]);
-    Value init = tensor::EmptyOp::create(b, sizes,
-                                         getElementTypeOrSelf(v.getType()));
+    Value init =
+        tensor::EmptyOp::create(b, sizes, getElementTypeOrSelf(v.getType()));
     SmallVector<int64_t> order =
         llvm::to_vector(llvm::seq<int64_t>(0, numBatch + 2));
     std::swap(order[numBatch], order[numBatch + 1]);
@@ -104,9 +103,8 @@ quant_ste::buildMatmulVjp(linalg::LinalgOp op, OpBuilder &builder,
                           Value cotangent, ArrayRef<bool> wanted) {
   unsigned numBatch = isa<linalg::BatchMatmulOp>(op) ? 1 : 0;
   SmallVector<AffineMap> straight =
-      numBatch
-          ? linalg::BatchMatmulOp::getDefaultIndexingMaps(op->getContext())
-          : linalg::MatmulOp::getDefaultIndexingMaps(op->getContext());
+      numBatch ? linalg::BatchMatmulOp::getDefaultIndexingMaps(op->getContext())
+               : linalg::MatmulOp::getDefaultIndexingMaps(op->getContext());
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   std::optional<bool> lhsT = isTransposed(maps[0], straight[0], numBatch);
   std::optional<bool> rhsT = isTransposed(maps[1], straight[1], numBatch);

@@ -17,8 +17,8 @@ using namespace mlir;
 using namespace mlir::quant_ste;
 
 InFlightDiagnostic quant_ste::emitCannot(Operation *op, const Twine &why) {
-  return op->emitError("cannot differentiate '") << op->getName() << "': "
-                                                 << why;
+  return op->emitError("cannot differentiate '")
+         << op->getName() << "': " << why;
 }
 
 InFlightDiagnostic quant_ste::emitNoRule(Operation *op, StringRef interface,

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// These ops move elements and are linear: the jvp is the op on tangents, the vjp
-// moves the cotangent back. tensor.empty and tensor.dim read no element, so that
-// nothing flows through them.
+// These ops move elements and are linear: the jvp is the op on tangents, the
+// vjp moves the cotangent back. tensor.empty and tensor.dim read no element, so
+// that nothing flows through them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,6 +45,17 @@ static OpFoldResult subtract(ImplicitLocOpBuilder &b, OpFoldResult x,
 // Shapes: cast, expand_shape, collapse_shape, reshape
 //===----------------------------------------------------------------------===//
 
+/// t in the shape of `like`, by a list of its sizes.
+static Value reshapeLike(ImplicitLocOpBuilder &b, Value t, Value like) {
+  Values sizes;
+  for (OpFoldResult size : tensor::getMixedSizes(b, b.getLoc(), like))
+    sizes.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), size));
+  auto type = RankedTensorType::get(sizes.size(), b.getIndexType());
+  Value shape = tensor::FromElementsOp::create(b, type, sizes);
+  return tensor::ReshapeOp::create(b, cast<TensorType>(like.getType()), t,
+                                   shape);
+}
+
 static Values vjp(tensor::CastOp op, ImplicitLocOpBuilder &b, Value t,
                   ArrayRef<bool>) {
   return {castTo(b, t, op.getSource().getType())};
@@ -69,12 +80,13 @@ static Value jvp(tensor::ExpandShapeOp op, ImplicitLocOpBuilder &b,
 static Values vjp(tensor::CollapseShapeOp op, ImplicitLocOpBuilder &b, Value t,
                   ArrayRef<bool>) {
   RankedTensorType type = op.getSrcType();
-  // A group with one dynamic size is told by the cotangent; more need x.
+  // A group with one dynamic size is told by the cotangent; more need x, and a
+  // reshape: expand-strided-metadata cannot lower such an expand_shape.
   auto sizes = tensor::ExpandShapeOp::inferOutputShape(
       b, b.getLoc(), type, op.getReassociationIndices(),
       tensor::getMixedSizes(b, b.getLoc(), t));
   if (failed(sizes))
-    sizes = tensor::getMixedSizes(b, b.getLoc(), op.getSrc());
+    return {reshapeLike(b, t, op.getSrc())};
   return {tensor::ExpandShapeOp::create(b, type, t,
                                         op.getReassociationIndices(), *sizes)};
 }
@@ -86,18 +98,13 @@ static Value jvp(tensor::CollapseShapeOp op, ImplicitLocOpBuilder &b,
 
 static FailureOr<Values> vjp(tensor::ReshapeOp op, ImplicitLocOpBuilder &b,
                              Value t, ArrayRef<bool>) {
-  auto type = dyn_cast<RankedTensorType>(op.getSource().getType());
-  if (!type) {
+  if (!isa<RankedTensorType>(op.getSource().getType())) {
     emitCannot(op, "expected a ranked source");
     return failure();
   }
-  Values sizes;
-  for (OpFoldResult size :
-       tensor::getMixedSizes(b, b.getLoc(), op.getSource()))
-    sizes.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), size));
-  auto shapeType = RankedTensorType::get(type.getRank(), b.getIndexType());
-  Value shape = tensor::FromElementsOp::create(b, shapeType, sizes);
-  return Values{tensor::ReshapeOp::create(b, type, t, shape)};
+  Values grads(op->getNumOperands());
+  grads[0] = reshapeLike(b, t, op.getSource());
+  return grads;
 }
 static Value jvp(tensor::ReshapeOp op, ImplicitLocOpBuilder &b,
                  ArrayRef<Value> ts) {
@@ -119,10 +126,9 @@ static Values vjp(tensor::ExtractSliceOp op, ImplicitLocOpBuilder &b, Value t,
 }
 static Value jvp(tensor::ExtractSliceOp op, ImplicitLocOpBuilder &b,
                  ArrayRef<Value> ts) {
-  return tensor::ExtractSliceOp::create(b, op.getType(), ts[0],
-                                        op.getMixedOffsets(),
-                                        op.getMixedSizes(),
-                                        op.getMixedStrides());
+  return tensor::ExtractSliceOp::create(
+      b, op.getType(), ts[0], op.getMixedOffsets(), op.getMixedSizes(),
+      op.getMixedStrides());
 }
 
 static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
@@ -135,9 +141,9 @@ static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
   if (wanted[1]) {
     FloatAttr zero = b.getFloatAttr(op.getType().getElementType(), 0.0);
     Value none = constantLike(b, zero, op.getSource());
-    grads[1] = tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
-                                             op.getMixedSizes(),
-                                             op.getMixedStrides());
+    grads[1] =
+        tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
+                                      op.getMixedSizes(), op.getMixedStrides());
   }
   return grads;
 }

@@ -21,8 +21,7 @@ using namespace mlir::quant_ste;
 static FailureOr<FunctionOpInterface>
 verifyCallee(Operation *op, SymbolTableCollection &symbols,
              FlatSymbolRefAttr callee, TypeRange operands) {
-  auto f =
-      symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, callee);
+  auto f = symbols.lookupNearestSymbolFrom<FunctionOpInterface>(op, callee);
   if (!f)
     return op->emitOpError("expected a function named ")
            << callee << ", found none";
@@ -72,8 +71,7 @@ static SmallVector<Type> argumentTypes(FunctionOpInterface f,
       wrt, [&](int64_t i) -> Type { return f.getArgumentTypes()[i]; });
 }
 
-LogicalResult
-ValueAndGradOp::verifySymbolUses(SymbolTableCollection &symbols) {
+LogicalResult ValueAndGradOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto f = verifyCallee(*this, symbols, getCalleeAttr(), getOperandTypes());
   if (failed(f) || failed(verifyWrt(*this, *f, getWrt())))
     return failure();
@@ -93,8 +91,8 @@ ValueAndGradOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 LogicalResult VjpOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto f = verifyCallee(*this, symbols, getCalleeAttr(),
-                        getOperands_().getTypes());
+  auto f =
+      verifyCallee(*this, symbols, getCalleeAttr(), getOperands_().getTypes());
   if (failed(f) || failed(verifyWrt(*this, *f, getWrt())) ||
       failed(verifyTypes(*this, "cotangents", floatResults(*f),
                          getCotangents().getTypes())))
@@ -105,8 +103,8 @@ LogicalResult VjpOp::verifySymbolUses(SymbolTableCollection &symbols) {
 }
 
 LogicalResult JvpOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto f = verifyCallee(*this, symbols, getCalleeAttr(),
-                        getOperands_().getTypes());
+  auto f =
+      verifyCallee(*this, symbols, getCalleeAttr(), getOperands_().getTypes());
   if (failed(f) || failed(verifyWrt(*this, *f, getWrt())) ||
       failed(verifyTypes(*this, "tangents", argumentTypes(*f, getWrt()),
                          getTangents().getTypes())))
@@ -121,9 +119,10 @@ LogicalResult JvpOp::verifySymbolUses(SymbolTableCollection &symbols) {
 //===----------------------------------------------------------------------===//
 
 /// One op with a gradient rule on the block arguments, and its yield.
-static FailureOr<GradientRuleInterface>
-verifyBody(Operation *op, Region &region, ValueRange primals,
-           ArrayRef<int64_t> wrt) {
+static FailureOr<GradientRuleInterface> verifyBody(Operation *op,
+                                                   Region &region,
+                                                   ValueRange primals,
+                                                   ArrayRef<int64_t> wrt) {
   Block &block = region.front();
   if (block.getOperations().size() != 2)
     return op->emitOpError("expected one op and its yield in the region, got ")

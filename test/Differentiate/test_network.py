@@ -1,0 +1,152 @@
+"""A whole quantized network: against torch autograd, forward against reverse
+mode, and split into a forward and a backward function."""
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+
+import quant_ste_ctypes
+from derivatives import Derivatives
+
+TEXT = (pathlib.Path(__file__).parent / "Inputs" / "mlp.mlir").read_text()
+NETWORK = TEXT[:TEXT.index("func.func @gradients")]
+
+
+class IntQuant(torch.autograd.Function):
+    """4 bits, signed, narrow range; the rules of the op's description."""
+
+    @staticmethod
+    def forward(ctx, w, s):
+        r = torch.round(w / s)
+        q = torch.clamp(r, -7, 7)
+        ctx.save_for_backward(w, s, r, q)
+        return q * s
+
+    @staticmethod
+    def backward(ctx, g):
+        w, s, r, q = ctx.saved_tensors
+        inside = (r >= -7) & (r <= 7)
+        ds = torch.where(inside, q - w / s, q)
+        return torch.where(inside, g, 0), (g * ds).sum(0)
+
+
+class Pact(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, alpha):
+        ctx.save_for_backward(x, alpha)
+        steps = 15 / alpha
+        return torch.round(torch.clamp(x, torch.zeros_like(alpha), alpha)
+                           * steps) / steps
+
+    @staticmethod
+    def backward(ctx, g):
+        x, alpha = ctx.saved_tensors
+        dx = torch.where((x < 0) | (x > alpha), 0, g)
+        return dx, torch.where(x >= alpha, g, 0).sum()
+
+
+def parameters(rng):
+    out = []
+    for i, o in ((12, 16), (16, 8), (8, 5)):
+        w = rng.normal(0, 1 / np.sqrt(i), (i, o)).astype(np.float32)
+        # Random biases: exact zeros would make PACT's mask follow float noise.
+        b = rng.normal(0, 0.2, o).astype(np.float32)
+        out += [w, b, (np.abs(w).max(0) / 6).astype(np.float32)]
+    return out + [np.array(0.5, np.float32), np.array(0.4, np.float32)]
+
+
+def batch(rng, n):
+    x = rng.normal(size=(n, 12)).astype(np.float32)
+    return x, rng.integers(0, 5, n)
+
+
+def torch_gradients(x, y, params):
+    tensors = [torch.tensor(p, dtype=torch.float64, requires_grad=True)
+               for p in params]
+    h = torch.tensor(x, dtype=torch.float64)
+    for layer in range(3):
+        w, b, s = tensors[3 * layer:3 * layer + 3]
+        h = h @ IntQuant.apply(w, s) + b
+        if layer < 2:
+            h = Pact.apply(h, tensors[9 + layer])
+    loss = torch.nn.functional.cross_entropy(h, torch.tensor(y))
+    loss.backward()
+    return loss.item(), [t.grad.numpy() for t in tensors]
+
+
+@pytest.fixture(scope="module")
+def module():
+    return quant_ste_ctypes.compile(TEXT)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("n", [1, 7, 64])
+def test_against_torch(module, seed, n):
+    rng = np.random.default_rng(seed)
+    params = parameters(rng)
+    x, y = batch(rng, n)
+    loss, *grads = module.call("gradients", x, y, *params)
+    want, want_grads = torch_gradients(x, y, params)
+    np.testing.assert_allclose(loss, want, rtol=1e-6)
+    for g, w in zip(grads, want_grads):
+        # 1e-5 of the largest element.
+        np.testing.assert_allclose(g, w, rtol=0,
+                                   atol=1e-5 * np.abs(w).max() + 1e-30)
+
+
+def test_forward_mode_is_the_transpose_of_reverse_mode():
+    """<t, J v> = <J^T t, v> for the logits of the quantized network."""
+    net = NETWORK.replace("@net(", "@f(")[:NETWORK.index("func.func private @xent") - 2]
+    derivatives = Derivatives(net)
+    rng = np.random.default_rng(3)
+    params = parameters(rng)
+    x, _ = batch(rng, 9)
+    inputs = [x, *params]
+    v = [rng.normal(size=np.shape(a)).astype(np.float32) for a in inputs]
+    t = rng.normal(size=(9, 5)).astype(np.float32)
+    _, (jv,) = derivatives.forward(inputs, v)
+    _, jt = derivatives.reverse(inputs, [t])
+    left = np.sum(np.float64(t) * jv)
+    right = sum(np.sum(np.float64(a) * b) for a, b in zip(v, jt))
+    np.testing.assert_allclose(left, right, rtol=1e-5)
+
+
+def qopt_opt(text, *passes):
+    library = pathlib.Path(os.environ["QUANT_STE_C_LIBRARY"])
+    tool = library.parent.parent / "bin" / "qopt-opt"
+    run = subprocess.run([tool, *passes], input=text, capture_output=True,
+                         text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize("keep_arguments", ["true", "false"])
+def test_split(keep_arguments):
+    """The two functions give bit for bit what the joint one gives."""
+    joint = qopt_opt(
+        NETWORK.replace("private @loss", "@loss"), "--inline", "--quant-ste-differentiate=function=loss",
+        "--symbol-dce", "--convert-elementwise-to-linalg",
+        "--convert-quant-ste-to-linalg", "--canonicalize", "--cse")
+    split = qopt_opt(joint, "--quant-ste-split=function=loss_vjp "
+                            f"keep-arguments={keep_arguments}")
+    assert "@loss_vjp" not in split
+    rng = np.random.default_rng(4)
+    params = parameters(rng)
+    x, y = batch(rng, 33)
+    one = np.array(1, np.float32)
+    want = quant_ste_ctypes.compile(joint).call("loss_vjp", x, y, *params, one)
+    parts = quant_ste_ctypes.compile(split)
+    loss, *residuals = parts.call("loss_fwd", x, y, *params)
+    grads = parts.call("loss_bwd", *residuals, one)
+    np.testing.assert_array_equal(loss, want[0])
+    assert len(grads) == len(want) - 1
+    for g, w in zip(grads, want[1:]):
+        np.testing.assert_array_equal(g, w)
+    # PACT's backward needs masks, never the values in front of it.
+    assert any(r.dtype == np.bool_ for r in residuals)
+    for size in (16, 8):
+        assert sum(r.shape == (33, size) and r.dtype == np.float32
+                   for r in residuals) == 1  # the activation, a matmul's factor
