@@ -182,4 +182,49 @@ def QuantSTEDifferentiatePass
     "::mlir::tensor::TensorDialect"];
 }
 
+def QuantSTEExpandBFloatPass : Pass<"quant-ste-expand-bfloat"> {
+  let summary = "Round to bf16 by integer arithmetic";
+  let description = [{
+    Where the processor has no instruction for it, LLVM rounds to bf16 by a call
+    for each element, of a function that not every run-time library has. Here
+    `arith.truncf` to bf16 becomes integer arithmetic (to nearest even, NaN to
+    the quiet NaN 0x7fc0, from f64 with a single rounding), and a selection
+    between bf16 values one between their bits.
+
+    Before:
+    ```mlir
+    %y = arith.truncf %x : f32 to bf16
+    ```
+    After:
+    ```mlir
+    %bits = arith.bitcast %x : f32 to i32
+    ... %r = arith.addi %bits, %half : i32
+    %y = arith.bitcast %selected : i16 to bf16
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
+  let summary = "Start no threads for a loop of one iteration";
+  let description = [{
+    An `omp.parallel` around a loop starts its threads even if there is only one
+    iteration to run, which is what a small tensor comes to. This pass gives it
+    an `if` clause; the results are the same.
+
+    Before:
+    ```mlir
+    omp.parallel { omp.wsloop { omp.loop_nest (%i) : index = (%c0) to (%n) step (%c1) { ... } } }
+    ```
+    After:
+    ```mlir
+    %several = arith.cmpi sgt, %n, %c1 : index
+    omp.parallel if(%several) { ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::omp::OpenMPDialect"];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD

@@ -22,6 +22,9 @@ static constexpr int64_t kLanes = 64, kTailLanes = 16;
 static constexpr int64_t kTile = 16384;    // elements of a unit along memory
 static constexpr int64_t kRows = 256;      // rows of a unit that sums columns
 static constexpr int64_t kColumns = 1024;  // its columns
+/// Work that is worth starting threads for. Tasks are whole units, so that this
+/// changes no result.
+static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
 static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
@@ -136,17 +139,18 @@ void NestEmitter::planUnits() {
 
 /// Few elements are not worth a task.
 Value NestEmitter::countUnitsPerTask() {
-  bool isOneRow = units.size() == 1 && !isColumnForm;
-  if (k.isContraction || isOneRow)
-    return index(1);
   Value elements = index(1);
-  for (const UnitLoop &unit : units)
-    if (unit.block != 1)
-      elements = fold<arith::MulIOp>(
-          elements,
-          fold<arith::MinUIOp>(k.sizes[unit.loop], index(unit.block)));
+  for (unsigned d = 0; d < k.getNumLoops(); ++d) {
+    auto unit = llvm::find_if(
+        units, [&](const UnitLoop &unit) { return unit.loop == d; });
+    Value length = k.sizes[d];
+    if (unit != units.end())
+      length = fold<arith::MinUIOp>(length, index(unit->block));
+    elements = fold<arith::MulIOp>(elements, length);
+  }
   elements = fold<arith::MaxUIOp>(elements, index(1));
-  Value units = fold<arith::DivUIOp>(index(kTile), elements);
+  Value units = fold<arith::DivUIOp>(
+      index(k.isContraction ? kTaskProducts : kTaskElements), elements);
   return fold<arith::MaxUIOp>(units, index(1));
 }
 
