@@ -77,7 +77,13 @@ static void addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addFuse(OpPassManager &pm) { cleanUp(pm); }
+static void addFuse(OpPassManager &pm) {
+  pm.addPass(createQuantSTEFusePass());
+  cleanUp(pm);
+  pm.addPass(createQuantSTEFuseSiblingsPass());
+  // Merges what the fused bodies have in common.
+  cleanUp(pm);
+}
 
 static void addBufferize(OpPassManager &pm) {
   pm.addPass(createQuantSTEExposeFunctionsPass());

@@ -227,4 +227,55 @@ def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
                            "::mlir::omp::OpenMPDialect"];
 }
 
+def QuantSTEFusePass : Pass<"quant-ste-fuse"> {
+  let summary = "Compute a value where it is used";
+  let description = [{
+    Upstream's fusion of elementwise producers into their consumers, where
+    nothing is computed twice for it: the producer has one use, and the consumer
+    sees each of its elements once. Matrix products neither take in producers
+    nor are taken in. The time that fusing a chain takes grows with the square
+    of its length: a body stops growing at `max-ops` ops.
+
+    Before:
+    ```mlir
+    %0 = linalg.generic ... ins(%x) { ... math.roundeven ... }
+    %1 = linalg.generic ... ins(%0, %s) { ... arith.mulf ... }
+    ```
+    After:
+    ```mlir
+    %1 = linalg.generic ... ins(%x, %s) { ... math.roundeven ... arith.mulf ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
+           "The largest number of ops in a fused body">];
+}
+
+def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
+  let summary = "Read a tensor once for all that is computed from it";
+  let description = [{
+    Two `linalg.generic` ops over the same loops that read a common tensor, in
+    the order of the loops, become one with the results of both: so the forward
+    value, dx and the gradients of all parameters of a quantizer come from one
+    pass over memory. Nothing between them may use the first one, all sums must
+    run over the same loops, and neither may be a matrix product.
+
+    Before:
+    ```mlir
+    %y = linalg.generic ... ins(%x, %s) outs(%e0)
+    %g:2 = linalg.generic ... ins(%dy, %x, %s) outs(%e1, %zero)
+    ```
+    After:
+    ```mlir
+    %r:3 = linalg.generic ... ins(%x, %s, %dy) outs(%e0, %e1, %zero)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+  let options = [
+    Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
+           "The largest number of ops in a fused body">];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD
