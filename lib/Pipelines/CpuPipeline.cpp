@@ -81,6 +81,7 @@ static void addFuse(OpPassManager &pm) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
+  pm.addPass(createQuantSTETransposeFactorsPass());
   // Merges what the fused bodies have in common.
   cleanUp(pm);
 }

@@ -94,8 +94,39 @@ def QuantSTEOwnResultsPass : Pass<"quant-ste-own-results", "::mlir::func::FuncOp
 def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> {
   let summary = "Turn linalg on buffers into parallel loops over vectors";
   let description = [{
-    A copy between buffers that are not contiguous becomes a linalg op, and
-    every named op a `linalg.generic`.
+    A kernel is a `linalg.generic` (or what can be made one: a named op, a copy
+    that is not contiguous) with a loop that runs along memory in every operand
+    that sees it, and a body of elementwise ops. Its iterations are cut into
+    units by element index, which `scf.forall` hands out as tasks; the innermost
+    loop is over vectors, its last elements masked. Values that do not vary
+    along a loop are computed outside of it.
+
+    A sum has one partial result per unit: 64 lanes by element index, added by
+    halves. The partial results are added in order, in f64. So its bits depend
+    on the shape alone, not on the number of threads or the length of the
+    machine's vectors. The terms of a matrix product are added in order.
+
+    Other ops are left to convert-linalg-to-loops; a remark (see
+    `--remarks-filter`) gives the reason.
+
+    Before:
+    ```mlir
+    linalg.generic ... ins(%x, %alpha : memref<?xf32>, memref<f32>) outs(%y : memref<?xf32>) {...}
+    ```
+    After:
+    ```mlir
+    %a = memref.load %alpha[] : memref<f32>
+    scf.forall (%task) in (%tasks) {
+      scf.for %i = %lo to %split step %c64 {
+        %v = vector.load %x[%i] : memref<?xf32>, vector<64xf32>
+        ...
+      }
+      scf.for %i = %split to %hi step %c16 {
+        %mask = vector.create_mask %left : vector<16xi1>
+        ...
+      }
+    }
+    ```
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -276,6 +307,30 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
   let options = [
     Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
            "The largest number of ops in a fused body">];
+}
+
+def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
+  let summary = "Lay matrix factors out as the vector loop runs";
+  let description = [{
+    The terms of a matrix product are added in order, so that its vector loop
+    must be one of the result's: the last one. A factor whose memory it does not
+    run along, as the weights [out, in] of x * W^T, is transposed first, if the
+    product reads it more than once.
+
+    Before:
+    ```mlir
+    %y = linalg.matmul indexing_maps = [(m, n, k) -> (m, k), (m, n, k) -> (n, k), (m, n, k) -> (m, n)]
+           ins(%x, %w) outs(%c)
+    ```
+    After:
+    ```mlir
+    %t = linalg.transpose ins(%w) outs(%e) permutation = [1, 0]
+    %y = linalg.generic {indexing_maps = [(m, n, k) -> (m, k), (m, n, k) -> (k, n), (m, n, k) -> (m, n)], ...}
+           ins(%x, %t) outs(%c)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
 }
 
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD

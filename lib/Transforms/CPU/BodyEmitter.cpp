@@ -49,9 +49,9 @@ BodyEmitter::Scope BodyEmitter::makeScope() {
 
 bool BodyEmitter::isReady(Scope &scope, Value v) {
   auto it = seen.find(v);
-  return it == seen.end() || llvm::all_of(it->second.set_bits(), [&](unsigned d) {
-           return scope.ivs[d] != nullptr;
-         });
+  return it == seen.end() ||
+         llvm::all_of(it->second.set_bits(),
+                      [&](unsigned d) { return scope.ivs[d] != nullptr; });
 }
 
 void BodyEmitter::emit(Scope &scope) {
@@ -124,9 +124,9 @@ Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-/// How vectors of `element` are loaded and stored. In memory an i1 is a byte, of
-/// value 0 or 1, but a vector of i1 would be stored as bits. And LLVM takes a
-/// masked load of bf16 apart into f32 values, which it then rounds by calls.
+/// How vectors of `element` are loaded and stored. In memory an i1 is a byte,
+/// of value 0 or 1, but a vector of i1 would be stored as bits. And LLVM takes
+/// a masked load of bf16 apart into f32 values, which it then rounds by calls.
 static Type getStorageType(Type element, OpBuilder &b) {
   if (element.isInteger(1))
     return b.getI8Type();
@@ -161,8 +161,7 @@ Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
   Value lanes;
   if (scope.mask) {
     Value zero = arith::ConstantOp::create(b, type, b.getZeroAttr(type));
-    lanes =
-        vector::MaskedLoadOp::create(b, type, buffer, at, scope.mask, zero);
+    lanes = vector::MaskedLoadOp::create(b, type, buffer, at, scope.mask, zero);
   } else {
     lanes = vector::LoadOp::create(b, type, buffer, at);
   }

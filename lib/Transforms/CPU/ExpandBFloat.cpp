@@ -66,8 +66,8 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
     Type type = op.getType();
     if (!getElementTypeOrSelf(type).isBF16())
       return rewriter.notifyMatchFailure(op, "not to bf16");
-    arith::RoundingMode mode = op.getRoundingmode().value_or(
-        arith::RoundingMode::to_nearest_even);
+    arith::RoundingMode mode =
+        op.getRoundingmode().value_or(arith::RoundingMode::to_nearest_even);
     if (mode != arith::RoundingMode::to_nearest_even)
       return rewriter.notifyMatchFailure(op, "not to nearest even");
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
@@ -81,8 +81,7 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
 
     Type i32 = withElement(type, b.getI32Type());
     Type i16 = withElement(type, b.getI16Type());
-    Value isNaN =
-        arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
+    Value isNaN = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
     Value bits = arith::BitcastOp::create(b, i32, x);
     Value sixteen = splat(b, i32, 16);
     Value top = arith::ShRUIOp::create(b, bits, sixteen);
@@ -93,8 +92,7 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
     rounded = arith::TruncIOp::create(b, i16, rounded);
     // Selected as integers: a selection between bf16 would be promoted to f32
     // and rounded back by a call.
-    rounded =
-        arith::SelectOp::create(b, isNaN, splat(b, i16, 0x7fc0), rounded);
+    rounded = arith::SelectOp::create(b, isNaN, splat(b, i16, 0x7fc0), rounded);
     rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, rounded);
     return success();
   }
@@ -133,8 +131,8 @@ struct ExpandBFloat
     // Folding would undo roundToOdd on constants one rounding at a time.
     GreedyRewriteConfig config;
     config.enableFolding(false);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
   }
 };

@@ -19,7 +19,8 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 /// The number of iterations of the region's loops, if it is known outside.
-static Value countIterations(ImplicitLocOpBuilder &b, omp::ParallelOp parallel) {
+static Value countIterations(ImplicitLocOpBuilder &b,
+                             omp::ParallelOp parallel) {
   SmallVector<omp::LoopNestOp> nests;
   parallel.getRegion().walk([&](omp::LoopNestOp nest) {
     if (nest->getParentOfType<omp::ParallelOp>() == parallel)
@@ -53,10 +54,10 @@ struct GuardParallel
       Value total = countIterations(b, parallel);
       if (!total)
         return;
-      Value one = arith::ConstantOp::create(
-          b, b.getIntegerAttr(total.getType(), 1));
-      Value several = arith::CmpIOp::create(b, arith::CmpIPredicate::sgt,
-                                            total, one);
+      Value one =
+          arith::ConstantOp::create(b, b.getIntegerAttr(total.getType(), 1));
+      Value several =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, total, one);
       parallel.getIfExprMutable().assign(several);
     });
   }
