@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -76,7 +77,14 @@ static void addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addFuse(OpPassManager &pm) { cleanUp(pm); }
+static void addFuse(OpPassManager &pm) {
+  pm.addPass(createQuantSTEFusePass());
+  cleanUp(pm);
+  pm.addPass(createQuantSTEFuseSiblingsPass());
+  pm.addPass(createQuantSTETransposeFactorsPass());
+  // Merges what the fused bodies have in common.
+  cleanUp(pm);
+}
 
 static void addBufferize(OpPassManager &pm) {
   pm.addPass(createQuantSTEExposeFunctionsPass());
@@ -111,13 +119,19 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   if (options.openmp) {
     pm.addPass(createConvertSCFToOpenMPPass());
+    pm.addPass(createQuantSTEGuardParallelPass());
     // Folds the alloca scopes, which must be of one block from here on.
     pm.addPass(createCanonicalizerPass());
   }
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());
-  // LLVM would call a library function for each bf16 that it rounds.
+  // No processor is taken to compute in bf16 or to call functions of f16.
+  arith::ArithEmulateUnsupportedFloatsOptions emulate;
+  emulate.sourceTypeStrs = {"bf16"};
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
+  pm.addPass(math::createMathExtendToSupportedTypes());
+  pm.addPass(createQuantSTEExpandBFloatPass());
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
   pm.addPass(arith::createArithExpandOpsPass(expand));

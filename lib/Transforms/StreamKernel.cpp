@@ -73,8 +73,7 @@ static LogicalResult checkBody(Block &body, std::string &why) {
 /// acc' = combine(acc, f(...)), where f does not see acc.
 static std::optional<AtomicRMWKind> matchReduction(Block &body, unsigned output,
                                                    BlockArgument acc) {
-  Operation *combine =
-      body.getTerminator()->getOperand(output).getDefiningOp();
+  Operation *combine = body.getTerminator()->getOperand(output).getDefiningOp();
   if (!combine || combine->getBlock() != &body || !acc.hasOneUse() ||
       *acc.user_begin() != combine)
     return std::nullopt;
@@ -87,8 +86,8 @@ static std::optional<AtomicRMWKind> matchReduction(Block &body, unsigned output,
 
 /// A loop that runs along memory in every operand that sees it, and in at least
 /// one: preferably one whose iterations are independent of each other.
-static std::optional<unsigned> chooseVectorLoop(linalg::GenericOp op,
-                                                const llvm::SmallBitVector &kept) {
+static std::optional<unsigned>
+chooseVectorLoop(linalg::GenericOp op, const llvm::SmallBitVector &kept) {
   std::optional<unsigned> best;
   for (unsigned loop = 0, n = op.getNumLoops(); loop < n; ++loop) {
     bool isSeen = false, isAlong = true;
@@ -154,7 +153,7 @@ FailureOr<StreamKernel> StreamKernel::analyze(linalg::GenericOp op,
   unsigned numLoops = op.getNumLoops();
   Block &body = op.getRegion().front();
   if (numLoops == 0)
-    return refuse("it has no loops");
+    return failure(); // nothing to say: one element is no loss
   if (failed(checkBody(body, why)))
     return failure();
   for (OpOperand &operand : op->getOpOperands()) {
@@ -228,8 +227,8 @@ void StreamKernel::materialize(ImplicitLocOpBuilder &b) {
         operand.value =
             memref::CollapseShapeOp::create(b, operand.value, operand.dims);
       for (auto [dim, loop] : llvm::enumerate(operand.loops))
-        if (!sizes[loop] || !cast<MemRefType>(operand.value.getType())
-                                 .isDynamicDim(dim))
+        if (!sizes[loop] ||
+            !cast<MemRefType>(operand.value.getType()).isDynamicDim(dim))
           sizes[loop] = b.createOrFold<memref::DimOp>(operand.value, dim);
     }
 }

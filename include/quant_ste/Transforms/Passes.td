@@ -94,8 +94,39 @@ def QuantSTEOwnResultsPass : Pass<"quant-ste-own-results", "::mlir::func::FuncOp
 def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> {
   let summary = "Turn linalg on buffers into parallel loops over vectors";
   let description = [{
-    A copy between buffers that are not contiguous becomes a linalg op, and
-    every named op a `linalg.generic`.
+    A kernel is a `linalg.generic` (or what can be made one: a named op, a copy
+    that is not contiguous) with a loop that runs along memory in every operand
+    that sees it, and a body of elementwise ops. Its iterations are cut into
+    units by element index, which `scf.forall` hands out as tasks; the innermost
+    loop is over vectors, its last elements masked. Values that do not vary
+    along a loop are computed outside of it.
+
+    A sum has one partial result per unit: 64 lanes by element index, added by
+    halves. The partial results are added in order, in f64. So its bits depend
+    on the shape alone, not on the number of threads or the length of the
+    machine's vectors. The terms of a matrix product are added in order.
+
+    Other ops are left to convert-linalg-to-loops; a remark (see
+    `--remarks-filter`) gives the reason.
+
+    Before:
+    ```mlir
+    linalg.generic ... ins(%x, %alpha : memref<?xf32>, memref<f32>) outs(%y : memref<?xf32>) {...}
+    ```
+    After:
+    ```mlir
+    %a = memref.load %alpha[] : memref<f32>
+    scf.forall (%task) in (%tasks) {
+      scf.for %i = %lo to %split step %c64 {
+        %v = vector.load %x[%i] : memref<?xf32>, vector<64xf32>
+        ...
+      }
+      scf.for %i = %split to %hi step %c16 {
+        %mask = vector.create_mask %left : vector<16xi1>
+        ...
+      }
+    }
+    ```
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
@@ -221,6 +252,126 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
   ];
   let dependentDialects = ["::mlir::func::FuncDialect",
                            "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def QuantSTEExpandBFloatPass : Pass<"quant-ste-expand-bfloat"> {
+  let summary = "Round to bf16 by integer arithmetic";
+  let description = [{
+    Where the processor has no instruction for it, LLVM rounds to bf16 by a call
+    for each element, of a function that not every run-time library has. Here
+    `arith.truncf` to bf16 becomes integer arithmetic (to nearest even, NaN to
+    the quiet NaN 0x7fc0, from f64 with a single rounding), and a selection
+    between bf16 values one between their bits.
+
+    Before:
+    ```mlir
+    %y = arith.truncf %x : f32 to bf16
+    ```
+    After:
+    ```mlir
+    %bits = arith.bitcast %x : f32 to i32
+    ... %r = arith.addi %bits, %half : i32
+    %y = arith.bitcast %selected : i16 to bf16
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+}
+
+def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
+  let summary = "Start no threads for a loop of one iteration";
+  let description = [{
+    An `omp.parallel` around a loop starts its threads even if there is only one
+    iteration to run, which is what a small tensor comes to. This pass gives it
+    an `if` clause; the results are the same.
+
+    Before:
+    ```mlir
+    omp.parallel { omp.wsloop { omp.loop_nest (%i) : index = (%c0) to (%n) step (%c1) { ... } } }
+    ```
+    After:
+    ```mlir
+    %several = arith.cmpi sgt, %n, %c1 : index
+    omp.parallel if(%several) { ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::omp::OpenMPDialect"];
+}
+
+def QuantSTEFusePass : Pass<"quant-ste-fuse"> {
+  let summary = "Compute a value where it is used";
+  let description = [{
+    Upstream's fusion of elementwise producers into their consumers, where
+    nothing is computed twice for it: the producer has one use, and the consumer
+    sees each of its elements once. Matrix products neither take in producers
+    nor are taken in. The time that fusing a chain takes grows with the square
+    of its length: a body stops growing at `max-ops` ops.
+
+    Before:
+    ```mlir
+    %0 = linalg.generic ... ins(%x) { ... math.roundeven ... }
+    %1 = linalg.generic ... ins(%0, %s) { ... arith.mulf ... }
+    ```
+    After:
+    ```mlir
+    %1 = linalg.generic ... ins(%x, %s) { ... math.roundeven ... arith.mulf ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
+           "The largest number of ops in a fused body">];
+}
+
+def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
+  let summary = "Read a tensor once for all that is computed from it";
+  let description = [{
+    Two `linalg.generic` ops over the same loops that read a common tensor, in
+    the order of the loops, become one with the results of both: so the forward
+    value, dx and the gradients of all parameters of a quantizer come from one
+    pass over memory. Nothing between them may use the first one, all sums must
+    run over the same loops, and neither may be a matrix product.
+
+    Before:
+    ```mlir
+    %y = linalg.generic ... ins(%x, %s) outs(%e0)
+    %g:2 = linalg.generic ... ins(%dy, %x, %s) outs(%e1, %zero)
+    ```
+    After:
+    ```mlir
+    %r:3 = linalg.generic ... ins(%x, %s, %dy) outs(%e0, %e1, %zero)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+  let options = [
+    Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
+           "The largest number of ops in a fused body">];
+}
+
+def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
+  let summary = "Lay matrix factors out as the vector loop runs";
+  let description = [{
+    The terms of a matrix product are added in order, so that its vector loop
+    must be one of the result's: the last one. A factor whose memory it does not
+    run along, as the weights [out, in] of x * W^T, is transposed first, if the
+    product reads it more than once.
+
+    Before:
+    ```mlir
+    %y = linalg.matmul indexing_maps = [(m, n, k) -> (m, k), (m, n, k) -> (n, k), (m, n, k) -> (m, n)]
+           ins(%x, %w) outs(%c)
+    ```
+    After:
+    ```mlir
+    %t = linalg.transpose ins(%w) outs(%e) permutation = [1, 0]
+    %y = linalg.generic {indexing_maps = [(m, n, k) -> (m, k), (m, n, k) -> (k, n), (m, n, k) -> (m, n)], ...}
+           ins(%x, %t) outs(%c)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 

@@ -61,7 +61,7 @@ struct StreamKernel {
   }
 
   /// Looks at `op`, which has pure buffer semantics, without changing the IR.
-  /// When it is no such kernel, `why` gets the reason.
+  /// When it is no such kernel, `why` gets the reason, if it is of interest.
   static FailureOr<StreamKernel> analyze(linalg::GenericOp op,
                                          std::string &why);
 

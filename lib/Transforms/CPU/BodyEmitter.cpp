@@ -49,9 +49,9 @@ BodyEmitter::Scope BodyEmitter::makeScope() {
 
 bool BodyEmitter::isReady(Scope &scope, Value v) {
   auto it = seen.find(v);
-  return it == seen.end() || llvm::all_of(it->second.set_bits(), [&](unsigned d) {
-           return scope.ivs[d] != nullptr;
-         });
+  return it == seen.end() ||
+         llvm::all_of(it->second.set_bits(),
+                      [&](unsigned d) { return scope.ivs[d] != nullptr; });
 }
 
 void BodyEmitter::emit(Scope &scope) {
@@ -124,13 +124,25 @@ Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-/// In memory an i1 is a byte, of value 0 or 1, but a vector of i1 is stored as
-/// bits: so bytes are what is loaded and stored.
-static Value asBytes(OpBuilder &b, Location loc, Value buffer) {
+/// How vectors of `element` are loaded and stored. In memory an i1 is a byte,
+/// of value 0 or 1, but a vector of i1 would be stored as bits. And LLVM takes
+/// a masked load of bf16 apart into f32 values, which it then rounds by calls.
+static Type getStorageType(Type element, OpBuilder &b) {
+  if (element.isInteger(1))
+    return b.getI8Type();
+  return element.isBF16() ? Type(b.getI16Type()) : element;
+}
+
+/// The same memory as a buffer of the storage type. No op of the memref dialect
+/// says that; to the LLVM dialect both are one type, and the cast goes.
+static Value asStorage(ImplicitLocOpBuilder &b, Value buffer) {
   auto type = cast<MemRefType>(buffer.getType());
-  auto bytes = MemRefType::get(type.getShape(), b.getI8Type(),
-                               type.getLayout(), type.getMemorySpace());
-  return UnrealizedConversionCastOp::create(b, loc, bytes, buffer).getResult(0);
+  Type storage = getStorageType(type.getElementType(), b);
+  if (storage == type.getElementType())
+    return buffer;
+  auto raw = MemRefType::get(type.getShape(), storage, type.getLayout(),
+                             type.getMemorySpace());
+  return UnrealizedConversionCastOp::create(b, raw, buffer).getResult(0);
 }
 
 static SmallVector<Value> indicesOf(const BodyEmitter::Scope &scope,
@@ -144,20 +156,19 @@ Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
   if (!operand.sees(k.getVectorLoop()))
     return memref::LoadOp::create(b, operand.value, at);
   Type element = getElementTypeOrSelf(operand.value.getType());
-  bool isBool = element.isInteger(1);
-  Value buffer =
-      isBool ? asBytes(b, b.getLoc(), operand.value) : operand.value;
-  VectorType type = getVectorType(scope, isBool ? b.getI8Type() : element);
+  Value buffer = asStorage(b, operand.value);
+  VectorType type = getVectorType(scope, getStorageType(element, b));
   Value lanes;
   if (scope.mask) {
     Value zero = arith::ConstantOp::create(b, type, b.getZeroAttr(type));
-    lanes =
-        vector::MaskedLoadOp::create(b, type, buffer, at, scope.mask, zero);
+    lanes = vector::MaskedLoadOp::create(b, type, buffer, at, scope.mask, zero);
   } else {
     lanes = vector::LoadOp::create(b, type, buffer, at);
   }
-  if (isBool)
-    lanes = arith::TruncIOp::create(b, getVectorType(scope, element), lanes);
+  if (element.isInteger(1))
+    return arith::TruncIOp::create(b, getVectorType(scope, element), lanes);
+  if (element.isBF16())
+    return arith::BitcastOp::create(b, getVectorType(scope, element), lanes);
   return lanes;
 }
 
@@ -172,11 +183,13 @@ void BodyEmitter::storeAt(Scope &scope, Value buffer, ValueRange at,
     memref::StoreOp::create(b, value, buffer, at);
     return;
   }
-  if (getElementTypeOrSelf(buffer.getType()).isInteger(1)) {
-    buffer = asBytes(b, b.getLoc(), buffer);
-    value =
-        arith::ExtUIOp::create(b, getVectorType(scope, b.getI8Type()), value);
-  }
+  Type element = getElementTypeOrSelf(buffer.getType());
+  VectorType type = getVectorType(scope, getStorageType(element, b));
+  if (element.isInteger(1))
+    value = arith::ExtUIOp::create(b, type, value);
+  else if (element.isBF16())
+    value = arith::BitcastOp::create(b, type, value);
+  buffer = asStorage(b, buffer);
   if (scope.mask)
     vector::MaskedStoreOp::create(b, buffer, at, scope.mask, value);
   else

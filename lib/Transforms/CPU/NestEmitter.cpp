@@ -19,9 +19,12 @@ using Scope = BodyEmitter::Scope;
 
 /// Part of the meaning of a sum: lanes and blocks by element index.
 static constexpr int64_t kLanes = 64, kTailLanes = 16;
-static constexpr int64_t kTile = 16384;    // elements of a unit along memory
-static constexpr int64_t kRows = 256;      // rows of a unit that sums columns
-static constexpr int64_t kColumns = 1024;  // its columns
+static constexpr int64_t kTile = 16384;   // elements of a unit along memory
+static constexpr int64_t kRows = 256;     // rows of a unit that sums columns
+static constexpr int64_t kColumns = 1024; // its columns
+/// Work that is worth starting threads for. Tasks are whole units, so that this
+/// changes no result.
+static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
 static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
@@ -127,26 +130,27 @@ void NestEmitter::planUnits() {
         continue; // not cut: added in order
       block = kRows;
     }
-    Value count =
-        block == 1 ? k.sizes[d]
-                   : fold<arith::CeilDivUIOp>(k.sizes[d], index(block));
+    Value count = block == 1
+                      ? k.sizes[d]
+                      : fold<arith::CeilDivUIOp>(k.sizes[d], index(block));
     units.push_back({d, block, count});
   }
 }
 
 /// Few elements are not worth a task.
 Value NestEmitter::countUnitsPerTask() {
-  bool isOneRow = units.size() == 1 && !isColumnForm;
-  if (k.isContraction || isOneRow)
-    return index(1);
   Value elements = index(1);
-  for (const UnitLoop &unit : units)
-    if (unit.block != 1)
-      elements = fold<arith::MulIOp>(
-          elements,
-          fold<arith::MinUIOp>(k.sizes[unit.loop], index(unit.block)));
+  for (unsigned d = 0; d < k.getNumLoops(); ++d) {
+    auto unit = llvm::find_if(
+        units, [&](const UnitLoop &unit) { return unit.loop == d; });
+    Value length = k.sizes[d];
+    if (unit != units.end())
+      length = fold<arith::MinUIOp>(length, index(unit->block));
+    elements = fold<arith::MulIOp>(elements, length);
+  }
   elements = fold<arith::MaxUIOp>(elements, index(1));
-  Value units = fold<arith::DivUIOp>(index(kTile), elements);
+  Value units = fold<arith::DivUIOp>(
+      index(k.isContraction ? kTaskProducts : kTaskElements), elements);
   return fold<arith::MaxUIOp>(units, index(1));
 }
 
@@ -279,8 +283,8 @@ SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
     if (!reduction)
       body.store(scope, k.outputs[i], v);
     else if (scope.mask && !isColumnForm)
-      results.push_back(arith::SelectOp::create(b, scope.mask, v,
-                                                accs[results.size()]));
+      results.push_back(
+          arith::SelectOp::create(b, scope.mask, v, accs[results.size()]));
     else
       results.push_back(v);
   }
@@ -292,8 +296,8 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
                               ArrayRef<Value> numbers) {
   unsigned v = k.getVectorLoop();
   auto [lo, hi] = range;
-  Value rest = fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo),
-                                   index(kLanes - 1));
+  Value rest =
+      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(kLanes - 1));
   Value split = fold<arith::SubIOp>(hi, rest);
   auto neutral = [&](int64_t width) {
     SmallVector<Value> values;
@@ -303,13 +307,13 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
             getNeutral(b, *kind, getElementTypeOrSelf(output.value), width));
     return values;
   };
-  auto whole = loop(lo, split, kLanes, neutral(kLanes),
-                    [&](Value i, ValueRange accs) {
-                      Scope lanes = scope;
-                      lanes.width = kLanes;
-                      lanes.ivs[v] = i;
-                      return emitInnermost(lanes, accs);
-                    });
+  auto whole =
+      loop(lo, split, kLanes, neutral(kLanes), [&](Value i, ValueRange accs) {
+        Scope lanes = scope;
+        lanes.width = kLanes;
+        lanes.ivs[v] = i;
+        return emitInnermost(lanes, accs);
+      });
   auto masked = loop(split, hi, kTailLanes, neutral(kTailLanes),
                      [&](Value i, ValueRange accs) {
                        Scope lanes = scope;
@@ -383,8 +387,8 @@ void NestEmitter::emitLanesOfColumns(Scope &scope, Range rows,
   SmallVector<Value> neutral;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      neutral.push_back(getNeutral(
-          b, *kind, getElementTypeOrSelf(output.value), scope.width));
+      neutral.push_back(getNeutral(b, *kind, getElementTypeOrSelf(output.value),
+                                   scope.width));
   SmallVector<Value> sums =
       emitInner(scope, innerLoops, rows, Value(), 1, neutral);
   unsigned next = 0;

@@ -17,9 +17,10 @@ namespace mlir::quant_ste {
 /// The iterations are cut into units, and a thread runs a number of them. What
 /// a unit is depends on the shape alone, and each sum is made of one partial
 /// result per unit, added in the units' order: so a result has the same bits
-/// for any number of threads. Within a unit a sum is made in 64 lanes by element
-/// index (16 for the last elements that do not fill them), which are added by
-/// halves: so it has the same bits for any vector length of the machine.
+/// for any number of threads. Within a unit a sum is made in 64 lanes by
+/// element index (16 for the last elements that do not fill them), which are
+/// added by halves: so it has the same bits for any vector length of the
+/// machine.
 void emitStreamKernel(OpBuilder &builder, StreamKernel &kernel);
 
 } // namespace mlir::quant_ste

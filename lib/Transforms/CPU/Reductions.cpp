@@ -64,7 +64,8 @@ Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
 
 PartialSums::PartialSums(ImplicitLocOpBuilder &b, StreamKernel &kernel,
                          ValueRange kept, ValueRange cut, bool keptLast)
-    : k(kernel), kept(kept), cut(cut), keptLast(keptLast), outermost(kernel.op) {
+    : k(kernel), kept(kept), cut(cut), keptLast(keptLast),
+      outermost(kernel.op) {
   SmallVector<int64_t> shape;
   SmallVector<Value> dynamic;
   for (Value size : getIndices(this->kept, this->cut)) {
@@ -107,17 +108,17 @@ void PartialSums::finish(ImplicitLocOpBuilder &b) {
   Location loc = b.getLoc();
   Value zero = arith::ConstantIndexOp::create(b, 0);
   Value one = arith::ConstantIndexOp::create(b, 1);
-  auto nest = [&](OpBuilder &builder, ValueRange sizes, ValueRange init,
-                  function_ref<SmallVector<Value>(OpBuilder &, ValueRange,
-                                                  ValueRange)>
-                      emitBody) {
-    SmallVector<Value> lower(sizes.size(), zero), steps(sizes.size(), one);
-    return scf::buildLoopNest(
-        builder, loc, lower, sizes, steps, init,
-        [&](OpBuilder &nested, Location, ValueRange ivs, ValueRange accs) {
-          return emitBody(nested, ivs, accs);
-        });
-  };
+  auto nest =
+      [&](OpBuilder &builder, ValueRange sizes, ValueRange init,
+          function_ref<SmallVector<Value>(OpBuilder &, ValueRange, ValueRange)>
+              emitBody) {
+        SmallVector<Value> lower(sizes.size(), zero), steps(sizes.size(), one);
+        return scf::buildLoopNest(
+            builder, loc, lower, sizes, steps, init,
+            [&](OpBuilder &nested, Location, ValueRange ivs, ValueRange accs) {
+              return emitBody(nested, ivs, accs);
+            });
+      };
 
   unsigned reduction = 0;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
@@ -130,8 +131,8 @@ void PartialSums::finish(ImplicitLocOpBuilder &b) {
       Value neutral = arith::ConstantOp::create(
           outer, loc, getNeutralAttr(outer, loc, *kind, wide));
       auto sum = nest(outer, cut, neutral,
-                      [&](OpBuilder &inner, ValueRange cutIvs, ValueRange acc)
-                          -> SmallVector<Value> {
+                      [&](OpBuilder &inner, ValueRange cutIvs,
+                          ValueRange acc) -> SmallVector<Value> {
                         Value part = memref::LoadOp::create(
                             inner, loc, buffer,
                             getIndices(SmallVector<Value>(keptIvs),

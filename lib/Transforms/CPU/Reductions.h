@@ -16,10 +16,10 @@ namespace mlir::quant_ste {
 Value getNeutral(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
                  Type element, int64_t width);
 
-/// All lanes of both vectors as one scalar: the longer one is added by halves to
-/// the length of the other, and so is their sum to a single lane.
-Value reduceLanes(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind, Value lanes,
-                  Value tail);
+/// All lanes of both vectors as one scalar: the longer one is added by halves
+/// to the length of the other, and so is their sum to a single lane.
+Value reduceLanes(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
+                  Value lanes, Value tail);
 
 /// One partial result per unit and kept element, for each reduced output.
 class PartialSums {

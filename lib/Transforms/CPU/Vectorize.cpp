@@ -70,6 +70,8 @@ struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
         emitStreamKernel(rewriter, *kernel);
         continue;
       }
+      if (why.empty())
+        continue;
       remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")
                                       .category(getArgument())
                                       .function(getOperation().getName()))

@@ -1,0 +1,139 @@
+//===- ExpandBFloat.cpp - rounding to bf16 on integers -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_QUANTSTEEXPANDBFLOATPASS
+#include "quant_ste/Transforms/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+/// `element`, or a vector of as many as `like` has.
+static Type withElement(Type like, Type element) {
+  auto shaped = dyn_cast<ShapedType>(like);
+  return shaped ? shaped.clone(element) : element;
+}
+
+static Value splat(ImplicitLocOpBuilder &b, Type type, int64_t value) {
+  auto scalar = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto shaped = dyn_cast<ShapedType>(type))
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(shaped, scalar));
+  return arith::ConstantOp::create(b, scalar);
+}
+
+/// f64 to f32 such that a second rounding, to a shorter type, gives what one
+/// rounding would have given: toward zero, and odd where that is inexact.
+static Value roundToOdd(ImplicitLocOpBuilder &b, Value x) {
+  Type wide = x.getType();
+  Type f32 = withElement(wide, b.getF32Type());
+  Type i32 = withElement(wide, b.getI32Type());
+  Value nearest = arith::TruncFOp::create(b, f32, x);
+  Value back = arith::ExtFOp::create(b, wide, nearest);
+  using arith::CmpFPredicate;
+  // False for NaN, which stays as it is.
+  Value inexact = arith::CmpFOp::create(b, CmpFPredicate::ONE, back, x);
+  Value isAway = arith::CmpFOp::create(b, CmpFPredicate::OGT,
+                                       math::AbsFOp::create(b, back),
+                                       math::AbsFOp::create(b, x));
+  Value bits = arith::BitcastOp::create(b, i32, nearest);
+  Value one = splat(b, i32, 1);
+  Value below = arith::SubIOp::create(b, bits, one);
+  Value down = arith::SelectOp::create(b, isAway, below, bits);
+  Value odd = arith::OrIOp::create(b, down, one);
+  Value result = arith::SelectOp::create(b, inexact, odd, bits);
+  return arith::BitcastOp::create(b, f32, result);
+}
+
+namespace {
+/// f32 has the bits of bf16 on top: add just under half of the last kept bit,
+/// exactly half where that bit is odd, and cut. NaN would carry into infinity.
+struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::TruncFOp op,
+                                PatternRewriter &rewriter) const override {
+    Type type = op.getType();
+    if (!getElementTypeOrSelf(type).isBF16())
+      return rewriter.notifyMatchFailure(op, "not to bf16");
+    arith::RoundingMode mode =
+        op.getRoundingmode().value_or(arith::RoundingMode::to_nearest_even);
+    if (mode != arith::RoundingMode::to_nearest_even)
+      return rewriter.notifyMatchFailure(op, "not to nearest even");
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Value x = op.getIn();
+    if (getElementTypeOrSelf(x.getType()).isF16())
+      x = arith::ExtFOp::create(b, withElement(type, b.getF32Type()), x);
+    else if (getElementTypeOrSelf(x.getType()).isF64())
+      x = roundToOdd(b, x);
+    else if (!getElementTypeOrSelf(x.getType()).isF32())
+      return rewriter.notifyMatchFailure(op, "not from f16, f32 or f64");
+
+    Type i32 = withElement(type, b.getI32Type());
+    Type i16 = withElement(type, b.getI16Type());
+    Value isNaN = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
+    Value bits = arith::BitcastOp::create(b, i32, x);
+    Value sixteen = splat(b, i32, 16);
+    Value top = arith::ShRUIOp::create(b, bits, sixteen);
+    Value odd = arith::AndIOp::create(b, top, splat(b, i32, 1));
+    Value half = arith::AddIOp::create(b, splat(b, i32, 0x7fff), odd);
+    Value rounded = arith::AddIOp::create(b, bits, half);
+    rounded = arith::ShRUIOp::create(b, rounded, sixteen);
+    rounded = arith::TruncIOp::create(b, i16, rounded);
+    // Selected as integers: a selection between bf16 would be promoted to f32
+    // and rounded back by a call.
+    rounded = arith::SelectOp::create(b, isNaN, splat(b, i16, 0x7fc0), rounded);
+    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, rounded);
+    return success();
+  }
+};
+
+/// For the selections that are there already.
+struct SelectOnIntegers : OpRewritePattern<arith::SelectOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::SelectOp op,
+                                PatternRewriter &rewriter) const override {
+    if (!getElementTypeOrSelf(op.getType()).isBF16())
+      return rewriter.notifyMatchFailure(op, "not of bf16");
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Type i16 = withElement(op.getType(), b.getI16Type());
+    Value x = arith::BitcastOp::create(b, i16, op.getTrueValue());
+    Value y = arith::BitcastOp::create(b, i16, op.getFalseValue());
+    Value selected = arith::SelectOp::create(b, op.getCondition(), x, y);
+    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, op.getType(), selected);
+    return success();
+  }
+};
+
+struct ExpandBFloat
+    : quant_ste::impl::QuantSTEExpandBFloatPassBase<ExpandBFloat> {
+  void runOnOperation() override {
+    // Upstream's widening passes mark their conversions as contractable, which
+    // is nobody's wish here and nothing that LLVM's conversions can carry.
+    getOperation()->walk([](Operation *op) {
+      if (auto extend = dyn_cast<arith::ExtFOp>(op))
+        extend.setFastmathAttr(nullptr);
+      else if (auto truncate = dyn_cast<arith::TruncFOp>(op))
+        truncate.setFastmathAttr(nullptr);
+    });
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ExpandTruncF, SelectOnIntegers>(&getContext());
+    // Folding would undo roundToOdd on constants one rounding at a time.
+    GreedyRewriteConfig config;
+    config.enableFolding(false);
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+      signalPassFailure();
+  }
+};
+} // namespace

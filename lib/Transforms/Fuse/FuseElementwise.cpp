@@ -1,0 +1,52 @@
+//===- FuseElementwise.cpp - producers into consumers -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_QUANTSTEFUSEPASS
+#include "quant_ste/Transforms/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+static size_t countOps(linalg::GenericOp op) {
+  return op.getRegion().front().getOperations().size();
+}
+
+namespace {
+struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
+  using QuantSTEFusePassBase::QuantSTEFusePassBase;
+
+  bool isWorthwhile(OpOperand *operand) {
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    auto consumer = dyn_cast<linalg::GenericOp>(operand->getOwner());
+    if (!producer || !consumer)
+      return false;
+    // Two users would each compute it; and so would each iteration of a
+    // consumer that sees the value more than once.
+    if (!producer->hasOneUse() ||
+        !consumer.getMatchingIndexingMap(operand).isPermutation())
+      return false;
+    if (linalg::isaContractionOpInterface(consumer))
+      return false;
+    return countOps(producer) + countOps(consumer) <= maxOps;
+  }
+
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    linalg::populateElementwiseOpsFusionPatterns(
+        patterns, [&](OpOperand *operand) { return isWorthwhile(operand); });
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
