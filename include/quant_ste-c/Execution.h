@@ -89,7 +89,8 @@ char *quant_ste_function_signature(const quant_ste_module *module,
                                    int32_t function);
 
 /* Checks the arguments, calls, and gives the results, or NULL. The arguments
- * are copied where they have gaps, and never written to. Several threads may
+ * are copied where they have gaps, and not written to unless the module says
+ * so of one (`bufferization.writable = true`). Several threads may
  * call functions of one compiled module at once. */
 quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,

@@ -11,16 +11,16 @@
 #include <cinttypes>
 #include <cstdio>
 
-static void printReport(int64_t epoch, float loss, float accuracy) {
+void quant_ste_print_report(int64_t epoch, float loss, float accuracy) {
   std::printf("epoch %2" PRId64 "  loss %.4f  test accuracy %.4f\n", epoch,
               static_cast<double>(loss), static_cast<double>(accuracy));
   std::fflush(stdout);
 }
 
-static std::atomic<quant_ste_report_hook> reportHook{printReport};
+static std::atomic<quant_ste_report_hook> reportHook{quant_ste_print_report};
 
 void quant_ste_set_report_hook(quant_ste_report_hook hook) {
-  reportHook = hook ? hook : printReport;
+  reportHook = hook ? hook : quant_ste_print_report;
 }
 
 void _mlir_ciface_quant_ste_report_epoch(int64_t epoch, float loss,

@@ -35,6 +35,15 @@ double Progress::stop() {
   return elapsed;
 }
 
+static void eraseLine() { std::fprintf(stderr, "\r\033[K"); }
+
+void Progress::erase() {
+  std::lock_guard<std::mutex> lock(mutex);
+  if (isShown)
+    eraseLine();
+  isShown = false;
+}
+
 void Progress::watch(const std::string &what) {
   std::unique_lock<std::mutex> lock(mutex);
   int seconds = 2;
@@ -43,8 +52,10 @@ void Progress::watch(const std::string &what) {
                              isDone)) {
     std::fprintf(stderr, "\r%s: %d s", what.c_str(), seconds);
     std::fflush(stderr);
+    isShown = true;
     ++seconds;
   }
-  if (seconds > 2) // erase the line
-    std::fprintf(stderr, "\r\033[K");
+  if (isShown)
+    eraseLine();
+  isShown = false;
 }

@@ -25,6 +25,8 @@ public:
   void start(std::string what);
   /// Milliseconds since start; 0 when nothing was started.
   double stop();
+  /// Before something else is printed: takes the line away until its next turn.
+  void erase();
 
 private:
   using Clock = std::chrono::steady_clock;
@@ -32,6 +34,7 @@ private:
 
   Clock::time_point begin;
   bool isRunning = false;
+  bool isShown = false;
   std::mutex mutex;
   std::condition_variable stopped;
   std::thread watcher;

@@ -18,6 +18,7 @@
 #include "quant_ste/Execution/Program.h"
 #include "quant_ste/Execution/Reference.h"
 #include "quant_ste/InitAll.h"
+#include "quant_ste/Runtime/Report.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
 #include "llvm/Support/ToolOutputFile.h"
@@ -164,6 +165,13 @@ static int fail(llvm::Error error) {
   return fail(llvm::toString(std::move(error)));
 }
 
+/// The progress line, and the loop's own reports, on one terminal.
+static Progress progress;
+static void report(int64_t epoch, float loss, float accuracy) {
+  progress.erase();
+  quant_ste_print_report(epoch, loss, accuracy);
+}
+
 static LogicalResult configurePasses(PassManager &pm) {
   if (failed(applyPassManagerCLOptions(pm)))
     return failure();
@@ -201,7 +209,6 @@ static int run(const Options &options, DialectRegistry &registry) {
   if (!module)
     return 1; // the parser has said why
 
-  Progress progress;
   std::vector<Signature> functions = getSignatures(*module);
   auto function = selectFunction(functions, options.function);
   if (!function)
@@ -235,6 +242,7 @@ static int run(const Options &options, DialectRegistry &registry) {
   }
   double compileTime = progress.stop();
 
+  quant_ste_set_report_hook(report);
   if (options.threads > 0)
     setThreadCount(options.threads);
   progress.start("running @" + f.function);

@@ -22,9 +22,12 @@ extern "C" {
 typedef void (*quant_ste_report_hook)(int64_t epoch, float loss,
                                       float accuracy);
 
-/* Redirects the reports of all threads. NULL: back to the default, which prints
- * a line `epoch  3  loss 0.1234  test accuracy 0.9722` and flushes. */
+/* Redirects the reports of all threads. NULL: back to the default, which is
+ * quant_ste_print_report. */
 void quant_ste_set_report_hook(quant_ste_report_hook hook);
+
+/* Prints a line `epoch  3  loss 0.1234  test accuracy 0.9722` and flushes. */
+void quant_ste_print_report(int64_t epoch, float loss, float accuracy);
 
 /* The function itself, for programs linked ahead of time. */
 void _mlir_ciface_quant_ste_report_epoch(int64_t epoch, float loss,
