@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "llvm/ADT/IntEqClasses.h"
 
@@ -45,9 +46,10 @@ public:
   }
   /// Values indexed by `maps` of one iteration space.
   void joinByMaps(ValueRange values, ArrayRef<AffineMap> maps);
-  /// Dimensions of `values` that a callee needs equal.
-  void join(const EqualDims &equal, ValueRange values);
-  std::vector<EqualDims> classesOf(func::FuncOp function);
+  /// Dimensions of `values` that a callee needs equal; a value may be null.
+  void join(const EqualDims &equal, ArrayRef<Value> values);
+  /// Of all dimensions of `values`; those by themselves too.
+  std::vector<EqualDims> classesOf(ArrayRef<Value> values);
 
 private:
   DenseMap<Value, unsigned> first;
@@ -74,23 +76,27 @@ void DimGraph::joinByMaps(ValueRange values, ArrayRef<AffineMap> maps) {
   }
 }
 
-void DimGraph::join(const EqualDims &equal, ValueRange values) {
-  auto nodeOf = [&](ArgumentDim d) {
-    return nodesOf(values[d.argument]) + d.dim;
-  };
-  unsigned head = nodeOf(equal.dims.front());
-  for (ArgumentDim d : ArrayRef(equal.dims).drop_front())
-    join(head, nodeOf(d));
-  if (equal.size != ValueType::kDynamic) {
-    join(head, sizes.size());
+void DimGraph::join(const EqualDims &equal, ArrayRef<Value> values) {
+  std::optional<unsigned> head;
+  for (ArgumentDim d : equal.dims) {
+    if (!values[d.argument])
+      continue;
+    unsigned node = nodesOf(values[d.argument]) + d.dim;
+    if (head)
+      join(*head, node);
+    else
+      head = node;
+  }
+  if (head && equal.size != ValueType::kDynamic) {
+    join(*head, sizes.size());
     sizes.push_back(equal.size);
   }
 }
 
-std::vector<EqualDims> DimGraph::classesOf(func::FuncOp function) {
-  for (Value arg : function.getArguments())
-    if (isa<RankedTensorType>(arg.getType()))
-      nodesOf(arg);
+std::vector<EqualDims> DimGraph::classesOf(ArrayRef<Value> values) {
+  for (Value v : values)
+    if (isa<RankedTensorType>(v.getType()))
+      nodesOf(v);
   llvm::IntEqClasses classes(sizes.size());
   for (auto [a, b] : joins)
     classes.join(a, b);
@@ -100,22 +106,11 @@ std::vector<EqualDims> DimGraph::classesOf(func::FuncOp function) {
   for (unsigned node = 0; node < sizes.size(); ++node)
     if (ShapedType::isStatic(sizes[node]))
       all[classes[node]].size = sizes[node];
-  for (auto [n, arg] : llvm::enumerate(function.getArguments()))
-    if (auto type = dyn_cast<RankedTensorType>(arg.getType()))
+  for (auto [n, v] : llvm::enumerate(values))
+    if (auto type = dyn_cast<RankedTensorType>(v.getType()))
       for (unsigned d = 0, e = type.getRank(); d < e; ++d)
-        all[classes[nodesOf(arg) + d]].dims.push_back(
+        all[classes[nodesOf(v) + d]].dims.push_back(
             {static_cast<unsigned>(n), d});
-
-  // What one dimension alone, or its type, already says needs no check.
-  llvm::erase_if(all, [&](const EqualDims &equal) {
-    auto isDynamic = [&](ArgumentDim d) {
-      return cast<RankedTensorType>(function.getArgumentTypes()[d.argument])
-          .isDynamicDim(d.dim);
-    };
-    if (llvm::none_of(equal.dims, isDynamic))
-      return true;
-    return equal.dims.size() == 1 && equal.size == ValueType::kDynamic;
-  });
   return all;
 }
 
@@ -136,20 +131,60 @@ static void joinDerivative(DimGraph &graph, Operation &op) {
   graph.joinByMaps(values, all);
 }
 
-/// What has been found out of each function; empty while it is looked at, which
-/// also ends recursion.
+/// What has been found out of each function, about its arguments and, counted
+/// after them, its results. Empty while it is looked at, which ends recursion.
 using Known = DenseMap<Operation *, std::vector<EqualDims>>;
 static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known);
 
-/// What the callee needs of its arguments, the caller's operands must have.
+static bool isFloat(Type type) {
+  return isa<FloatType>(getElementTypeOrSelf(type));
+}
+
+/// What belongs to each argument and result of the callee besides its value:
+/// gradients and cotangents, or tangents. Null where there is none.
+static SmallVector<Value> getDerivatives(Operation &op, func::FuncOp callee) {
+  unsigned numArguments = callee.getNumArguments();
+  unsigned numResults = callee.getNumResults();
+  SmallVector<Value> all(numArguments + numResults);
+  SmallVector<Value> ofArguments, ofResults;
+  ArrayRef<int64_t> wrt;
+  if (auto request = dyn_cast<ValueAndGradOp>(op)) {
+    wrt = request.getWrt();
+    ofArguments = request.getResults().drop_front(numResults);
+  } else if (auto request = dyn_cast<VjpOp>(op)) {
+    wrt = request.getWrt();
+    ofArguments = request.getResults().drop_front(numResults);
+    ofResults = request.getCotangents();
+  } else if (auto request = dyn_cast<JvpOp>(op)) {
+    wrt = request.getWrt();
+    ofArguments = request.getTangents();
+    ofResults = request.getResults().drop_front(numResults);
+  }
+  for (auto [i, v] : llvm::zip(wrt, ofArguments))
+    all[i] = v;
+  unsigned next = 0;
+  for (unsigned i = 0; i < numResults && next < ofResults.size(); ++i)
+    if (isFloat(callee.getResultTypes()[i]))
+      all[numArguments + i] = ofResults[next++];
+  return all;
+}
+
+/// What the callee needs and promises holds for the values at the call.
 static void joinCall(DimGraph &graph, Operation &op, Known &known) {
-  auto callee = op.getAttrOfType<FlatSymbolRefAttr>("callee");
-  auto function =
-      SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(&op, callee);
-  if (!function || function.getNumArguments() > op.getNumOperands())
+  auto name = op.getAttrOfType<FlatSymbolRefAttr>("callee");
+  auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(&op, name);
+  if (!callee)
     return;
-  for (const EqualDims &equal : inferEqualDims(function, known))
-    graph.join(equal, op.getOperands());
+  SmallVector<Value> values(
+      op.getOperands().take_front(callee.getNumArguments()));
+  llvm::append_range(values,
+                     op.getResults().take_front(callee.getNumResults()));
+  for (const EqualDims &equal : inferEqualDims(callee, known))
+    graph.join(equal, values);
+  for (auto [v, derivative] :
+       llvm::zip_equal(values, getDerivatives(op, callee)))
+    if (derivative)
+      graph.joinShapes(v, derivative);
 }
 
 static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
@@ -182,10 +217,28 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
           graph.joinShapes(operand, result);
     }
   }
-  return known[function] = graph.classesOf(function);
+  SmallVector<Value> values(function.getArguments());
+  if (function.getBody().hasOneBlock())
+    llvm::append_range(
+        values, function.getBody().front().getTerminator()->getOperands());
+  return known[function] = graph.classesOf(values);
 }
 
 std::vector<EqualDims> quant_ste::inferEqualDims(func::FuncOp function) {
   Known known;
-  return ::inferEqualDims(function, known);
+  std::vector<EqualDims> checks = ::inferEqualDims(function, known);
+  for (EqualDims &equal : checks)
+    llvm::erase_if(equal.dims, [&](ArgumentDim d) {
+      return d.argument >= function.getNumArguments();
+    });
+  // What one dimension alone, or its type, already says needs no check.
+  llvm::erase_if(checks, [&](const EqualDims &equal) {
+    auto isDynamic = [&](ArgumentDim d) {
+      return cast<RankedTensorType>(function.getArgumentTypes()[d.argument])
+          .isDynamicDim(d.dim);
+    };
+    return llvm::none_of(equal.dims, isDynamic) ||
+           (equal.dims.size() == 1 && equal.size == ValueType::kDynamic);
+  });
+  return checks;
 }

@@ -64,6 +64,34 @@ func.func @channels(%x: tensor<?x?xf32>, %alpha: tensor<?xf32>,
   return %dx, %da : tensor<?x?xf32>, tensor<?xf32>
 }
 
+// The same for the cotangent of a function that is differentiated.
+// RUN: not qopt-run %s --function=vjp --input=5xf32 --input=f32=1 \
+// RUN:   --input=4xf32 2>&1 | FileCheck %s --check-prefix=VJP
+// VJP: error: argument #2 of @vjp: expected dimension 0 to be 5, that of dimension 0 of argument #0 of @vjp, got 4xf32
+func.func @vjp(%x: tensor<?xf32>, %alpha: tensor<f32>, %dy: tensor<?xf32>)
+    -> (tensor<?xf32>, tensor<f32>) {
+  %y, %dx, %da = quant_ste.vjp @pact(%x, %alpha) cotangents(%dy) wrt [0, 1]
+    : (tensor<?xf32>, tensor<f32>), (tensor<?xf32>)
+    -> (tensor<?xf32>, tensor<?xf32>, tensor<f32>)
+  return %dx, %da : tensor<?xf32>, tensor<f32>
+}
+// RUN: not qopt-run %s --function=jvp --input=5xf32 --input=f32=1 \
+// RUN:   --input=4xf32 2>&1 | FileCheck %s --check-prefix=JVP
+// JVP: error: argument #2 of @jvp: expected dimension 0 to be 5, {{.*}} got 4xf32
+func.func @jvp(%x: tensor<?xf32>, %alpha: tensor<f32>, %tx: tensor<?xf32>)
+    -> tensor<?xf32> {
+  %y, %ty = quant_ste.jvp @pact(%x, %alpha) tangents(%tx) wrt [0]
+    : (tensor<?xf32>, tensor<f32>), (tensor<?xf32>)
+    -> (tensor<?xf32>, tensor<?xf32>)
+  return %ty : tensor<?xf32>
+}
+func.func private @pact(%x: tensor<?xf32>, %alpha: tensor<f32>)
+    -> tensor<?xf32> {
+  %y = quant_ste.pact %x, %alpha bits(4) grad(pact)
+    : tensor<?xf32>, tensor<f32>
+  return %y : tensor<?xf32>
+}
+
 // The same through linalg, a constant size, and a call.
 // RUN: not qopt-run %s --function=matmul --input=2x3xf32 --input=4x8xf32 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=MATMUL
