@@ -24,7 +24,6 @@
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace mlir;
@@ -150,26 +149,39 @@ struct CollectErrors : llvm::DiagnosticHandler {
 };
 } // namespace
 
-/// LLVM itself only warns of names that it does not know.
-static llvm::Error checkNames(const CodegenOptions &options) {
-  llvm::Triple triple(llvm::sys::getProcessTriple());
+/// LLVM itself only warns of names that it does not know, and ends the process
+/// over a processor that cannot run code of this kind.
+static llvm::Error
+checkProcessor(const CodegenOptions &options,
+               const llvm::orc::JITTargetMachineBuilder &builder) {
+  const llvm::Triple &triple = builder.getTargetTriple();
   std::string error;
   const llvm::Target *target =
       llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return llvm::createStringError(error);
-  std::unique_ptr<llvm::MCSubtargetInfo> info(
-      target->createMCSubtargetInfo(triple, "", ""));
-  if (!options.cpu.empty() && !info->isCPUStringValid(options.cpu))
+  auto getInfo = [&](StringRef cpu, StringRef features) {
+    return std::unique_ptr<llvm::MCSubtargetInfo>(
+        target->createMCSubtargetInfo(triple, cpu, features));
+  };
+  std::unique_ptr<llvm::MCSubtargetInfo> any = getInfo("", "");
+  if (!options.cpu.empty() && !any->isCPUStringValid(options.cpu))
     return llvm::createStringError("unknown processor '" + options.cpu + "'");
-  for (StringRef name : llvm::split(options.features, ','))
-    if (!options.features.empty() &&
-        llvm::none_of(info->getAllProcessorFeatures(), [&](const auto &known) {
+  SmallVector<StringRef> names;
+  StringRef(options.features).split(names, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef name : names)
+    if (llvm::none_of(any->getAllProcessorFeatures(), [&](const auto &known) {
           return name == ("+" + Twine(known.Key)).str() ||
                  name == ("-" + Twine(known.Key)).str();
         }))
       return llvm::createStringError("unknown processor feature '" + name +
                                      "'");
+  if (triple.getArch() == llvm::Triple::x86_64 &&
+      !getInfo(builder.getCPU(), builder.getFeatures().getString())
+           ->checkFeatures("+64bit"))
+    return llvm::createStringError(
+        "expected a processor for 64-bit code, got '" + builder.getCPU() +
+        (options.features.empty() ? "'" : "' with '" + options.features + "'"));
   return llvm::Error::success();
 }
 
@@ -181,8 +193,6 @@ createTargetMachine(const CodegenOptions &options) {
   }();
   if (!isInitialized)
     return llvm::createStringError("LLVM has no back end for this machine");
-  if (auto error = checkNames(options))
-    return error;
   auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
   if (!builder)
     return builder.takeError();
@@ -192,6 +202,8 @@ createTargetMachine(const CodegenOptions &options) {
   } else if (!options.features.empty()) {
     builder->addFeatures({options.features});
   }
+  if (auto error = checkProcessor(options, *builder))
+    return error;
   builder->setRelocationModel(llvm::Reloc::PIC_);
   builder->setCodeModel(llvm::CodeModel::Small);
   builder->setCodeGenOptLevel(

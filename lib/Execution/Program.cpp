@@ -83,9 +83,14 @@ static llvm::Error defineSymbols(llvm::orc::LLJIT &jit) {
   if (auto error = lib.define(absoluteSymbols(std::move(ours))))
     return error;
   char prefix = jit.getDataLayout().getGlobalPrefix();
+  // Only its own functions: its handle also leads to the malloc of libc, which
+  // need not be the one whose free this process calls.
+  auto isOpenMP = [](const SymbolStringPtr &name) {
+    return (*name).contains("kmp") || (*name).contains("omp_");
+  };
   if (getOpenMP())
-    lib.addGenerator(
-        std::make_unique<DynamicLibrarySearchGenerator>(*getOpenMP(), prefix));
+    lib.addGenerator(std::make_unique<DynamicLibrarySearchGenerator>(
+        *getOpenMP(), prefix, isOpenMP));
   // malloc, free, the functions of libm.
   auto process = DynamicLibrarySearchGenerator::GetForCurrentProcess(prefix);
   if (!process)

@@ -92,6 +92,12 @@ func.func @g(%x: tensor<f32>) -> tensor<f32> {
 // RUN: not qopt-run %s --function=g --input=1 --mcpu=abacus 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=CPU
 // CPU: error: unknown processor 'abacus'
+// RUN: not qopt-run %s --function=g --input=1 --mcpu=i386 2>&1 \
+// RUN:   | FileCheck %s --check-prefix=BITS
+// BITS: error: expected a processor for 64-bit code, got 'i386'
+// RUN: not qopt-run %s --function=g --input=1 --mattr=+avx2,-64bit 2>&1 \
+// RUN:   | FileCheck %s --check-prefix=NOBITS
+// NOBITS: error: expected a processor for 64-bit code, got '{{.*}}' with '+avx2,-64bit'
 // RUN: not qopt-run %s --function=g --input=1 --mattr=+gears 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=FEATURE
 // FEATURE: error: unknown processor feature '+gears'
