@@ -5,10 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What depends on a cotangent is late, all else early. The values that late ops
-// read of early ones are the residuals; each is a tensor that lives from the
-// forward function to the backward one. To have them narrow, each late
-// linalg.generic is cut in its scalar body first:
+// What depends on a cotangent is late, as is what only late ops need (a
+// transposed weight); all else is early. The values that late ops read of early
+// ones are the residuals; each is a tensor that lives from the forward function
+// to the backward one. To have them narrow, each late linalg.generic is cut in
+// its scalar body first:
 //
 //   late(dy, x, a):  below = x < 0; above = x > a; clipped = below || above
 //                    dx = select(clipped, 0, dy)
@@ -72,8 +73,9 @@ public:
              const llvm::DenseSet<Value> &saved)
       : op(op), body(*op.getBody()), late(late), saved(saved) {}
 
-  /// Rewrites the op as an early and a late one where that saves memory.
-  void run();
+  /// Rewrites the op as an early and a late one where that saves memory, and
+  /// gives the early one, or null.
+  Operation *run();
 
 private:
   linalg::GenericOp op;
@@ -88,7 +90,15 @@ private:
   /// Cost, in bits for each iteration, of keeping what a scalar stands for.
   unsigned costOf(Value scalar);
   bool chooseFrontier();
-  SmallVector<Value> buildEarly(OpBuilder &b, ArrayRef<Value> values);
+  linalg::GenericOp buildEarly(OpBuilder &b, ArrayRef<Value> values);
+
+  /// Whether an op of the body is computed early, its results being residuals
+  /// or only needed for them.
+  bool isEarlyWide(Operation &inner) const {
+    return llvm::any_of(inner.getResults(), [&](Value r) {
+      return wideScalars.contains(r) && !isLate(r);
+    });
+  }
 };
 } // namespace
 
@@ -130,8 +140,7 @@ bool GenericCut::chooseFrontier() {
 }
 
 /// A generic over the same loops, all parallel, that gives `values`.
-SmallVector<Value> GenericCut::buildEarly(OpBuilder &b,
-                                          ArrayRef<Value> values) {
+linalg::GenericOp GenericCut::buildEarly(OpBuilder &b, ArrayRef<Value> values) {
   Location loc = op.getLoc();
   unsigned numLoops = op.getNumLoops();
   AffineMap identity = b.getMultiDimIdentityMap(numLoops);
@@ -172,26 +181,27 @@ SmallVector<Value> GenericCut::buildEarly(OpBuilder &b,
        llvm::make_early_inc_range(llvm::reverse(*early.getBody())))
     if (isOpTriviallyDead(&inner))
       inner.erase();
-  return SmallVector<Value>(early.getResults());
+  return early;
 }
 
-void GenericCut::run() {
+Operation *GenericCut::run() {
   if (!chooseFrontier())
-    return;
+    return nullptr;
   OpBuilder b(op);
   // Inputs in the frontier stay inputs; what is computed becomes one.
   SmallVector<Value> computed = llvm::filter_to_vector(
       frontier, [](Value v) { return !isa<BlockArgument>(v); });
-  SmallVector<Value> residuals = buildEarly(b, computed);
+  linalg::GenericOp early = buildEarly(b, computed);
 
-  SmallVector<Value> inputs(residuals), args(computed);
+  SmallVector<Value> inputs(early.getResults()), args(computed);
   AffineMap identity = b.getMultiDimIdentityMap(op.getNumLoops());
   SmallVector<AffineMap> maps(computed.size(), identity);
   for (OpOperand &in : op->getOpOperands()) {
     BlockArgument arg = op.getMatchingBlockArgument(&in);
-    bool isWide = wideScalars.contains(arg) && !isLate(arg);
-    if (!op.isDpsInit(&in) &&
-        ((isWide && !frontier.contains(arg)) || arg.use_empty()))
+    bool isRead = llvm::any_of(arg.getUsers(), [&](Operation *user) {
+      return !isEarlyWide(*body.findAncestorOpInBlock(*user));
+    });
+    if (!op.isDpsInit(&in) && !isRead)
       continue;
     if (!op.isDpsInit(&in))
       inputs.push_back(in.get());
@@ -204,13 +214,9 @@ void GenericCut::run() {
       [&](OpBuilder &nested, Location loc, ValueRange newArgs) {
         IRMapping map;
         map.map(args, newArgs);
-        for (Operation &inner : body.without_terminator()) {
-          auto isEarlyWide = [&](Value r) {
-            return wideScalars.contains(r) && !isLate(r);
-          };
-          if (llvm::none_of(inner.getResults(), isEarlyWide))
+        for (Operation &inner : body.without_terminator())
+          if (!isEarlyWide(inner))
             nested.clone(inner, map);
-        }
         auto yields = llvm::map_to_vector(
             body.getTerminator()->getOperands(),
             [&](Value v) { return map.lookupOrDefault(v); });
@@ -218,6 +224,7 @@ void GenericCut::run() {
       });
   op.replaceAllUsesWith(rest.getResults());
   op.erase();
+  return early;
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,13 +246,15 @@ private:
   Block &block;
   SmallVector<Value> primals, cotangents;
   llvm::DenseSet<Value> late;
+  llvm::SmallPtrSet<Operation *, 16> early, remade;
   ValueSet residuals;
-  llvm::SmallPtrSet<Operation *, 16> remade;
 
   bool isLate(Operation &op) const {
-    return llvm::any_of(readBy(&op), [&](Value v) { return late.contains(v); });
+    return llvm::any_of(op.getResults(),
+                        [&](Value r) { return late.contains(r); });
   }
   void cutGenerics();
+  void delay(ValueRange primalResults);
   void need(Value v);
   func::FuncOp build(StringRef name, ArrayRef<Value> args, ArrayRef<Value> outs,
                      function_ref<bool(Operation &)> keep);
@@ -282,8 +291,41 @@ void Splitter::cutGenerics() {
         saved.insert(v);
   }
   for (linalg::GenericOp generic : generics)
-    GenericCut(generic, late, saved).run();
+    if (Operation *cut = GenericCut(generic, late, saved).run())
+      early.insert(cut);
   late = sliceFrom(block, cotangents);
+}
+
+/// Whether what an op gives is smaller than what it takes: a size, a sum.
+static bool isNarrowing(Operation *op) {
+  auto rank = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor ? tensor.getRank() : 0;
+  };
+  int64_t in = 0, out = 0;
+  for (Type type : op->getOperandTypes())
+    in = std::max(in, rank(type));
+  for (Type type : op->getResultTypes())
+    out = std::max(out, rank(type));
+  return out < in;
+}
+
+/// What only late ops need becomes late, so that the forward function does the
+/// primal's work and no more; except where its result is the smaller to keep.
+void Splitter::delay(ValueRange primalResults) {
+  llvm::DenseSet<Value> needed(primalResults.begin(), primalResults.end());
+  for (Operation &op : llvm::drop_begin(llvm::reverse(block.getOperations()))) {
+    if (isLate(op))
+      continue;
+    bool isEarly = early.contains(&op) || isNarrowing(&op) ||
+                   !isMemoryEffectFree(&op) ||
+                   llvm::any_of(op.getResults(),
+                                [&](Value r) { return needed.contains(r); });
+    if (isEarly)
+      needed.insert_range(readBy(&op));
+    else
+      late.insert_range(op.getResults());
+  }
 }
 
 void Splitter::need(Value v) {
@@ -364,12 +406,13 @@ LogicalResult Splitter::run() {
              << " is computed by an op that also takes a cotangent; inline "
                 "calls first";
   cutGenerics();
+  results = block.getTerminator()->getOperands();
+  SmallVector<Value> primalOuts(results.take_front(numPrimals.getInt()));
+  delay(primalOuts);
   for (Operation &op : block.without_terminator())
     if (isLate(op))
       for (Value v : readBy(&op))
         need(v);
-  results = block.getTerminator()->getOperands();
-  SmallVector<Value> primalOuts(results.take_front(numPrimals.getInt()));
   SmallVector<Value> gradients(results.drop_front(numPrimals.getInt()));
   for (Value v : gradients)
     need(v);

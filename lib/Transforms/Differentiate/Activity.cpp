@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ModelUtils.h"
 #include "quant_ste/Transforms/Differentiate.h"
 
 #include "mlir/IR/TypeUtilities.h"
@@ -44,9 +45,8 @@ FailureOr<Activity> Activity::get(Block &block, ValueRange seeds,
          llvm::none_of(capturedBy(&op), isVaried)))
       continue;
     if (mayWriteMemory(&op))
-      return op.emitError("cannot differentiate '")
-             << op.getName()
-             << "': it may write a value that carries a derivative to memory";
+      return emitCannot(
+          &op, "it may write a value that carries a derivative to memory");
     variedOps.push_back(&op);
     for (Value r : op.getResults())
       if (carriesDerivative(r.getType()))
@@ -67,7 +67,6 @@ FailureOr<Activity> Activity::get(Block &block, ValueRange seeds,
       if (isVaried(v))
         activity.values.insert(v);
     // A model looks at operands: what flows in through a capture would be lost.
-    // An op without a model says so itself.
     llvm::SetVector<Value> captured = capturedBy(op);
     auto active = llvm::find_if(captured, isVaried);
     if (active == captured.end())
@@ -75,15 +74,19 @@ FailureOr<Activity> Activity::get(Block &block, ValueRange seeds,
     for (Value v : captured)
       if (isVaried(v))
         activity.values.insert(v);
-    InFlightDiagnostic diag = op->emitError("cannot differentiate '")
-                              << op->getName()
-                              << "': its region reads a value from outside "
-                                 "that carries a derivative";
+    failed = true;
+    if (!isa<VjpOpInterface, JvpOpInterface>(op)) {
+      emitNoRule(op, "VjpOpInterface, JvpOpInterface",
+                 "quant_ste.vjp, quant_ste.jvp");
+      continue;
+    }
+    InFlightDiagnostic diag =
+        emitCannot(op, "its region reads a value from outside that carries a "
+                       "derivative");
     diag.attachNote(active->getLoc())
         << "this value; pass it as an operand, stop its gradient with "
            "quant_ste.detach, or give the function around it a rule of its own "
-           "(attribute quant_ste.vjp or quant_ste.jvp)";
-    failed = true;
+           "(attribute quant_ste.vjp, quant_ste.jvp)";
   }
   if (failed)
     return failure();

@@ -73,6 +73,8 @@ private:
   bool isReduced(unsigned k) const { return !isFull(resultMap(k)); }
   Value getExtremumTerm(unsigned k);
 
+  LogicalResult refuse(const Twine &why);
+  LogicalResult refuseReduction(unsigned k);
   LogicalResult check(ArrayRef<bool> activeOperands,
                       ArrayRef<bool> activeResults);
   SmallVector<OpFoldResult> sizesOf(AffineMap map);
@@ -114,18 +116,30 @@ Value LinalgDerivative::getExtremumTerm(unsigned k) {
   return {};
 }
 
+LogicalResult LinalgDerivative::refuse(const Twine &why) {
+  InFlightDiagnostic diag = emitCannot(op, why);
+  diag.attachNote() << "give the function around it a rule of its own "
+                       "(attribute quant_ste.vjp, quant_ste.jvp)";
+  return diag;
+}
+
+LogicalResult LinalgDerivative::refuseReduction(unsigned k) {
+  return refuse("expected result #" + Twine(k) +
+                ", which is reduced, to be a sum, maximum or minimum over the "
+                "reduction loops");
+}
+
 LogicalResult LinalgDerivative::check(ArrayRef<bool> activeOperands,
                                       ArrayRef<bool> activeResults) {
   if (!op.hasPureTensorSemantics())
-    return emitCannot(op, "expected tensor operands");
+    return refuse("expected tensor operands");
   auto checkMap = [&](AffineMap map, const Twine &what) -> LogicalResult {
     if (map.isProjectedPermutation())
       return success();
-    InFlightDiagnostic diag =
-        emitCannot(op, "expected the indexing map of " + what +
-                           " to be a projected permutation, got ");
-    diag << AffineMapAttr::get(map);
-    return diag;
+    std::string text;
+    llvm::raw_string_ostream(text) << map;
+    return refuse("expected the indexing map of " + what +
+                  " to be a projected permutation, got " + text);
   };
   for (auto [i, isActive] : llvm::enumerate(activeOperands))
     if (isActive && failed(checkMap(maps[i], "operand #" + Twine(i))))
@@ -317,19 +331,10 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
   if (failed(scalarGrads))
     return failure();
 
-  auto refuse = [&](unsigned k) {
-    InFlightDiagnostic diag =
-        emitCannot(op, "expected result #" + Twine(k) +
-                           ", which is reduced, to be a sum, maximum or "
-                           "minimum over the reduction loops");
-    diag.attachNote() << "give the function around it a rule of its own "
-                         "(attribute quant_ste.vjp or quant_ste.jvp)";
-    return diag;
-  };
   for (auto [k, g] :
        llvm::zip_equal(sums, ArrayRef(*scalarGrads).drop_front(group.size())))
     if (g != dys[k])
-      return refuse(k);
+      return refuseReduction(k);
 
   // What is not just the cotangent becomes a result.
   struct Output {
@@ -373,7 +378,7 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
   draft.yield(yields);
   for (unsigned k : sums)
     if (!scalars.lookup(outArg(k)).use_empty())
-      return refuse(k);
+      return refuseReduction(k);
   for (auto [out, result] : llvm::zip_equal(outputs, draft.finish()))
     grads[out.operand] = finishGradient(result, out.map, out.operand);
   return success();
@@ -488,9 +493,7 @@ FailureOr<SmallVector<Value>> LinalgDerivative::jvp() {
   for (unsigned k : active)
     if (isReduced(k) && !getExtremumTerm(k) &&
         !scalars.lookup(outArg(k)).use_empty())
-      return emitCannot(op, "expected result #" + Twine(k) +
-                                ", which is reduced, to be a sum, maximum or "
-                                "minimum over the reduction loops");
+      return refuseReduction(k);
   for (auto [k, t] : llvm::zip_equal(active, draft.finish())) {
     if (getExtremumTerm(k)) {
       bool withInit = static_cast<bool>(given[numInputs + k]);

@@ -141,9 +141,11 @@ SmallVector<Value> quant_ste::buildMatmulJvp(linalg::LinalgOp op,
   for (unsigned i : {0u, 1u}) {
     if (!tangents[i])
       continue;
+    if (!sum)
+      sum = zerosLike(b, op->getOperand(2));
     Operation *product = b.clone(*op.getOperation());
     product->setOperand(i, tangents[i]);
-    product->setOperand(2, sum ? sum : zerosLike(b, op->getOperand(2)));
+    product->setOperand(2, sum);
     sum = product->getResult(0);
   }
   return {sum};

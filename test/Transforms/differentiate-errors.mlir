@@ -1,0 +1,315 @@
+// RUN: qopt-opt %s --quant-ste-differentiate --split-input-file --verify-diagnostics
+
+func.func private @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-error @below {{cannot differentiate 'arith.remf': it has no gradient rule (VjpOpInterface)}}
+  // expected-note @below {{stop the gradient with quant_ste.detach, or give the function around it a rule of its own (attribute quant_ste.vjp)}}
+  %y = arith.remf %x, %x : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%x: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.vjp @f(%x) cotangents(%x) wrt [0]
+    : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
+  return %dx : tensor<?xf32>
+}
+
+// -----
+
+// Every op that cannot be differentiated is reported, in every function.
+
+func.func private @f(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate 'arith.remf'}}
+  // expected-note @below {{stop the gradient}}
+  %y = arith.remf %x, %x : f32
+  // expected-error @below {{cannot differentiate 'arith.remf'}}
+  // expected-note @below {{stop the gradient}}
+  %z = arith.remf %y, %y : f32
+  return %z : f32
+}
+func.func private @g(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate 'arith.remf': it has no gradient rule (JvpOpInterface)}}
+  // expected-note @below {{(attribute quant_ste.jvp)}}
+  %y = arith.remf %x, %x : f32
+  return %y : f32
+}
+func.func @ask(%x: f32) -> (f32, f32) {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  // expected-note @below {{the derivative of @g is asked for here}}
+  %z, %tz = quant_ste.jvp @g(%x) tangents(%x) wrt [0] : (f32), (f32) -> (f32, f32)
+  return %dx, %tz : f32, f32
+}
+
+// -----
+
+// A function that is asked for twice is reported once.
+
+func.func private @f(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate 'math.roundeven': its derivative is zero almost everywhere}}
+  // expected-note @below {{use quant_ste.round, which declares its gradient, or say quant_ste.detach where zero is meant}}
+  %y = math.roundeven %x : f32
+  return %y : f32
+}
+func.func @ask(%x: f32) -> (f32, f32) {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  %z, %dz = quant_ste.value_and_grad @f(%dx) wrt [0] : (f32) -> (f32, f32)
+  return %dx, %dz : f32, f32
+}
+
+// -----
+
+func.func private @f(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate 'math.floor': its derivative is zero}}
+  // expected-note @below {{use quant_ste.floor,}}
+  %a = math.floor %x : f32
+  // expected-error @below {{cannot differentiate 'math.ceil': its derivative is zero}}
+  // expected-note @below {{use quant_ste.ceil,}}
+  %b = math.ceil %a : f32
+  // expected-error @below {{cannot differentiate 'math.round': its derivative is zero}}
+  // expected-note @below {{use quant_ste.round (which rounds ties to even),}}
+  %c = math.round %b : f32
+  // expected-error @below {{cannot differentiate 'math.trunc': its derivative is zero}}
+  // expected-note @below {{use quant_ste.round_to_zero,}}
+  %d = math.trunc %c : f32
+  return %d : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.jvp @f(%x) tangents(%x) wrt [0] : (f32), (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+#id = affine_map<(i) -> (i)>
+// expected-note @below {{this value; pass it as an operand, stop its gradient with quant_ste.detach, or give the function around it a rule of its own}}
+func.func private @gather(%table: tensor<?xf32>, %at: tensor<?xi64>, %e: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-error @below {{cannot differentiate 'linalg.generic': its region reads a value from outside that carries a derivative}}
+  %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%at : tensor<?xi64>) outs(%e : tensor<?xf32>) {
+  ^bb0(%i: i64, %o: f32):
+    %k = arith.index_cast %i : i64 to index
+    %v = tensor.extract %table[%k] : tensor<?xf32>
+    linalg.yield %v : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%x: tensor<?xf32>, %at: tensor<?xi64>) -> tensor<?xf32> {
+  // expected-note @below {{the derivative of @gather is asked for here}}
+  %y, %dx = quant_ste.vjp @gather(%x, %at, %x) cotangents(%x) wrt [0]
+    : (tensor<?xf32>, tensor<?xi64>, tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
+  return %dx : tensor<?xf32>
+}
+
+// -----
+
+func.func private @f(%x: f32, %c: i1) -> f32 {
+  // expected-error @below {{cannot differentiate 'scf.if': it has no gradient rule (VjpOpInterface, JvpOpInterface)}}
+  // expected-note @below {{stop the gradient with quant_ste.detach, or give the function around it a rule of its own (attribute quant_ste.vjp, quant_ste.jvp)}}
+  %y = scf.if %c -> f32 {
+    %z = arith.mulf %x, %x : f32
+    scf.yield %z : f32
+  } else {
+    scf.yield %x : f32
+  }
+  return %y : f32
+}
+func.func @ask(%x: f32, %c: i1) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.value_and_grad @f(%x, %c) wrt [0] : (f32, i1) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+func.func private @f(%x: f32, %n: index) -> f32 {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // expected-error @below {{cannot differentiate 'scf.for': it has no gradient rule (JvpOpInterface)}}
+  // expected-note @below {{stop the gradient}}
+  %y = scf.for %i = %c0 to %n step %c1 iter_args(%a = %x) -> f32 {
+    %z = arith.mulf %a, %a : f32
+    scf.yield %z : f32
+  }
+  return %y : f32
+}
+func.func @ask(%x: f32, %n: index) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.jvp @f(%x, %n) tangents(%x) wrt [0] : (f32, index), (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// expected-error @below {{cannot differentiate @f: expected one block, got 2; branches between blocks have no gradient}}
+func.func private @f(%x: f32) -> f32 {
+  cf.br ^bb1(%x : f32)
+^bb1(%y: f32):
+  return %y : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+func.func private @f(%x: f32, %m: memref<f32>) -> f32 {
+  // expected-error @below {{cannot differentiate 'memref.store': it may write a value that carries a derivative to memory}}
+  memref.store %x, %m[] : memref<f32>
+  %y = memref.load %m[] : memref<f32>
+  return %y : f32
+}
+func.func @ask(%x: f32, %m: memref<f32>) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.value_and_grad @f(%x, %m) wrt [0] : (f32, memref<f32>) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+func.func private @f(%x: f32) -> f32
+func.func @ask(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate @f: it has no body; give it a rule of its own (attribute quant_ste.vjp)}}
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// A rule for one mode says nothing of the other.
+
+func.func private @rule(%x: f32, %t: f32) -> f32 {
+  return %t : f32
+}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.vjp = @rule} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate @f: it has a rule of its own in 'quant_ste.vjp' but none in 'quant_ste.jvp'}}
+  %y, %ty = quant_ste.jvp @f(%x) tangents(%x) wrt [0] : (f32), (f32) -> (f32, f32)
+  return %ty : f32
+}
+
+// -----
+
+// expected-note @below {{declared here}}
+func.func private @rule(%x: f32, %t: f32) -> tensor<f32>
+// expected-error @below {{expected @rule, the rule in 'quant_ste.vjp', to have type '(f32, f32) -> f32', got '(f32, f32) -> tensor<f32>'}}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.vjp = @rule} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// expected-error @below {{expected 'quant_ste.jvp' to name a function, found no @nobody}}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.jvp = @nobody} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %ty = quant_ste.jvp @f(%x) tangents(%x) wrt [0] : (f32), (f32) -> (f32, f32)
+  return %ty : f32
+}
+
+// -----
+
+func.func private @f(%x: f32) -> f32 {
+  // expected-error @below {{cannot differentiate @f: its body asks for its own derivative}}
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+func.func private @f(%x: f32) -> f32 {
+  return %x : f32
+}
+// expected-error @below {{expected a declaration of type '(f32, f32) -> (f32, f32)' for the derivative of @f, got '(f32) -> f32'}}
+func.func private @f_vjp(f32) -> f32
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// linalg: a reduction that is neither a sum nor an extremum.
+
+func.func private @f(%x: tensor<?xf32>, %one: tensor<f32>) -> tensor<f32> {
+  // expected-error @below {{cannot differentiate 'linalg.reduce': expected result #0, which is reduced, to be a sum, maximum or minimum over the reduction loops}}
+  // expected-note @below {{give the function around it a rule of its own (attribute quant_ste.vjp, quant_ste.jvp)}}
+  %y = linalg.reduce { arith.mulf } ins(%x : tensor<?xf32>) outs(%one : tensor<f32>) dimensions = [0]
+  return %y : tensor<f32>
+}
+func.func @ask(%x: tensor<?xf32>, %one: tensor<f32>) -> tensor<?xf32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.value_and_grad @f(%x, %one) wrt [0] : (tensor<?xf32>, tensor<f32>) -> (tensor<f32>, tensor<?xf32>)
+  return %dx : tensor<?xf32>
+}
+
+// -----
+
+func.func private @f(%x: tensor<?xf32>, %one: tensor<f32>) -> tensor<f32> {
+  // expected-error @below {{cannot differentiate 'linalg.reduce': expected result #0, which is reduced, to be a sum}}
+  // expected-note @below {{give the function around it a rule of its own}}
+  %y = linalg.reduce { arith.mulf } ins(%x : tensor<?xf32>) outs(%one : tensor<f32>) dimensions = [0]
+  return %y : tensor<f32>
+}
+func.func @ask(%x: tensor<?xf32>, %one: tensor<f32>) -> tensor<f32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %ty = quant_ste.jvp @f(%x, %one) tangents(%x) wrt [0] : (tensor<?xf32>, tensor<f32>), (tensor<?xf32>) -> (tensor<f32>, tensor<f32>)
+  return %ty : tensor<f32>
+}
+
+// -----
+
+func.func private @f(%x: tensor<1x8xf32>, %w: tensor<3xf32>, %o: tensor<1x6xf32>) -> tensor<1x6xf32> {
+  // expected-error @below {{cannot differentiate 'linalg.generic': expected the indexing map of operand #0 to be a projected permutation, got (d0, d1, d2) -> (d0, d1 + d2)}}
+  // expected-note @below {{give the function around it a rule of its own (attribute quant_ste.vjp, quant_ste.jvp)}}
+  %y = linalg.generic {indexing_maps = [affine_map<(n, i, k) -> (n, i + k)>,
+      affine_map<(n, i, k) -> (k)>, affine_map<(n, i, k) -> (n, i)>],
+      iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<1x8xf32>, tensor<3xf32>) outs(%o : tensor<1x6xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32):
+    %p = arith.mulf %a, %b : f32
+    %s = arith.addf %c, %p : f32
+    linalg.yield %s : f32
+  } -> tensor<1x6xf32>
+  return %y : tensor<1x6xf32>
+}
+func.func @ask(%x: tensor<1x8xf32>, %w: tensor<3xf32>, %o: tensor<1x6xf32>) -> tensor<1x8xf32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx = quant_ste.vjp @f(%x, %w, %o) cotangents(%o) wrt [0]
+    : (tensor<1x8xf32>, tensor<3xf32>, tensor<1x6xf32>), (tensor<1x6xf32>) -> (tensor<1x6xf32>, tensor<1x8xf32>)
+  return %dx : tensor<1x8xf32>
+}
+
+// -----
+
+// The op in a body is named, once for all operands.
+
+#id = affine_map<(i) -> (i)>
+#all = affine_map<(i) -> ()>
+func.func private @f(%x: tensor<?xf32>, %s: tensor<f32>, %e: tensor<?xf32>) -> tensor<?xf32> {
+  %y = linalg.generic {indexing_maps = [#id, #all, #id], iterator_types = ["parallel"]}
+      ins(%x, %s : tensor<?xf32>, tensor<f32>) outs(%e : tensor<?xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    // expected-error @below {{cannot differentiate 'math.floor': its derivative is zero almost everywhere}}
+    // expected-note @below {{use quant_ste.floor}}
+    %r = math.floor %a : f32
+    %p = arith.mulf %r, %b : f32
+    linalg.yield %p : f32
+  } -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%x: tensor<?xf32>, %s: tensor<f32>) -> tensor<?xf32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %dx, %ds = quant_ste.vjp @f(%x, %s, %x) cotangents(%x) wrt [0, 1]
+    : (tensor<?xf32>, tensor<f32>, tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>, tensor<f32>)
+  return %dx : tensor<?xf32>
+}
