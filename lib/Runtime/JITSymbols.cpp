@@ -10,6 +10,7 @@
 #include "quant_ste/Runtime/Report.h"
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <dlfcn.h>
 
 //===----------------------------------------------------------------------===//
@@ -94,6 +95,10 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       {"__truncdfhf2", address(truncToF16)},
       {"__extendhfsf2", address(extendF16)},
 #endif
+      // Results are freed here: the same allocator, though a sanitizer or a
+      // preloaded library puts its own before libc's.
+      {"malloc", address(std::malloc)},
+      {"free", address(std::free)},
       {"__powisf2", address(__powisf2)},
       {"__powidf2", address(__powidf2)},
       {"_mlir_ciface_quant_ste_report_epoch",
