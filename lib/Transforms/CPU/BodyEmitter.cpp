@@ -155,8 +155,12 @@ Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
   SmallVector<Value> at = indicesOf(scope, operand);
   if (!operand.sees(k.getVectorLoop()))
     return memref::LoadOp::create(b, operand.value, at);
-  Type element = getElementTypeOrSelf(operand.value.getType());
-  Value buffer = asStorage(b, operand.value);
+  return loadAt(scope, operand.value, at);
+}
+
+Value BodyEmitter::loadAt(Scope &scope, Value buffer, ValueRange at) {
+  Type element = getElementTypeOrSelf(buffer.getType());
+  buffer = asStorage(b, buffer);
   VectorType type = getVectorType(scope, getStorageType(element, b));
   Value lanes;
   if (scope.mask) {

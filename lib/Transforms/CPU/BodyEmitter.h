@@ -50,7 +50,8 @@ public:
   /// loop.
   Value load(Scope &scope, const StreamOperand &operand);
   void store(Scope &scope, const StreamOperand &operand, Value value);
-  /// The same for any buffer and indices; a vector is stored as lanes.
+  /// The same for any buffer and indices: lanes, or a scalar to store.
+  Value loadAt(Scope &scope, Value buffer, ValueRange at);
   void storeAt(Scope &scope, Value buffer, ValueRange at, Value value);
 
   VectorType getVectorType(Scope &scope, Type element) {

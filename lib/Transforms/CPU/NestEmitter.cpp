@@ -22,6 +22,15 @@ static constexpr int64_t kLanes = 64, kTailLanes = 16;
 static constexpr int64_t kTile = 16384;   // elements of a unit along memory
 static constexpr int64_t kRows = 256;     // rows of a unit that sums columns
 static constexpr int64_t kColumns = 1024; // its columns
+/// Columns that are summed at a time: each has its own sum, so that this is a
+/// free choice. Values that columns have of their own live in registers.
+static constexpr int64_t kColumnLanes = 32;
+/// Rows that run through the columns together: so many that short rows are
+/// worth loading the sums so far, but only one of a long row. Addresses a power
+/// of two apart, as in a column of a wide matrix, wait for each other's stores.
+static constexpr int64_t kStreamedRows = 16, kStreamedElements = 1024;
+/// Sums of at most so many elements, which the caches hold, need no such care.
+static constexpr int64_t kCachedElements = 32768;
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
@@ -52,7 +61,7 @@ private:
   }
   /// Emits the body of a loop with the builder `b`.
   SmallVector<Value>
-  loop(Value lo, Value hi, int64_t step, ValueRange init,
+  loop(Value lo, Value hi, Value step, ValueRange init,
        function_ref<SmallVector<Value>(Value, ValueRange)> emitBody);
 
   void planUnits();
@@ -66,14 +75,18 @@ private:
   void emitRowUnit(Scope &scope, Range range, ArrayRef<Value> numbers);
   void emitColumns(Scope &scope, Range columns, Range rows,
                    ArrayRef<Value> numbers);
-  void emitLanesOfColumns(Scope &scope, Range rows, ArrayRef<Value> numbers);
+  void forColumns(Scope &scope, Range columns, int64_t width,
+                  function_ref<void(Scope &)> emitLanes);
+  void emitSums(Scope &scope, Range rows, ArrayRef<Value> numbers);
+  void emitProduct(Scope &scope, Range rows);
   void emitProductRows(Scope &scope, Value row, int64_t count);
   SmallVector<Value> emitInner(Scope &scope, ArrayRef<unsigned> inner,
                                ArrayRef<Range> ranges, Value row, int64_t count,
                                ValueRange accs);
   SmallVector<Value> emitInnermost(Scope &scope, ValueRange accs);
-  void emitResult(Scope &scope, ArrayRef<Value> numbers, unsigned output,
-                  unsigned reduction, Value partial);
+  /// The place of a unit's partial results.
+  SmallVector<Value> getPartialIndices(Scope &scope, ArrayRef<Value> numbers);
+  void addToOutput(Scope &scope, unsigned output, Value sum);
 
   ImplicitLocOpBuilder b;
   StreamKernel &k;
@@ -89,10 +102,10 @@ private:
 } // namespace
 
 SmallVector<Value> NestEmitter::loop(
-    Value lo, Value hi, int64_t step, ValueRange init,
+    Value lo, Value hi, Value step, ValueRange init,
     function_ref<SmallVector<Value>(Value, ValueRange)> emitBody) {
   auto forOp = scf::ForOp::create(
-      b, lo, hi, index(step), init,
+      b, lo, hi, step, init,
       [&](OpBuilder &nested, Location, Value iv, ValueRange accs) {
         OpBuilder::InsertionGuard guard(b);
         b.setInsertionPointToEnd(nested.getInsertionBlock());
@@ -206,17 +219,18 @@ void NestEmitter::forUnits(Value first, Value end,
       ArrayRef(counted).drop_front(), [&](unsigned i) { return start[i]; });
   if (counted.size() == 1) {
     Value lo = first ? first : index(0);
-    loop(lo, end, 1, {}, [&](Value unit, ValueRange) -> SmallVector<Value> {
-      SmallVector<Value> numbers(start);
-      numbers[counted.front()] = unit;
-      emitUnit(numbers);
-      return {};
-    });
+    loop(lo, end, index(1), {},
+         [&](Value unit, ValueRange) -> SmallVector<Value> {
+           SmallVector<Value> numbers(start);
+           numbers[counted.front()] = unit;
+           emitUnit(numbers);
+           return {};
+         });
     return;
   }
   init.insert(init.begin(), start[counted.front()]);
   Value lo = first ? first : index(0);
-  loop(lo, end, 1, init, [&](Value, ValueRange at) {
+  loop(lo, end, index(1), init, [&](Value, ValueRange at) {
     SmallVector<Value> numbers(start);
     for (auto [i, n] : llvm::zip_equal(counted, at))
       numbers[i] = n;
@@ -307,14 +321,14 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
             getNeutral(b, *kind, getElementTypeOrSelf(output.value), width));
     return values;
   };
-  auto whole =
-      loop(lo, split, kLanes, neutral(kLanes), [&](Value i, ValueRange accs) {
-        Scope lanes = scope;
-        lanes.width = kLanes;
-        lanes.ivs[v] = i;
-        return emitInnermost(lanes, accs);
-      });
-  auto masked = loop(split, hi, kTailLanes, neutral(kTailLanes),
+  auto whole = loop(lo, split, index(kLanes), neutral(kLanes),
+                    [&](Value i, ValueRange accs) {
+                      Scope lanes = scope;
+                      lanes.width = kLanes;
+                      lanes.ivs[v] = i;
+                      return emitInnermost(lanes, accs);
+                    });
+  auto masked = loop(split, hi, index(kTailLanes), neutral(kTailLanes),
                      [&](Value i, ValueRange accs) {
                        Scope lanes = scope;
                        lanes.width = kTailLanes;
@@ -329,7 +343,12 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
     if (!kind)
       continue;
     Value sum = reduceLanes(b, *kind, whole[next], masked[next]);
-    emitResult(scope, numbers, i, next++, sum);
+    if (partials)
+      body.storeAt(scope, partials->getBuffer(next),
+                   getPartialIndices(scope, numbers), sum);
+    else
+      addToOutput(scope, i, sum);
+    ++next;
   }
 }
 
@@ -337,22 +356,22 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
 // Columns: the vector loop is outside of the reduced ones
 //===----------------------------------------------------------------------===//
 
-void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
-                              ArrayRef<Value> numbers) {
+void NestEmitter::forColumns(Scope &scope, Range columns, int64_t width,
+                             function_ref<void(Scope &)> emitLanes) {
   unsigned v = k.getVectorLoop();
   auto [lo, hi] = columns;
-  int64_t width = k.isContraction ? kProductLanes : kLanes;
   Value rest =
       fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(width - 1));
   Value split = fold<arith::SubIOp>(hi, rest);
-  loop(lo, split, width, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
-    Scope lanes = scope;
-    lanes.width = width;
-    lanes.ivs[v] = i;
-    emitLanesOfColumns(lanes, rows, numbers);
-    return {};
-  });
-  loop(split, hi, kTailLanes, {},
+  loop(lo, split, index(width), {},
+       [&](Value i, ValueRange) -> SmallVector<Value> {
+         Scope lanes = scope;
+         lanes.width = width;
+         lanes.ivs[v] = i;
+         emitLanes(lanes);
+         return {};
+       });
+  loop(split, hi, index(kTailLanes), {},
        [&](Value i, ValueRange) -> SmallVector<Value> {
          Scope lanes = scope;
          lanes.width = kTailLanes;
@@ -360,43 +379,89 @@ void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
          Value left = arith::SubIOp::create(b, hi, i);
          lanes.mask = vector::CreateMaskOp::create(
              b, body.getVectorType(lanes, b.getI1Type()), left);
-         emitLanesOfColumns(lanes, rows, numbers);
+         emitLanes(lanes);
          return {};
        });
 }
 
-void NestEmitter::emitLanesOfColumns(Scope &scope, Range rows,
-                                     ArrayRef<Value> numbers) {
+void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
+                              ArrayRef<Value> numbers) {
+  if (k.isContraction)
+    return forColumns(scope, columns, kProductLanes,
+                      [&](Scope &lanes) { emitProduct(lanes, rows); });
+  if (!partials)
+    return forColumns(scope, columns, kColumnLanes,
+                      [&](Scope &lanes) { emitSums(lanes, rows, numbers); });
+  forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
+    unsigned next = 0;
+    for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+      if (kind)
+        body.storeAt(lanes, partials->getBuffer(next++),
+                     getPartialIndices(lanes, numbers),
+                     getNeutral(b, *kind, getElementTypeOrSelf(output.value),
+                                lanes.width));
+  });
+  auto [lo, hi] = rows;
+  Value columnCount =
+      fold<arith::MaxUIOp>(k.sizes[k.getVectorLoop()], index(1));
+  Value together = fold<arith::DivUIOp>(index(kStreamedElements), columnCount);
+  together = fold<arith::MaxUIOp>(together, index(1));
+  together = fold<arith::MinUIOp>(together, index(kStreamedRows));
+  loop(lo, hi, together, {},
+       [&, hi = hi](Value first, ValueRange) -> SmallVector<Value> {
+         Value end = arith::AddIOp::create(b, first, together);
+         end = arith::MinUIOp::create(b, end, hi);
+         forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
+           emitSums(lanes, {first, end}, numbers);
+         });
+         return {};
+       });
+}
+
+/// Adds the rows to the unit's partial results; or, if these are all the rows
+/// there are, to the outputs.
+void NestEmitter::emitSums(Scope &scope, Range rows, ArrayRef<Value> numbers) {
   body.emit(scope); // what each column has of its own
-  if (k.isContraction) {
-    if (!rowLoop)
-      return emitProductRows(scope, Value(), 1);
-    auto [lo, hi] = rows;
-    Value rest = fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo),
-                                     index(kProductRows - 1));
-    Value split = fold<arith::SubIOp>(hi, rest);
-    for (auto [from, to, step] : {std::tuple(lo, split, kProductRows),
-                                  std::tuple(split, hi, int64_t(1))})
-      loop(from, to, step, {},
-           [&, step = step](Value row, ValueRange) -> SmallVector<Value> {
-             emitProductRows(scope, row, step);
-             return {};
-           });
-    return;
+  SmallVector<Value> sums;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
+    if (!kind)
+      continue;
+    Type element = getElementTypeOrSelf(output.value);
+    if (partials)
+      sums.push_back(body.loadAt(scope, partials->getBuffer(sums.size()),
+                                 getPartialIndices(scope, numbers)));
+    else
+      sums.push_back(getNeutral(b, *kind, element, scope.width));
   }
-  SmallVector<Value> neutral;
-  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
-    if (kind)
-      neutral.push_back(getNeutral(b, *kind, getElementTypeOrSelf(output.value),
-                                   scope.width));
-  SmallVector<Value> sums =
-      emitInner(scope, innerLoops, rows, Value(), 1, neutral);
+  sums = emitInner(scope, innerLoops, rows, Value(), 1, sums);
   unsigned next = 0;
-  for (auto [i, kind] : llvm::enumerate(k.reductions))
-    if (kind) {
-      emitResult(scope, numbers, i, next, sums[next]);
-      ++next;
-    }
+  for (auto [i, kind] : llvm::enumerate(k.reductions)) {
+    if (!kind)
+      continue;
+    if (partials)
+      body.storeAt(scope, partials->getBuffer(next),
+                   getPartialIndices(scope, numbers), sums[next]);
+    else
+      addToOutput(scope, i, sums[next]);
+    ++next;
+  }
+}
+
+void NestEmitter::emitProduct(Scope &scope, Range rows) {
+  body.emit(scope);
+  if (!rowLoop)
+    return emitProductRows(scope, Value(), 1);
+  auto [lo, hi] = rows;
+  Value rest =
+      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(kProductRows - 1));
+  Value split = fold<arith::SubIOp>(hi, rest);
+  for (auto [from, to, step] :
+       {std::tuple(lo, split, kProductRows), std::tuple(split, hi, int64_t(1))})
+    loop(from, to, index(step), {},
+         [&, step = step](Value row, ValueRange) -> SmallVector<Value> {
+           emitProductRows(scope, row, step);
+           return {};
+         });
 }
 
 /// `count` rows of a product, from `row` on: they share each vector of the
@@ -428,7 +493,7 @@ SmallVector<Value> NestEmitter::emitInner(Scope &scope,
                                           ArrayRef<Range> ranges, Value row,
                                           int64_t count, ValueRange accs) {
   if (!inner.empty())
-    return loop(ranges.front().first, ranges.front().second, 1, accs,
+    return loop(ranges.front().first, ranges.front().second, index(1), accs,
                 [&](Value i, ValueRange next) {
                   Scope at = scope;
                   at.ivs[inner.front()] = i;
@@ -454,26 +519,22 @@ SmallVector<Value> NestEmitter::emitInner(Scope &scope,
 // Results of reductions
 //===----------------------------------------------------------------------===//
 
-/// A unit's result: a partial one, or the only one there is.
-void NestEmitter::emitResult(Scope &scope, ArrayRef<Value> numbers,
-                             unsigned output, unsigned reduction,
-                             Value partial) {
-  if (!partials) {
-    Value old = body.load(scope, k.outputs[output]);
-    Value sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old,
-                                      partial);
-    body.store(scope, k.outputs[output], sum);
-    return;
-  }
+SmallVector<Value> NestEmitter::getPartialIndices(Scope &scope,
+                                                  ArrayRef<Value> numbers) {
   SmallVector<Value> cut, kept;
   for (auto [unit, number] : llvm::zip_equal(units, numbers)) {
-    if (k.kept[unit.loop])
-      kept.push_back(unit.block == 1 ? number : scope.ivs[unit.loop]);
-    else
+    if (!k.kept[unit.loop])
       cut.push_back(number);
+    else
+      kept.push_back(unit.block == 1 ? number : scope.ivs[unit.loop]);
   }
-  body.storeAt(scope, partials->getBuffer(reduction),
-               partials->getIndices(kept, cut), partial);
+  return partials->getIndices(kept, cut);
+}
+
+void NestEmitter::addToOutput(Scope &scope, unsigned output, Value sum) {
+  Value old = body.load(scope, k.outputs[output]);
+  sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old, sum);
+  body.store(scope, k.outputs[output], sum);
 }
 
 void NestEmitter::emit() {
@@ -484,7 +545,9 @@ void NestEmitter::emit() {
   body.emit(top);
   SmallVector<Value> kept, cut;
   bool isWhole = true; // each reduced loop is in one unit
+  Value elements = index(1);
   for (const UnitLoop &unit : units) {
+    elements = fold<arith::MulIOp>(elements, k.sizes[unit.loop]);
     if (k.kept[unit.loop]) {
       kept.push_back(k.sizes[unit.loop]);
       continue;
@@ -492,6 +555,9 @@ void NestEmitter::emit() {
     cut.push_back(unit.count);
     isWhole &= getConstantIntValue(unit.count) == 1;
   }
+  if (isColumnForm)
+    isWhole &= getConstantIntValue(elements).value_or(kCachedElements + 1) <=
+               kCachedElements;
   if (k.isReduction() && !k.isContraction && !isWhole)
     partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });

@@ -1,0 +1,260 @@
+// RUN: qopt-opt %s --quant-ste-vectorize --canonicalize --cse --split-input-file --remarks-filter=".*" 2>%t | FileCheck %s
+// RUN: FileCheck %s --check-prefix=REMARK < %t
+
+// What depends on the parameter alone is computed once, before the tasks.
+// CHECK-LABEL: func @elementwise
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?xf32>, %[[A:[a-z0-9]+]]: memref<f32>, %[[Y:[a-z0-9]+]]: memref<?xf32>
+// CHECK: %[[ALPHA:.*]] = memref.load %[[A]][]
+// CHECK: %[[INV:.*]] = arith.divf %{{.*}}, %[[ALPHA]] : f32
+// CHECK: scf.forall
+// CHECK:   scf.for {{.*}} step %c64
+// CHECK:     %[[V:.*]] = vector.load %[[X]]{{.*}} vector<64xf32>
+// CHECK:     %[[B:.*]] = vector.broadcast %[[INV]] : f32 to vector<64xf32>
+// CHECK:     %[[P:.*]] = arith.mulf %[[V]], %[[B]] : vector<64xf32>
+// CHECK:     vector.store %[[P]], %[[Y]]
+// CHECK:   scf.for {{.*}} step %c16
+// CHECK:     %[[M:.*]] = vector.create_mask %{{.*}} : vector<16xi1>
+// CHECK:     vector.maskedload %[[X]]{{.*}}, %[[M]]
+// CHECK:     vector.maskedstore %[[Y]]{{.*}}, %[[M]]
+// CHECK-NOT: linalg
+#id = affine_map<(d0) -> (d0)>
+#none = affine_map<(d0) -> ()>
+func.func @elementwise(%x: memref<?xf32>, %a: memref<f32>, %y: memref<?xf32>) {
+  %one = arith.constant 1.0 : f32
+  linalg.generic {indexing_maps = [#id, #none, #id], iterator_types = ["parallel"]}
+      ins(%x, %a : memref<?xf32>, memref<f32>) outs(%y : memref<?xf32>) {
+  ^bb0(%in: f32, %alpha: f32, %out: f32):
+    %inv = arith.divf %one, %alpha : f32
+    %p = arith.mulf %in, %inv : f32
+    linalg.yield %p : f32
+  }
+  return
+}
+
+// -----
+
+// A small tensor is one unit: no task, no partial results.
+// CHECK-LABEL: func @small
+// CHECK-NOT: scf.forall
+// CHECK-NOT: memref.alloc
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %{{.*}}) -> (vector<64xf32>)
+// CHECK: vector.shuffle {{.*}} : vector<64xf32>, vector<64xf32>
+// CHECK: vector.shuffle {{.*}} : vector<2xf32>, vector<2xf32>
+// CHECK: arith.addf %{{.*}}, %{{.*}} : f32
+// CHECK: memref.store
+#id = affine_map<(d0) -> (d0)>
+#none = affine_map<(d0) -> ()>
+func.func @small(%x: memref<1000xf32>, %s: memref<f32>) {
+  linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
+      ins(%x : memref<1000xf32>) outs(%s : memref<f32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %0 = arith.addf %acc, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// A sum over many units: partial results, allocated outside of the caller's
+// loop, added in f64.
+// CHECK-LABEL: func @partial
+// CHECK: %[[P:.*]] = memref.alloc() {{.*}} : memref<7xf32>
+// CHECK: scf.for
+// CHECK-NOT: memref.alloc
+// CHECK:   scf.forall
+// CHECK:     memref.store %{{.*}}, %[[P]]
+// CHECK:   scf.for {{.*}} -> (f64)
+// CHECK:     %[[L:.*]] = memref.load %[[P]]
+// CHECK:     %[[W:.*]] = arith.extf %[[L]] : f32 to f64
+// CHECK:     arith.addf %{{.*}}, %[[W]] : f64
+// CHECK: memref.dealloc %[[P]]
+#id = affine_map<(d0) -> (d0)>
+#none = affine_map<(d0) -> ()>
+func.func @partial(%x: memref<100000xf32>, %s: memref<f32>, %n: index) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  scf.for %i = %c0 to %n step %c1 {
+    linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
+        ins(%x : memref<100000xf32>) outs(%s : memref<f32>) {
+    ^bb0(%in: f32, %acc: f32):
+      %0 = arith.addf %acc, %in : f32
+      linalg.yield %0 : f32
+    }
+  }
+  return
+}
+
+// -----
+
+// Loops that all operands see as one are one: [N, C, H] with a scale per
+// channel has three, without one it has one.
+// CHECK-LABEL: func @collapse
+// CHECK: memref.collapse_shape %{{.*}} {{\[\[}}0, 1, 2]]
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+func.func @collapse(%x: memref<4x8x49xf32>, %y: memref<4x8x49xf32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x : memref<4x8x49xf32>) outs(%y : memref<4x8x49xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// Columns: lanes are columns, and the sum goes down the rows.
+// CHECK-LABEL: func @columns
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<16x80xf32>
+// CHECK: scf.for %[[J:[a-z0-9]+]] = {{.*}} step %c32
+// CHECK:   scf.for %[[I:[a-z0-9]+]] = {{.*}} -> (vector<32xf32>)
+// CHECK:     vector.load %[[X]][%[[I]], %[[J]]]
+// CHECK:   vector.store
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#col = affine_map<(d0, d1) -> (d1)>
+func.func @columns(%x: memref<16x80xf32>, %s: memref<80xf32>) {
+  linalg.generic {indexing_maps = [#id, #col], iterator_types = ["reduction", "parallel"]}
+      ins(%x : memref<16x80xf32>) outs(%s : memref<80xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %0 = arith.addf %acc, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// A product: one vector of the second factor for four rows of the first, added
+// in the order of k.
+// CHECK-LABEL: func @product
+// CHECK-SAME: %[[A:[a-z0-9]+]]: memref<64x16xf32>, %[[B:[a-z0-9]+]]: memref<16x32xf32>
+// CHECK: scf.for {{.*}} step %c4
+// CHECK:   scf.for %[[K:[a-z0-9]+]] = {{.*}} -> (vector<32xf32>, vector<32xf32>, vector<32xf32>, vector<32xf32>)
+// CHECK:     vector.load %[[B]][%[[K]], %{{.*}}]
+// CHECK-NOT: vector.load
+// CHECK-COUNT-4: memref.load %[[A]][%{{.*}}, %[[K]]]
+// CHECK-NOT: vector.fma
+func.func @product(%a: memref<64x16xf32>, %b: memref<16x32xf32>, %c: memref<64x32xf32>) {
+  linalg.matmul ins(%a, %b : memref<64x16xf32>, memref<16x32xf32>) outs(%c : memref<64x32xf32>)
+  return
+}
+
+// -----
+
+// bf16 moves as i16, and i1 as bytes.
+// CHECK-LABEL: func @storage
+// CHECK: vector.load %{{.*}} : memref<?xi16>, vector<64xi16>
+// CHECK: arith.bitcast %{{.*}} : vector<64xi16> to vector<64xbf16>
+// CHECK: arith.extui %{{.*}} : vector<64xi1> to vector<64xi8>
+// CHECK: vector.store %{{.*}} : memref<?xi8>, vector<64xi8>
+#id = affine_map<(d0) -> (d0)>
+func.func @storage(%x: memref<?xbf16>, %m: memref<?xi1>) {
+  %zero = arith.constant 0.0 : f32
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : memref<?xbf16>) outs(%m : memref<?xi1>) {
+  ^bb0(%in: bf16, %out: i1):
+    %w = arith.extf %in : bf16 to f32
+    %0 = arith.cmpf ogt, %w, %zero : f32
+    linalg.yield %0 : i1
+  }
+  return
+}
+
+// -----
+
+// A copy that is not contiguous would be a call of MLIR's run-time library.
+// CHECK-LABEL: func @copy
+// CHECK-NOT: memref.copy
+// CHECK: vector.load
+// CHECK: vector.store
+func.func @copy(%x: memref<8x128xf32, strided<[256, 1]>>, %y: memref<8x128xf32>) {
+  memref.copy %x, %y : memref<8x128xf32, strided<[256, 1]>> to memref<8x128xf32>
+  return
+}
+
+// -----
+
+// Left to plain loops, each for its reason.
+// REMARK: Function=calls {{.*}}'math.exp' is a call of a library function
+// REMARK: Function=gather {{.*}}'memref.load' cannot be applied to a vector
+// REMARK: Function=transpose {{.*}}no loop runs along memory in all operands
+// REMARK: Function=product_sum {{.*}}neither elementwise nor a reduction
+// REMARK: Function=divide {{.*}}'arith.divsi' must not be executed for elements that do not exist
+// REMARK: Function=across {{.*}}its products would have to be added in another order
+#id = affine_map<(d0) -> (d0)>
+// CHECK-LABEL: func @calls
+// CHECK: linalg.generic
+func.func @calls(%x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : memref<?xf32>) outs(%y : memref<?xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = math.exp %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+// CHECK-LABEL: func @gather
+// CHECK: linalg.generic
+func.func @gather(%i: memref<?xindex>, %x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%i : memref<?xindex>) outs(%y : memref<?xf32>) {
+  ^bb0(%at: index, %out: f32):
+    %0 = memref.load %x[%at] : memref<?xf32>
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @transpose
+// CHECK: linalg.generic
+func.func @transpose(%x: memref<4x8xf32>, %y: memref<8x4xf32>) {
+  linalg.transpose ins(%x : memref<4x8xf32>) outs(%y : memref<8x4xf32>) permutation = [1, 0]
+  return
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+#none = affine_map<(d0) -> ()>
+// CHECK-LABEL: func @product_sum
+// CHECK: linalg.generic
+func.func @product_sum(%x: memref<?xf32>, %s: memref<f32>) {
+  linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
+      ins(%x : memref<?xf32>) outs(%s : memref<f32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %0 = arith.mulf %acc, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+#id = affine_map<(d0) -> (d0)>
+// CHECK-LABEL: func @divide
+// CHECK: linalg.generic
+func.func @divide(%x: memref<?xi32>, %y: memref<?xi32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : memref<?xi32>) outs(%y : memref<?xi32>) {
+  ^bb0(%in: i32, %out: i32):
+    %0 = arith.divsi %out, %in : i32
+    linalg.yield %0 : i32
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @across
+// CHECK: linalg.generic
+func.func @across(%a: memref<4x8xf32>, %b: memref<8xf32>, %c: memref<4xf32>) {
+  linalg.matvec ins(%a, %b : memref<4x8xf32>, memref<8xf32>) outs(%c : memref<4xf32>)
+  return
+}
