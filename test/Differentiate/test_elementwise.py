@@ -207,3 +207,43 @@ func.func private @f(%x: tensor<?xf64>) -> tensor<?xf64> {
 """)
     _, (dx,) = derivatives.reverse([np.array([0.0, 2.0])], [np.array([INF, 3.0])])
     assert dx.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_programs(seed):
+    """Values used several times, dead ends, detours through constants."""
+    rng = np.random.default_rng(seed)
+    smooth = ["math.sin", "math.tanh", "math.atan", "arith.negf", "math.erf"]
+    names, lines = ["%x", "%y"], []
+    for i in range(14):
+        a, b = rng.choice(names, 2)
+        if rng.random() < 0.5:
+            expr = f"{rng.choice(smooth)} {a}"
+        else:
+            op = rng.choice(["addf", "subf", "mulf"])
+            expr = f"arith.{op} {a}, {b}"
+        lines.append(f"  %v{i} = {expr} : {TENSOR}")
+        names.append(f"%v{i}")
+    body = "\n".join(lines)
+    text = f"""
+func.func private @f(%x: {TENSOR}, %y: {TENSOR}) -> ({TENSOR}, {TENSOR}) {{
+{body}
+  return {names[-1]}, {names[-3]} : {TENSOR}, {TENSOR}
+}}
+"""
+    Derivatives(text).check([rng.normal(size=5), rng.normal(size=5)], seed)
+
+
+def test_detach():
+    """x * detach(x): the derivative sees a constant."""
+    derivatives = Derivatives(f"""
+func.func private @f(%x: {TENSOR}) -> {TENSOR} {{
+  %d = quant_ste.detach %x : {TENSOR}
+  %y = arith.mulf %x, %d : {TENSOR}
+  return %y : {TENSOR}
+}}
+""")
+    x, t = np.array([1.5, -2.0]), np.array([2.0, 3.0])
+    _, (dx,) = derivatives.reverse([x], [t])
+    _, (ty,) = derivatives.forward([x], [t])
+    assert dx.tolist() == ty.tolist() == [3.0, -6.0]

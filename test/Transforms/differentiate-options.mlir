@@ -9,6 +9,7 @@
 // RUN: not qopt-opt %s --quant-ste-differentiate="function=f wrt=1" 2>&1 | FileCheck %s --check-prefix=FLOAT
 // RUN: not qopt-opt %s --quant-ste-differentiate="function=f wrt=0,0" 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not qopt-opt %s --quant-ste-differentiate="function=integers" 2>&1 | FileCheck %s --check-prefix=INTEGERS
+// RUN: not qopt-opt %s --quant-ste-differentiate="function=to_integer" 2>&1 | FileCheck %s --check-prefix=RESULT
 // RUN: not qopt-opt %s --quant-ste-differentiate="wrt=0" 2>&1 | FileCheck %s --check-prefix=NAMELESS
 
 // The options are a request from outside: the function they make is public.
@@ -57,9 +58,15 @@ func.func @integers(%n: i32) -> i32 {
   return %n : i32
 }
 
+func.func @to_integer(%x: f32) -> i32 {
+  %n = arith.fptosi %x : f32 to i32
+  return %n : i32
+}
+
 // NOBODY: error: expected a function named 'nobody' to differentiate, found none
 // RANGE: error: 'func.func' op expected 'wrt' in [0, 3), got 3
 // FLOAT: error: 'func.func' op expected a float argument in 'wrt', got 'i32' for argument 1
 // TWICE: error: 'func.func' op expected each argument once in 'wrt', got 0 twice
 // INTEGERS: error: expected a float argument to differentiate by, got ('i32')
 // NAMELESS: error: expected option 'function' together with 'wrt'
+// RESULT: error: 'func.func' op expected @to_integer to return a float or a tensor of floats, got ('i32')

@@ -24,7 +24,7 @@ func.func @moves(%x: tensor<?x3xf32>) -> tensor<6xf32> {
 // SLICES-SAME: %[[X:.*]]: tensor<4x4xf32>, %[[Y:.*]]: tensor<?x4xf32>, %[[T:.*]]: tensor<?x6xf32>
 // SLICES: %[[A:.*]] = tensor.extract_slice %[[T]][0, 1] [%{{.*}}, 4] [1, 1]
 // SLICES: %[[DS:.*]] = tensor.extract_slice %[[A]][1, 0] [1, 4] [1, 1] : tensor<?x4xf32> to tensor<4xf32>
-// SLICES: %[[Z:.*]] = arith.constant dense<0.000000e+00> : tensor<4xf32>
+// SLICES: %[[Z:.*]] = linalg.fill ins(%{{.*}}) outs(%{{.*}} : tensor<1x4xf32>)
 // SLICES: %[[DY:.*]] = tensor.insert_slice %[[Z]] into %[[A]][1, 0] [1, 4] [1, 1]
 // SLICES: %[[ZX:.*]] = linalg.fill
 // SLICES: %[[DX:.*]] = tensor.insert_slice %[[DS]] into %[[ZX]][2, 0] [1, 4] [1, 1]

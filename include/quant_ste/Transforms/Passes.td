@@ -156,7 +156,13 @@ def QuantSTEDifferentiatePass
     `quant_ste.vjp = @g` has a rule of its own, which is called instead:
     `@g(args, cotangents) -> gradients of the float arguments`; likewise
     `quant_ste.jvp = @h`, `@h(args, tangents of the float arguments) -> tangents
-    of the float results`.
+    of the float results`. Such a function wants `no_inline` if functions are
+    inlined before this pass. A function that only has a rule for one mode has no
+    derivative in the other.
+
+    The generated function is marked for later passes: `quant_ste.num_primals`,
+    how many of its results are the function's own, and `quant_ste.cotangent` or
+    `quant_ste.tangent` on the arguments that it has besides.
 
     An op without a gradient rule on such a path is an error, as are a region
     that captures a value that carries a derivative, and several blocks.

@@ -139,8 +139,8 @@ static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
         b, op.getSourceType(), t, op.getMixedOffsets(), op.getMixedSizes(),
         op.getMixedStrides());
   if (wanted[1]) {
-    FloatAttr zero = b.getFloatAttr(op.getType().getElementType(), 0.0);
-    Value none = constantLike(b, zero, op.getSource());
+    Value none =
+        zeros(b, op.getMixedSizes(), op.getType().getElementType());
     grads[1] =
         tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
                                       op.getMixedSizes(), op.getMixedStrides());

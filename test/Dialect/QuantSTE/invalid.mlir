@@ -321,3 +321,18 @@ func.func @pullback_types(%x: tensor<4xf32>, %dy: tensor<5xf32>) {
 func.func @yield_elsewhere(%x: tensor<4xf32>) {
   quant_ste.yield %x : tensor<4xf32>
 }
+
+// -----
+
+// expected-error @below {{'func.func' op expected 'quant_ste.vjp' to name a function, as in quant_ste.vjp = @rule, got "rule"}}
+func.func @own_rule(%x: f32) -> f32 attributes {quant_ste.vjp = "rule"} {
+  return %x : f32
+}
+
+// -----
+
+func.func @own_rule(%x: f32) -> f32 {
+  // expected-error @below {{'arith.negf' op expected 'quant_ste.jvp' on a function}}
+  %y = arith.negf %x {quant_ste.jvp = @own_rule} : f32
+  return %y : f32
+}

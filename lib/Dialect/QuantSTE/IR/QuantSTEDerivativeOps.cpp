@@ -35,6 +35,10 @@ verifyCallee(Operation *op, SymbolTableCollection &symbols,
 
 LogicalResult quant_ste::verifyWrt(Operation *op, FunctionOpInterface f,
                                    ArrayRef<int64_t> wrt) {
+  if (llvm::none_of(f.getResultTypes(), isDifferentiable))
+    return op->emitOpError("expected @")
+           << f.getName() << " to return a float or a tensor of floats, got ("
+           << f.getResultTypes() << ")";
   llvm::SmallDenseSet<int64_t> seen;
   if (wrt.empty())
     return op->emitOpError("expected 'wrt' to list at least one argument");

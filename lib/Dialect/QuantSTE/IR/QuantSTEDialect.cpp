@@ -47,6 +47,22 @@ Operation *QuantSTEDialect::materializeConstant(OpBuilder &b, Attribute value,
   return arith::ConstantOp::materialize(b, value, type, loc);
 }
 
+/// A function may name a rule of its own; quant-ste-differentiate looks it up
+/// and checks its type.
+LogicalResult
+QuantSTEDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
+  StringRef name = attr.getName();
+  if (name != "quant_ste.vjp" && name != "quant_ste.jvp")
+    return success();
+  if (!isa<FunctionOpInterface>(op))
+    return op->emitOpError("expected '") << name << "' on a function";
+  if (!isa<FlatSymbolRefAttr>(attr.getValue()))
+    return op->emitOpError("expected '")
+           << name << "' to name a function, as in " << name
+           << " = @rule, got " << attr.getValue();
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // grad(word)
 //===----------------------------------------------------------------------===//

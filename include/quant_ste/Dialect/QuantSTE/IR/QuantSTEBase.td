@@ -47,6 +47,7 @@ def QuantSTE_Dialect : Dialect {
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
     /// Adds the ops; apart from initialize() because it instantiates the rules.
     void registerOps();
