@@ -42,11 +42,6 @@ endif()
 if(QUANT_STE_SANITIZERS)
   add_compile_options(-fsanitize=${QUANT_STE_SANITIZERS} -fno-omit-frame-pointer
                       -fno-sanitize=vptr -fno-sanitize-recover=all)
-  # That check reads what stands before the code of the function called, and
-  # before compiled functions there may be no memory.
-  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-    add_compile_options(-fno-sanitize=function)
-  endif()
   add_link_options(-fsanitize=${QUANT_STE_SANITIZERS})
   # Clang puts the sanitizers' symbols into executables only.
   string(REPLACE "-Wl,-z,defs" "" CMAKE_SHARED_LINKER_FLAGS
