@@ -16,6 +16,7 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
@@ -139,8 +140,7 @@ static Values vjp(tensor::InsertSliceOp op, ImplicitLocOpBuilder &b, Value t,
         b, op.getSourceType(), t, op.getMixedOffsets(), op.getMixedSizes(),
         op.getMixedStrides());
   if (wanted[1]) {
-    Value none =
-        zeros(b, op.getMixedSizes(), op.getType().getElementType());
+    Value none = zeros(b, op.getMixedSizes(), op.getType().getElementType());
     grads[1] =
         tensor::InsertSliceOp::create(b, none, t, op.getMixedOffsets(),
                                       op.getMixedSizes(), op.getMixedStrides());
