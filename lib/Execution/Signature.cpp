@@ -136,14 +136,18 @@ quant_ste::selectFunction(ArrayRef<Signature> functions, StringRef name) {
 //===----------------------------------------------------------------------===//
 
 std::string Signature::str() const {
-  auto list = [](ArrayRef<ValueType> types) {
-    return "(" +
-           llvm::join(llvm::map_range(
-                          types, [](const ValueType &t) { return t.str(); }),
-                      ", ") +
-           ")";
+  std::string out;
+  llvm::raw_string_ostream os(out);
+  auto list = [&](ArrayRef<ValueType> types) {
+    os << '(';
+    llvm::interleaveComma(types, os,
+                          [&](const ValueType &t) { os << t.str(); });
+    os << ')';
   };
-  return list(arguments) + " -> " + list(results);
+  list(arguments);
+  os << " -> ";
+  list(results);
+  return out;
 }
 
 bool ValueType::accepts(ElementType given) const {
