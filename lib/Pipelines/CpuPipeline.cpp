@@ -148,6 +148,7 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp(pm);
+  pm.addPass(createQuantSTEFenceExtensionsPass());
 }
 
 void quant_ste::buildCpuPipeline(OpPassManager &pm,

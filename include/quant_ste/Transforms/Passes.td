@@ -381,4 +381,25 @@ def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def QuantSTEFenceExtensionsPass : Pass<"quant-ste-fence-extensions"> {
+  let summary = "Keep LLVM from comparing narrow floats in place of wide ones";
+  let description = [{
+    LLVM 22's InstCombine narrows `fcmp olt (fpext half %x), 0.0`, and where the
+    comparison has a second use then rebuilds `select(x < 0, 0, x)` from its
+    inverse, `select(x ugt 0, x, 0)`: -0 becomes +0. An arithmetic fence behind
+    each extension, which costs no instruction, keeps both from happening.
+
+    Before:
+    ```mlir
+    %1 = llvm.fpext %0 : vector<64xf16> to vector<64xf32>
+    ```
+    After:
+    ```mlir
+    %1 = llvm.fpext %0 : vector<64xf16> to vector<64xf32>
+    %2 = llvm.call_intrinsic "llvm.arithmetic.fence"(%1) : (vector<64xf32>) -> vector<64xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // QUANT_STE_TRANSFORMS_PASSES_TD
