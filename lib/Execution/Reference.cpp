@@ -122,6 +122,7 @@ struct RuleEvaluation {
     return success();
   }
 
+  FailureOr<SmallVector<HostArray>> allocateResults();
   FailureOr<SmallVector<HostArray>> forward();
   FailureOr<SmallVector<HostArray>> pullback(ArrayRef<HostArray> cotangents,
                                              ArrayRef<int64_t> wrt);
@@ -130,9 +131,7 @@ struct RuleEvaluation {
 };
 } // namespace
 
-FailureOr<SmallVector<HostArray>> RuleEvaluation::forward() {
-  if (failed(prepare()))
-    return failure();
+FailureOr<SmallVector<HostArray>> RuleEvaluation::allocateResults() {
   SmallVector<HostArray> results;
   for (auto [type, map] : llvm::zip_equal(rule->getResultTypes(), resultMaps)) {
     auto result = allocate(type, map);
@@ -140,10 +139,19 @@ FailureOr<SmallVector<HostArray>> RuleEvaluation::forward() {
       return failure();
     results.push_back(std::move(*result));
   }
+  return results;
+}
+
+FailureOr<SmallVector<HostArray>> RuleEvaluation::forward() {
+  if (failed(prepare()))
+    return failure();
+  FailureOr<SmallVector<HostArray>> results = allocateResults();
+  if (failed(results))
+    return failure();
   SmallVector<Access> out = accessesOf(resultMaps);
   forEachPoint(loops, [&](ArrayRef<int64_t> point) {
     SmallVector<APFloat> ys = rule.evaluateForward(loadOperands(point));
-    for (auto [result, access, y] : llvm::zip_equal(results, out, ys))
+    for (auto [result, access, y] : llvm::zip_equal(*results, out, ys))
       result.setFloat(access.at(point), y);
   });
   return results;
@@ -195,13 +203,9 @@ RuleEvaluation::pushforward(ArrayRef<HostArray> tangents,
   for (auto [array, i] : llvm::zip_equal(tangents, wrt))
     if (failed(checkShape(array, maps[i])))
       return failure();
-  SmallVector<HostArray> results;
-  for (auto [type, map] : llvm::zip_equal(rule->getResultTypes(), resultMaps)) {
-    auto result = allocate(type, map);
-    if (failed(result))
-      return failure();
-    results.push_back(std::move(*result));
-  }
+  FailureOr<SmallVector<HostArray>> results = allocateResults();
+  if (failed(results))
+    return failure();
   SmallVector<Access> out = accessesOf(resultMaps);
   bool hasForwardMode = true;
   forEachPoint(loops, [&](ArrayRef<int64_t> point) {
@@ -212,7 +216,7 @@ RuleEvaluation::pushforward(ArrayRef<HostArray> tangents,
     hasForwardMode &= succeeded(tys);
     if (!hasForwardMode)
       return;
-    for (auto [result, access, ty] : llvm::zip_equal(results, out, *tys))
+    for (auto [result, access, ty] : llvm::zip_equal(*results, out, *tys))
       result.setFloat(access.at(point), ty);
   });
   if (!hasForwardMode)
