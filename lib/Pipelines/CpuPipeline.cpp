@@ -110,6 +110,7 @@ static void addBufferize(OpPassManager &pm) {
 }
 
 static void addVectorize(OpPassManager &pm) {
+  pm.addPass(createQuantSTEOutlinePass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
@@ -123,6 +124,7 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
     // Folds the alloca scopes, which must be of one block from here on.
     pm.addPass(createCanonicalizerPass());
   }
+  pm.addPass(createQuantSTEExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(createSCFToControlFlowPass());

@@ -104,3 +104,9 @@ func.func @gather(%table: tensor<?x8xf32>, %rows: tensor<?xi64>) -> tensor<?x8xf
   } -> tensor<?x8xf32>
   return %g : tensor<?x8xf32>
 }
+// Two unknown sizes in one group.
+func.func @expand(%x: tensor<?xf32>, %a: index, %b: index) -> tensor<?x?xf32> {
+  %y = tensor.expand_shape %x [[0, 1]] output_shape [%a, %b] : tensor<?xf32> into tensor<?x?xf32>
+  %z = arith.addf %y, %y : tensor<?x?xf32>
+  return %z : tensor<?x?xf32>
+}

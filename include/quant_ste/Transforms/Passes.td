@@ -91,6 +91,59 @@ def QuantSTEOwnResultsPass : Pass<"quant-ste-own-results", "::mlir::func::FuncOp
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def QuantSTEOutlinePass : Pass<"quant-ste-outline", "::mlir::ModuleOp"> {
+  let summary = "Compile equal kernels once";
+  let description = [{
+    The layers of a network repeat, and with them its kernels. Linalg ops on
+    buffers that are equal up to the buffers (same types, body, constants) and
+    occur at least `min-uses` times become calls of one private function, so
+    that vectorization and code generation see each once. An op whose body
+    captures anything but constants stays where it is.
+
+    It runs behind bufferization, where the types of the operands, with their
+    layouts, are settled: a call then never costs a copy.
+
+    Before:
+    ```mlir
+    linalg.generic ... ins(%x, %a : memref<64x64xf32>, memref<f32>) outs(%y : memref<64x64xf32>) {...}
+    linalg.generic ... ins(%u, %b : memref<64x64xf32>, memref<f32>) outs(%v : memref<64x64xf32>) {...}
+    ```
+    After:
+    ```mlir
+    call @kernel_generic(%x, %a, %y) : (memref<64x64xf32>, memref<f32>, memref<64x64xf32>) -> ()
+    call @kernel_generic(%u, %b, %v) : (memref<64x64xf32>, memref<f32>, memref<64x64xf32>) -> ()
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+  let options = [
+    Option<"minUses", "min-uses", "unsigned", /*default=*/"2",
+           "How often a kernel must occur to become a function">];
+  let statistics = [
+    Statistic<"numFunctions", "functions", "Number of functions made">,
+    Statistic<"numCalls", "calls", "Number of kernels turned into calls">];
+}
+
+def QuantSTEExpandShapePass : Pass<"quant-ste-expand-shape"> {
+  let summary = "Turn memref.expand_shape into a cast with computed strides";
+  let description = [{
+    `expand-strided-metadata` takes at most one dynamic size in each group of
+    dimensions, and crashes where there are more. Here the strides come from the
+    op's `output_shape`, which says them all.
+
+    Before:
+    ```mlir
+    %y = memref.expand_shape %x [[0, 1]] output_shape [%a, %b] : memref<?xf32> into memref<?x?xf32>
+    ```
+    After:
+    ```mlir
+    %y = memref.reinterpret_cast %x to offset: [0], sizes: [%a, %b], strides: [%b, 1]
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> {
   let summary = "Turn linalg on buffers into parallel loops over vectors";
   let description = [{
