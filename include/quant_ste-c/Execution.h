@@ -1,4 +1,5 @@
-/*===- Execution.h - compile and call from C -----------------------*- C -*-===*\
+/*===- Execution.h - compile and call from C -----------------------*- C
+-*-===*\
 |*
 |* Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

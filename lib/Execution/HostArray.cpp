@@ -7,6 +7,7 @@
 
 #include "quant_ste/Execution/HostArray.h"
 
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include "llvm/Support/CheckedArithmetic.h"
 #include "llvm/Support/raw_ostream.h"
 #include <bit>
@@ -223,9 +224,7 @@ APFloat HostArray::getFloat(int64_t i) const {
 }
 
 void HostArray::setFloat(int64_t i, APFloat value) {
-  bool losesInfo;
-  value.convert(getFloatSemantics(element), APFloat::rmNearestTiesToEven,
-                &losesInfo);
+  value = roundTo(std::move(value), getFloatSemantics(element));
   uint64_t word = value.bitcastToAPInt().getZExtValue();
   std::memcpy(getDataAs<char>() + i * getByteSize(element), &word,
               getByteSize(element));

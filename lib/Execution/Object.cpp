@@ -24,6 +24,7 @@
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace mlir;
@@ -212,6 +213,33 @@ createTargetMachine(const CodegenOptions &options) {
   // One rounding per operation: never mul + add -> fma.
   builder->getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
   return builder->createTargetMachine();
+}
+
+/// May code that computes use it? A virtual machine often hides the others
+/// (memory protection, cache control), which nothing here asks for.
+static bool isForComputing(StringRef feature) {
+  static constexpr StringLiteral kFamilies[] = {
+      "sse",  "ssse",  "avx",    "amx",   "fma",  "f16c",
+      "bmi",  "lzcnt", "popcnt", "movbe", "neon", "fullfp16",
+      "bf16", "i8mm",  "sve",    "sme",   "lse",  "dotprod"};
+  return llvm::any_of(
+      kFamilies, [&](StringRef family) { return feature.starts_with(family); });
+}
+
+llvm::Error quant_ste::checkRunsHere(const CodegenOptions &options) {
+  auto machine = createTargetMachine(options);
+  if (!machine)
+    return machine.takeError();
+  const llvm::MCSubtargetInfo &code = *(*machine)->getMCSubtargetInfo();
+  for (const auto &feature : llvm::sys::getHostCPUFeatures())
+    if (!feature.second && isForComputing(feature.first()) &&
+        code.checkFeatures(("+" + feature.first()).str()))
+      return llvm::createStringError(
+          "expected a processor whose code runs on this machine (" +
+          llvm::sys::getHostCPUName() + "), which lacks '" + feature.first() +
+          "'; got '" + (options.cpu.empty() ? options.features : options.cpu) +
+          "'");
+  return llvm::Error::success();
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine,

@@ -33,6 +33,8 @@ Program::compile(ModuleOp module, const CompileOptions &options) {
     if (f.function == options.function && !f.unsupported.empty())
       return module.lookupSymbol(f.function)->emitError("cannot be called: ")
              << f.unsupported;
+  if (auto error = checkRunsHere(options.codegen))
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
   if (failed(lowerToLLVM(module, options)))
     return failure();
   auto object = emitObject(module, functions, options.codegen);

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include <cstring>
 
 using namespace mlir;
@@ -61,12 +62,6 @@ static void forEachPoint(ArrayRef<int64_t> loops,
   }
 }
 
-static APFloat convert(APFloat v, const llvm::fltSemantics &format) {
-  bool losesInfo;
-  v.convert(format, APFloat::rmNearestTiesToEven, &losesInfo);
-  return v;
-}
-
 //===----------------------------------------------------------------------===//
 // One op with a gradient rule
 //===----------------------------------------------------------------------===//
@@ -93,7 +88,7 @@ struct RuleEvaluation {
   /// The value at a point, in the compute type.
   APFloat load(const HostArray &array, const Access &access,
                ArrayRef<int64_t> point) const {
-    return convert(array.getFloat(access.at(point)), compute);
+    return roundTo(array.getFloat(access.at(point)), compute);
   }
   SmallVector<APFloat> loadOperands(ArrayRef<int64_t> point) const {
     return llvm::map_to_vector(
@@ -186,7 +181,7 @@ RuleEvaluation::pullback(ArrayRef<HostArray> cotangents,
       if (maps[i] == maps.front())
         gradient.setFloat(at, all[i]);
       else
-        sum[at] += convert(all[i], APFloat::IEEEdouble()).convertToDouble();
+        sum[at] += roundTo(all[i], APFloat::IEEEdouble()).convertToDouble();
     }
   });
   for (auto [gradient, sum] : llvm::zip_equal(gradients, sums))

@@ -32,8 +32,8 @@ struct CastExpandShape : OpRewritePattern<memref::ExpandShapeOp> {
     auto [typeStrides, typeOffset] = op.getSrcType().getStridesAndOffset();
     auto [resultStrides, resultOffset] =
         op.getResultType().getStridesAndOffset();
-    SmallVector<OpFoldResult> given = getMixedValues(
-        typeStrides, metadata.getStrides(), rewriter);
+    SmallVector<OpFoldResult> given =
+        getMixedValues(typeStrides, metadata.getStrides(), rewriter);
     SmallVector<OpFoldResult> sizes = op.getMixedOutputShape();
 
     // A group's innermost dimension keeps the stride of the one that it was.

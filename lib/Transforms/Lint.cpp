@@ -9,6 +9,7 @@
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/IR/Matchers.h"
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
 
 using namespace mlir;
 
@@ -20,9 +21,7 @@ namespace mlir::quant_ste {
 using namespace mlir::quant_ste;
 
 static double toDouble(APFloat v) {
-  bool losesInfo;
-  v.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &losesInfo);
-  return v.convertToDouble();
+  return roundTo(std::move(v), APFloat::IEEEdouble()).convertToDouble();
 }
 
 /// The elements of a constant (one for a splat); empty when it is not constant.

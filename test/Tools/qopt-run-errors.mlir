@@ -95,6 +95,10 @@ func.func @g(%x: tensor<f32>) -> tensor<f32> {
 // RUN: not qopt-run %s --function=g --input=1 --mcpu=i386 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=BITS
 // BITS: error: expected a processor for 64-bit code, got 'i386'
+// No machine has all of these.
+// RUN: not qopt-run %s --function=g --input=1 --mattr=+fma4,+amx-tile,+avx512vp2intersect 2>&1 \
+// RUN:   | FileCheck %s --check-prefix=LACKS
+// LACKS: error: expected a processor whose code runs on this machine ({{.*}}), which lacks '{{.*}}'; got '+fma4,+amx-tile,+avx512vp2intersect'
 // RUN: not qopt-run %s --function=g --input=1 --mattr=+avx2,-64bit 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=NOBITS
 // NOBITS: error: expected a processor for 64-bit code, got '{{.*}}' with '+avx2,-64bit'

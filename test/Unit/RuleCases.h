@@ -52,7 +52,8 @@ template <class Visit> void forEachRule(Visit visit) {
   for (auto mode : {RoundingMode::floor, RoundingMode::ceil,
                     RoundingMode::round_to_zero, RoundingMode::dpu})
     visit("int_quant rounding", IntQuantRule{{true, false}, mode, false});
-  visit("int_quant ste", IntQuantRule{{true, false}, RoundingMode::round, true});
+  visit("int_quant ste",
+        IntQuantRule{{true, false}, RoundingMode::round, true});
   for (int64_t bits : {1, 2, 4, 8, 32})
     visit("pact", PactRule{bits});
 }
@@ -61,19 +62,11 @@ template <class Visit> void forEachRule(Visit visit) {
 /// denormals, the largest, infinities, NaN.
 template <class T> std::vector<T> adversarialValues() {
   using L = std::numeric_limits<T>;
-  std::vector<T> v{T(0),
-                   -T(0),
-                   L::infinity(),
-                   -L::infinity(),
-                   L::quiet_NaN(),
-                   L::denorm_min(),
-                   -L::denorm_min(),
-                   L::min(),
-                   -L::min(),
-                   L::max(),
-                   L::lowest(),
-                   T(1e10),
-                   T(-1e10)};
+  std::vector<T> v{
+      T(0),           -T(0),           L::infinity(),    -L::infinity(),
+      L::quiet_NaN(), L::denorm_min(), -L::denorm_min(), L::min(),
+      -L::min(),      L::max(),        L::lowest(),      T(1e10),
+      T(-1e10)};
   for (int i = -40; i <= 40; ++i) {
     T half = T(i) / 2;
     v.push_back(half);
@@ -95,9 +88,8 @@ template <class T> std::vector<T> parameterValues(unsigned i) {
   using L = std::numeric_limits<T>;
   if (i == 3) // bit widths
     return {T(1), T(2), T(4), T(8), T(2.5), T(32)};
-  return {T(1),  T(0.1), T(0.037), T(6),          T(-1.5),
-          T(0),  -T(0),  T(3),     L::infinity(), L::quiet_NaN(),
-          T(0.5)};
+  return {T(1),  T(0.1), T(0.037),      T(6),           T(-1.5), T(0),
+          -T(0), T(3),   L::infinity(), L::quiet_NaN(), T(0.5)};
 }
 
 /// Operand tuples of a rule: every adversarial x, with parameters in turn.

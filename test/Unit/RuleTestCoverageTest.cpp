@@ -27,8 +27,8 @@ TEST(RuleTestCoverageTest, EveryRuleOpHasItsTest) {
         !op.hasInterface<GradientRuleInterface>())
       continue;
     ++count;
-    std::string path = QUANT_STE_TEST_SOURCE_DIR "/Rules/" +
-                       op.stripDialect().str() + ".mlir";
+    std::string path =
+        QUANT_STE_TEST_SOURCE_DIR "/Rules/" + op.stripDialect().str() + ".mlir";
     auto file = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
     EXPECT_TRUE(bool(file)) << "no rule test " << path;
     if (!file)

@@ -1,4 +1,5 @@
-//===- SurrogateTest.cpp - partials are derivatives of the surrogate -*- C++ -*-===//
+//===- SurrogateTest.cpp - partials are derivatives of the surrogate -*- C++
+//-*-===//
 //
 // Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -23,8 +24,7 @@ using namespace mlir::quant_ste::test;
 using S = Host<double>;
 
 template <class Rule>
-static double surrogateAt(const Rule &rule,
-                          const std::array<S, Rule::arity> &x,
+static double surrogateAt(const Rule &rule, const std::array<S, Rule::arity> &x,
                           const std::array<S, Rule::arity> &frozen) {
   return std::apply(
              [&](const auto &...v) {

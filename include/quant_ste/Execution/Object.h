@@ -13,8 +13,9 @@
 #include <memory>
 
 namespace llvm {
+class Error;
 class MemoryBuffer;
-}
+} // namespace llvm
 
 namespace mlir::quant_ste {
 
@@ -38,6 +39,10 @@ std::string getEntryName(StringRef function);
 FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
 emitObject(ModuleOp module, ArrayRef<Signature> functions,
            const CodegenOptions &options);
+
+/// An error when this machine lacks an instruction set that code compiled with
+/// these options may use.
+llvm::Error checkRunsHere(const CodegenOptions &options);
 
 } // namespace mlir::quant_ste
 

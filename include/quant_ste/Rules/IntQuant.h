@@ -75,7 +75,8 @@ struct IntQuantRule {
     S dz = -s;
     S slope = range.slope(q.power);
     S step = s * slope;
-    // The lower bound is constant for unsigned ranges and falls for signed ones.
+    // The lower bound is constant for unsigned ranges and falls for signed
+    // ones.
     S fall = range.isSigned ? -step : S(0.0);
     S dbits = select(below, fall, step);
     return {mask<S>(inside), value<S>(ds), masked<S>(clipped, dz),
@@ -83,8 +84,7 @@ struct IntQuantRule {
   }
 
   /// The rounding error r - (t + z) is held fixed.
-  template <class S>
-  S surrogate(S x, S s, S z, S bits, Frozen<S, 4> at) const {
+  template <class S> S surrogate(S x, S s, S z, S bits, Frozen<S, 4> at) const {
     Terms<S> fixed = terms(at[0], at[1], at[2], at[3]);
     S fixedShifted = fixed.t + at[2];
     S error = fixed.r - fixedShifted;

@@ -38,8 +38,7 @@ struct PactRule {
     S whole = roundEven(position);
     return whole / steps;
   }
-  template <class S>
-  std::array<Partial<S>, 2> partials(S x, S alpha, S) const {
+  template <class S> std::array<Partial<S>, 2> partials(S x, S alpha, S) const {
     auto below = x < S(0.0);
     auto above = x > alpha;
     auto clipped = below || above;

@@ -39,7 +39,8 @@ template <class S> S dpuRound(S x) {
   return select(isNegative && isTie, up, even);
 }
 
-/// Brevitas' float-to-int functions; printed as a word by the ops that take one.
+/// Brevitas' float-to-int functions; printed as a word by the ops that take
+/// one.
 enum class RoundingMode : uint8_t { round, floor, ceil, round_to_zero, dpu };
 
 template <class S> S roundBy(RoundingMode mode, S x) {

@@ -10,11 +10,10 @@
 //   struct PactRule {
 //     static constexpr unsigned arity = 2;
 //     static constexpr std::array<std::string_view, 1> words{"pact"};
-//     template <class Op> static PactRule of(Op op);     // attributes -> fields
-//     template <class S> S forward(S x, S alpha) const;
-//     template <class S>
-//     std::array<Partial<S>, 2> partials(S x, S alpha, S y) const;
-//     template <class S> S surrogate(S x, S alpha, Frozen<S, 2> at) const;
+//     template <class Op> static PactRule of(Op op);     // attributes ->
+//     fields template <class S> S forward(S x, S alpha) const; template <class
+//     S> std::array<Partial<S>, 2> partials(S x, S alpha, S y) const; template
+//     <class S> S surrogate(S x, S alpha, Frozen<S, 2> at) const;
 //   };
 //
 // S has + - * / and unary -, the ordered comparisons < > <= >= == (false on
@@ -186,7 +185,8 @@ template <class T> struct Host {
 // Reading as a footprint
 //===----------------------------------------------------------------------===//
 
-/// Which leaves does an expression read? Bit i is operand i, kResult the result.
+/// Which leaves does an expression read? Bit i is operand i, kResult the
+/// result.
 struct Footprint {
   using Bool = Footprint;
   static constexpr uint32_t kResult = 1u << 31;

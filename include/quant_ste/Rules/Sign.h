@@ -12,7 +12,8 @@
 
 namespace mlir::quant_ste::rules {
 
-/// +1 for x >= 0 (both zeros), -1 below and for NaN (Brevitas, Python back end).
+/// +1 for x >= 0 (both zeros), -1 below and for NaN (Brevitas, Python back
+/// end).
 template <class S> S binarySign(S x) {
   auto atLeastZero = x >= S(0.0);
   return select(atLeastZero, S(1.0), S(-1.0));

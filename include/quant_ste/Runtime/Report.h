@@ -1,4 +1,5 @@
-/*===- Report.h - progress of a training loop ----------------------*- C -*-===*\
+/*===- Report.h - progress of a training loop ----------------------*- C
+-*-===*\
 |*
 |* Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

@@ -54,8 +54,9 @@ struct LowerPushforward : OpRewritePattern<PushforwardOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(PushforwardOp op,
                                 PatternRewriter &rewriter) const override {
-    auto tangents = buildRuleJvp(rewriter, ruleIn(op.getBody()),
-                                 op.getPrimals(), op.getTangents(), op.getWrt());
+    auto tangents =
+        buildRuleJvp(rewriter, ruleIn(op.getBody()), op.getPrimals(),
+                     op.getTangents(), op.getWrt());
     if (failed(tangents))
       return rewriter.notifyMatchFailure(op, "the rule has no forward mode");
     rewriter.replaceOp(op, *tangents);
@@ -78,9 +79,8 @@ struct ConvertQuantSTEToLinalg
   void runOnOperation() override {
     ConversionTarget target(getContext());
     target.addIllegalDialect<QuantSTEDialect>();
-    target.markUnknownOpDynamicallyLegal([](Operation *op) {
-      return !isa<GradientRuleInterface>(op);
-    });
+    target.markUnknownOpDynamicallyLegal(
+        [](Operation *op) { return !isa<GradientRuleInterface>(op); });
     // The op inside a derivative goes with it.
     target.addDynamicallyLegalDialect<QuantSTEDialect>([](Operation *op) {
       return isa<PullbackOp, PushforwardOp>(op->getParentOp());

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include "llvm/ADT/SmallBitVector.h"
 
 using namespace mlir;
@@ -33,8 +34,7 @@ static Value convertFloat(ImplicitLocOpBuilder &b, Value v, Type to) {
 
 static Value zeros(ImplicitLocOpBuilder &b, ArrayRef<OpFoldResult> sizes,
                    Type elementType) {
-  Value zero =
-      arith::ConstantOp::create(b, b.getFloatAttr(elementType, 0.0));
+  Value zero = arith::ConstantOp::create(b, b.getFloatAttr(elementType, 0.0));
   Value init = tensor::EmptyOp::create(b, sizes, elementType);
   return linalg::FillOp::create(b, ValueRange{zero}, ValueRange{init})
       .getResult(0);
@@ -44,8 +44,8 @@ static Value castTo(ImplicitLocOpBuilder &b, Value v, Type type) {
   return v.getType() == type ? v : tensor::CastOp::create(b, type, v);
 }
 
-using BodyBuilder = function_ref<SmallVector<Value>(ImplicitLocOpBuilder &,
-                                                    ValueRange)>;
+using BodyBuilder =
+    function_ref<SmallVector<Value>(ImplicitLocOpBuilder &, ValueRange)>;
 
 /// linalg.generic; a loop that some result does not see is a reduction.
 static linalg::GenericOp buildGeneric(ImplicitLocOpBuilder &b,
@@ -58,7 +58,8 @@ static linalg::GenericOp buildGeneric(ImplicitLocOpBuilder &b,
   SmallVector<IteratorType> iterators;
   for (unsigned d = 0, n = maps.front().getNumDims(); d < n; ++d)
     iterators.push_back(
-        llvm::all_of(initMaps, [&](AffineMap m) { return m.isFunctionOfDim(d); })
+        llvm::all_of(initMaps,
+                     [&](AffineMap m) { return m.isFunctionOfDim(d); })
             ? IteratorType::parallel
             : IteratorType::reduction);
   return linalg::GenericOp::create(
@@ -105,7 +106,9 @@ public:
     return llvm::map_to_vector(sources, [&](const Source &s) -> Value {
       if (s.constant)
         return arith::ConstantOp::create(
-            body, body.getFloatAttr(compute, convert(*s.constant, compute)));
+            body,
+            body.getFloatAttr(
+                compute, roundTo(*s.constant, compute.getFloatSemantics())));
       return s.slot < 0 ? Value() : convertFloat(body, args[s.slot], compute);
     });
   }
@@ -117,12 +120,6 @@ private:
   };
   SmallVector<Source> sources;
 
-  static APFloat convert(APFloat v, FloatType type) {
-    bool losesInfo;
-    v.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven,
-              &losesInfo);
-    return v;
-  }
   static std::optional<APFloat> getSplat(Value v) {
     Attribute attr;
     if (!matchPattern(v, m_Constant(&attr)))
@@ -173,11 +170,11 @@ SmallVector<Value> quant_ste::buildRuleForward(OpBuilder &builder,
     inits.push_back(
         tensor::EmptyOp::create(b, own, getElementTypeOrSelf(type)));
   }
-  auto generic = buildGeneric(
-      b, inputs, inits, inputMaps, resultMaps,
-      [&](ImplicitLocOpBuilder &inner, ValueRange args) {
-        return body(inner, primals.scalars(inner, args, compute));
-      });
+  auto generic =
+      buildGeneric(b, inputs, inits, inputMaps, resultMaps,
+                   [&](ImplicitLocOpBuilder &inner, ValueRange args) {
+                     return body(inner, primals.scalars(inner, args, compute));
+                   });
   SmallVector<Value> results;
   for (auto [r, type] : llvm::zip_equal(generic.getResults(), types))
     results.push_back(castTo(b, r, type));
@@ -207,13 +204,13 @@ static Value finishReduction(ImplicitLocOpBuilder &b, Value partial,
     AffineMap out =
         AffineMap::get(in.getNumDims(), 0, keptDims, b.getContext());
     Value init = zeros(b, sizes, accType);
-    partial = buildGeneric(b, partial, init, in, out,
-                           [](ImplicitLocOpBuilder &body, ValueRange args)
-                               -> SmallVector<Value> {
-                             return {arith::AddFOp::create(body, args[1],
-                                                           args[0])};
-                           })
-                  .getResult(0);
+    partial =
+        buildGeneric(b, partial, init, in, out,
+                     [](ImplicitLocOpBuilder &body,
+                        ValueRange args) -> SmallVector<Value> {
+                       return {arith::AddFOp::create(body, args[1], args[0])};
+                     })
+            .getResult(0);
   }
   if (isa<FloatType>(paramType)) {
     Value scalar = tensor::ExtractOp::create(b, partial, ValueRange());
@@ -224,8 +221,8 @@ static Value finishReduction(ImplicitLocOpBuilder &b, Value partial,
     Value init = tensor::EmptyOp::create(
         b, tensor::getMixedSizes(b, b.getLoc(), partial), element);
     partial = buildGeneric(b, partial, init, id, id,
-                           [&](ImplicitLocOpBuilder &body, ValueRange args)
-                               -> SmallVector<Value> {
+                           [&](ImplicitLocOpBuilder &body,
+                               ValueRange args) -> SmallVector<Value> {
                              return {convertFloat(body, args[0], element)};
                            })
                   .getResult(0);
@@ -249,8 +246,8 @@ struct VjpPass {
   /// The scalar gradients of `active`, given widened scalars of the operands
   /// that are read (null: not read) and of the cotangents.
   SmallVector<Value> emitScalars(ImplicitLocOpBuilder &body,
-                                 ArrayRef<Value> scalars,
-                                 ArrayRef<Value> dys, uint32_t needs) {
+                                 ArrayRef<Value> scalars, ArrayRef<Value> dys,
+                                 uint32_t needs) {
     // An operand that nothing reads is stood in for by the cotangent.
     SmallVector<Value> all(scalars);
     for (Value &v : all)
@@ -329,8 +326,8 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
       [&](ImplicitLocOpBuilder &body, ValueRange args) {
         SmallVector<Value> dys =
             widen(body, args.take_front(cotangents.size()), compute);
-        SmallVector<Value> all = emitScalars(
-            body, primals.scalars(body, args, compute), dys, needs);
+        SmallVector<Value> all =
+            emitScalars(body, primals.scalars(body, args, compute), dys, needs);
         SmallVector<Value> yields;
         for (auto [k, i] : llvm::enumerate(active)) {
           Value out = args[inputs.size() + k], g = all[i];
@@ -342,18 +339,15 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
       });
 
   for (auto [i, result] : llvm::zip_equal(active, generic.getResults()))
-    grads[i] = isReduced(i)
-                   ? finishReduction(b, result, partialMap,
-                                     operands[i].getType(), maps[i])
-                   : castTo(b, result, operands[i].getType());
+    grads[i] = isReduced(i) ? finishReduction(b, result, partialMap,
+                                              operands[i].getType(), maps[i])
+                            : castTo(b, result, operands[i].getType());
 }
 
-SmallVector<Value> quant_ste::buildRuleVjp(OpBuilder &builder,
-                                           GradientRuleInterface rule,
-                                           ValueRange operands,
-                                           ValueRange cotangents,
-                                           ArrayRef<int64_t> wrt,
-                                           const RuleVjpOptions &options) {
+SmallVector<Value>
+quant_ste::buildRuleVjp(OpBuilder &builder, GradientRuleInterface rule,
+                        ValueRange operands, ValueRange cotangents,
+                        ArrayRef<int64_t> wrt, const RuleVjpOptions &options) {
   ImplicitLocOpBuilder b(rule.getLoc(), builder);
   VjpPass pass{b, rule, operands, cotangents};
   SmallVector<Value> grads(operands.size());
@@ -397,8 +391,7 @@ SmallVector<Value> quant_ste::buildRuleVjp(OpBuilder &builder,
         SmallVector<OpFoldResult> own;
         for (unsigned r = 0; r < pass.maps[i].getNumResults(); ++r)
           own.push_back(sizes[pass.maps[i].getDimPosition(r)]);
-        grads[i] =
-            castTo(b, zeros(b, own, tensor.getElementType()), tensor);
+        grads[i] = castTo(b, zeros(b, own, tensor.getElementType()), tensor);
       }
     }
     wanted.push_back(grads[i]);
@@ -437,8 +430,8 @@ quant_ste::buildRuleJvp(OpBuilder &builder, GradientRuleInterface rule,
       if (hasForwardMode && (*out)[k])
         rounded.push_back(convertFloat(inner, (*out)[k], element));
       else
-        rounded.push_back(arith::ConstantOp::create(
-            inner, inner.getFloatAttr(element, 0.0)));
+        rounded.push_back(
+            arith::ConstantOp::create(inner, inner.getFloatAttr(element, 0.0)));
     }
     return rounded;
   };
@@ -459,12 +452,12 @@ quant_ste::buildRuleJvp(OpBuilder &builder, GradientRuleInterface rule,
     for (Type type : types)
       inits.push_back(
           tensor::EmptyOp::create(b, sizes, getElementTypeOrSelf(type)));
-    auto generic = buildGeneric(
-        b, inputs, inits, inputMaps, rule.getResultMaps(),
-        [&](ImplicitLocOpBuilder &inner, ValueRange args) {
-          return body(inner, primals.scalars(inner, args, compute),
-                      args.take_front(wrt.size()));
-        });
+    auto generic =
+        buildGeneric(b, inputs, inits, inputMaps, rule.getResultMaps(),
+                     [&](ImplicitLocOpBuilder &inner, ValueRange args) {
+                       return body(inner, primals.scalars(inner, args, compute),
+                                   args.take_front(wrt.size()));
+                     });
     for (auto [r, type] : llvm::zip_equal(generic.getResults(), types))
       results.push_back(castTo(b, r, type));
   }

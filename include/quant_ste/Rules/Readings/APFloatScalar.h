@@ -13,6 +13,14 @@
 
 namespace mlir::quant_ste {
 
+/// To nearest even.
+inline llvm::APFloat roundTo(llvm::APFloat v,
+                             const llvm::fltSemantics &format) {
+  bool losesInfo;
+  v.convert(format, llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+  return v;
+}
+
 /// A truth value, and the format of the numbers it was compared from.
 struct APFloatBool {
   const llvm::fltSemantics *format = nullptr;
@@ -39,10 +47,7 @@ public:
   APFloatScalar(APFloat v) : v(std::move(v)) {}
 
   APFloat in(const llvm::fltSemantics &format) const {
-    APFloat out = v;
-    bool losesInfo;
-    out.convert(format, APFloat::rmNearestTiesToEven, &losesInfo);
-    return out;
+    return roundTo(v, format);
   }
 
   friend APFloatScalar operator+(const APFloatScalar &x,
@@ -103,8 +108,7 @@ public:
     return APFloatScalar(llvm::abs(x.v));
   }
   friend APFloatScalar powerOfTwo(const APFloatScalar &n) {
-    return APFloatScalar(llvm::scalbn(APFloat(1.0),
-                                      int(n.v.convertToDouble()),
+    return APFloatScalar(llvm::scalbn(APFloat(1.0), int(n.v.convertToDouble()),
                                       APFloat::rmNearestTiesToEven));
   }
   friend APFloatScalar exp2(const APFloatScalar &x) {

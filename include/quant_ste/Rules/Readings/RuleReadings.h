@@ -128,9 +128,9 @@ SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
 }
 
 template <class Rule>
-SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
-                                     ArrayRef<APFloat> scalars,
-                                     ArrayRef<std::optional<APFloat>> tangents) {
+SmallVector<APFloat>
+evaluateRuleJvp(const Rule &rule, ArrayRef<APFloat> scalars,
+                ArrayRef<std::optional<APFloat>> tangents) {
   auto s = wrapScalars<Rule>(scalars);
   APFloatScalar y = callForward(rule, s);
   const llvm::fltSemantics &format = scalars.front().getSemantics();

@@ -49,8 +49,8 @@ Operation *QuantSTEDialect::materializeConstant(OpBuilder &b, Attribute value,
 
 /// A function may name a rule of its own; quant-ste-differentiate looks it up
 /// and checks its type.
-LogicalResult
-QuantSTEDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
+LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
+                                                        NamedAttribute attr) {
   StringRef name = attr.getName();
   if (name != "quant_ste.vjp" && name != "quant_ste.jvp")
     return success();
@@ -58,8 +58,8 @@ QuantSTEDialect::verifyOperationAttribute(Operation *op, NamedAttribute attr) {
     return op->emitOpError("expected '") << name << "' on a function";
   if (!isa<FlatSymbolRefAttr>(attr.getValue()))
     return op->emitOpError("expected '")
-           << name << "' to name a function, as in " << name
-           << " = @rule, got " << attr.getValue();
+           << name << "' to name a function, as in " << name << " = @rule, got "
+           << attr.getValue();
   return success();
 }
 
@@ -83,8 +83,9 @@ ParseResult quant_ste::parseGrad(OpAsmParser &parser,
   grad = dyn_cast_if_present<GradientAttrInterface>(attr);
   if (!grad) {
     InFlightDiagnostic diag =
-        parser.emitError(loc) << "expected a gradient rule, a word of quant_ste "
-                                 "or an attribute of another dialect, got '";
+        parser.emitError(loc)
+        << "expected a gradient rule, a word of quant_ste "
+           "or an attribute of another dialect, got '";
     if (attr)
       return diag << attr << "'";
     return diag << word << "'";

@@ -1,4 +1,5 @@
-//===- RuleOp.cpp - what holds for every op with a gradient rule -*- C++ -*-===//
+//===- RuleOp.cpp - what holds for every op with a gradient rule -*- C++
+//-*-===//
 //
 // Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -10,6 +11,7 @@
 #include "mlir/Dialect/Utils/IndexingUtils.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Rules/Readings/APFloatScalar.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -26,8 +28,8 @@ static int64_t rankOf(Type type) {
   return tensor ? tensor.getRank() : 0;
 }
 
-SmallVector<AffineMap>
-quant_ste::getParameterMaps(Operation *op, ArrayRef<StringRef> names) {
+SmallVector<AffineMap> quant_ste::getParameterMaps(Operation *op,
+                                                   ArrayRef<StringRef> names) {
   MLIRContext *ctx = op->getContext();
   unsigned rank = rankOf(op->getOperand(0).getType());
   SmallVector<AffineMap> maps{AffineMap::getMultiDimIdentityMap(rank, ctx)};
@@ -102,12 +104,12 @@ LogicalResult quant_ste::verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
   auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
   if (!llvm::is_contained(words, std::string_view(grad.getWord())))
     return op->emitOpError("expected gradient rule ")
-           << llvm::join(llvm::map_range(words,
-                                         [](std::string_view w) {
-                                           return ("'" + StringRef(w) + "'")
-                                               .str();
-                                         }),
-                         " or ")
+           << llvm::join(
+                  llvm::map_range(words,
+                                  [](std::string_view w) {
+                                    return ("'" + StringRef(w) + "'").str();
+                                  }),
+                  " or ")
            << ", got '" << grad.getWord() << "'";
   if (!invalid.empty())
     return op->emitOpError(invalid);
@@ -123,12 +125,6 @@ FloatType quant_ste::getComputeTypeFor(Type data) {
 // Folding
 //===----------------------------------------------------------------------===//
 
-static APFloat convert(APFloat v, FloatType type) {
-  bool losesInfo;
-  v.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven, &losesInfo);
-  return v;
-}
-
 /// Folding a tensor writes it out: only when it is small or a splat.
 static constexpr int64_t kMaxFoldedElements = 1024;
 
@@ -142,8 +138,9 @@ Attribute quant_ste::foldRuleOp(GradientRuleInterface op,
   auto evaluate = [&](ArrayRef<APFloat> in) {
     SmallVector<APFloat> wide;
     for (const APFloat &v : in)
-      wide.push_back(convert(v, compute));
-    return convert(op.evaluateForward(wide).front(), element);
+      wide.push_back(roundTo(v, compute.getFloatSemantics()));
+    return roundTo(op.evaluateForward(wide).front(),
+                   element.getFloatSemantics());
   };
 
   if (isa<FloatType>(resultType)) {
@@ -264,9 +261,8 @@ quant_ste::buildPushforward(OpBuilder &b, Operation *op,
     }
   if (wrt.empty())
     return SmallVector<Value>(op->getNumResults());
-  auto pushforward =
-      PushforwardOp::create(b, op->getLoc(), op->getResultTypes(), given,
-                            op->getOperands(), wrt);
+  auto pushforward = PushforwardOp::create(
+      b, op->getLoc(), op->getResultTypes(), given, op->getOperands(), wrt);
   isolate(b, op, pushforward.getBody());
   return SmallVector<Value>(pushforward.getResultTangents());
 }

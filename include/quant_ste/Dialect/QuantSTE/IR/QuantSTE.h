@@ -41,8 +41,8 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
 
-/// f returns a float, and the arguments to differentiate it by exist, are floats,
-/// and are listed once; else an error at `op`.
+/// f returns a float, and the arguments to differentiate it by exist, are
+/// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
                         ArrayRef<int64_t> wrt);
 

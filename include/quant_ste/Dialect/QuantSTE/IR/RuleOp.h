@@ -150,9 +150,8 @@ template <class Rule> struct RuleOp {
               function_ref<void(const Twine &)> warn) {
       lintRule(Rule::of(self()), constants, warn);
     }
-    FailureOr<SmallVector<Value>> buildVjp(OpBuilder &b,
-                                           ArrayRef<Value> cotangents,
-                                           ArrayRef<bool> wanted) {
+    FailureOr<SmallVector<Value>>
+    buildVjp(OpBuilder &b, ArrayRef<Value> cotangents, ArrayRef<bool> wanted) {
       return buildPullback(b, self(), cotangents, wanted);
     }
     FailureOr<SmallVector<Value>> buildJvp(OpBuilder &b,
