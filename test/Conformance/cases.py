@@ -1,7 +1,7 @@
 """Every op of the dialect in every setting, and the inputs it is tried on."""
 import numpy as np
 
-from harness import DTYPES, case
+from harness import DTYPES, case, quantizer
 
 NAN = float("nan")
 
@@ -55,6 +55,35 @@ RANGES = [case(f"{end}_int", f"{end}_int",
           for end in ("max", "min") for s in (True, False) for n in (True, False)]
 RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exact)",
                 narrow_range=n) for n in (True, False)]
+
+# The quantizers of the field: a line each. test_catalogue.py runs all of them.
+SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
+MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
+CATALOGUE = [
+    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
+    quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
+    quantizer("ceil", "ceil_open_window", "grad(open_window(-1.0, 2.5))", low=-1.0, high=2.5),
+    quantizer("binary_sign", "bitorch_sign", "nan_positive grad(ste)"),
+    quantizer("binary_sign", "approx_sign", "nan_positive grad(approx_sign)", policy="select"),
+    quantizer("binary_sign", "swish_sign", "nan_positive grad(swish(5.0))",
+              within={"x": (4, 5.0)}, beta=5.0),
+    quantizer("binary_sign", "tanh_sign", "grad(tanh(2.0))", within={"x": (4, 2.0)},
+              k=2.0),
+    quantizer("ternary_sign", "sigmoid_sign", "grad(sigmoid(3.0))",
+              within={"x": (4, 1.5)}, k=3.0),
+    quantizer("heaviside", "ste_heaviside", "grad(window(-1.0, 1.0))", policy="select"),
+    quantizer("heaviside", "heaviside_open", "grad(open_window(-1.0, 1.0))"),
+    *[quantizer("progressive_sign", "progressive_sign", f"temperature({_float(t)}) grad(ste)",
+                temperature=t) for t in (0.0, 0.5, 1.0)],
+    *[quantizer("dorefa", name, f"bits({bits}) grad({word})", bits=bits)
+      for bits in (1, 2, 8)
+      for name, word in (("dorefa_input", "ste"), ("dorefa_input_paper", "dorefa"))],
+    *[quantizer("dorefa_weight", name, f"bits({bits}) grad({word})", {"max": MAXIMA}, ("x",),
+                within={"y": ("step", 2 / (2 ** bits - 1)), "x": (4, 10.0)}, bits=bits)
+      for bits in (2, 8)
+      for name, word in (("dorefa_weight_given_max", "ste"),
+                         ("dorefa_weight_given_max_paper", "dorefa"))],
+]
 
 
 def adversarial(dtype, finite=False):

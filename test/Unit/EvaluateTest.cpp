@@ -37,7 +37,7 @@ TYPED_TEST(EvaluateTest, ForwardAndGradientsMatchHost) {
   using T = TypeParam;
   using S = Host<T>;
   size_t compared = 0;
-  forEachRule([&](const char *name, auto rule) {
+  forEachRule([&](const char *name, auto rule, const Ranges &) {
     using Rule = decltype(rule);
     for (const auto &tuple : operandTuples<T, Rule::arity>())
       for (T dy : {T(1), T(-0.3), std::numeric_limits<T>::infinity()}) {

@@ -56,6 +56,7 @@ enum class PartialKind : uint8_t {
   Mask,   ///< select(mask, t, 0)
   Value,  ///< t * value
   Masked, ///< select(mask, t * value, 0): 0 stays 0 when t is not finite
+  BySign, ///< t * (1 + sign(t) * value), not linear: reverse mode only
 };
 
 /// The partial derivative of the result by one operand, in a form that keeps
@@ -79,6 +80,15 @@ template <class S> struct Partial {
       S scaled = t * value;
       return select(mask, scaled, S(0.0));
     }
+    case PartialKind::BySign: {
+      auto isPositive = t > S(0.0);
+      auto isNegative = t < S(0.0);
+      S falling = -value;
+      S down = select(isNegative, falling, S(0.0));
+      S signedValue = select(isPositive, value, down);
+      S factor = S(1.0) + signedValue;
+      return t * factor;
+    }
     }
     return t;
   }
@@ -92,6 +102,9 @@ template <class S> Partial<S> mask(typename S::Bool m) {
 template <class S> Partial<S> value(S v) { return {PartialKind::Value, {}, v}; }
 template <class S> Partial<S> masked(typename S::Bool m, S v) {
   return {PartialKind::Masked, m, v};
+}
+template <class S> Partial<S> bySign(S v) {
+  return {PartialKind::BySign, {}, v};
 }
 
 /// The operands at which a surrogate is differentiated. A surrogate may read

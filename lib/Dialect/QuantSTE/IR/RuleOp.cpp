@@ -243,15 +243,21 @@ quant_ste::buildPullback(OpBuilder &b, Operation *op,
   return grads;
 }
 
+LogicalResult quant_ste::verifyLinear(Operation *op) {
+  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
+  if (!grad || grad.isLinear())
+    return success();
+  return op->emitError("gradient rule '")
+         << grad.getWord()
+         << "' is not linear in the cotangent and has no forward mode";
+}
+
 FailureOr<SmallVector<Value>>
 quant_ste::buildPushforward(OpBuilder &b, Operation *op,
                             ArrayRef<Value> tangents) {
+  if (failed(verifyLinear(op)))
+    return failure();
   auto rule = cast<GradientRuleInterface>(op);
-  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
-  if (grad && !grad.isLinear())
-    return op->emitError("gradient rule '")
-           << grad.getWord()
-           << "' is not linear in the cotangent and has no forward mode";
   SmallVector<int64_t> wrt;
   SmallVector<Value> given;
   for (auto [i, part] : llvm::enumerate(rule.getFootprint()))

@@ -21,6 +21,18 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
 
+namespace mlir::quant_ste {
+
+/// The number of a gradient word, as in grad(swish(5.0)).
+ParseResult parseNumber(AsmParser &parser, FloatAttr &number);
+void printNumber(AsmPrinter &printer, FloatAttr number);
+
+/// A word's own numbers are finite and of type f64.
+LogicalResult verifyNumbers(function_ref<InFlightDiagnostic()> emitError,
+                            StringRef word, ArrayRef<FloatAttr> numbers);
+
+} // namespace mlir::quant_ste
+
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTEDialect.h.inc"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTEEnums.h.inc"
 #define GET_ATTRDEF_CLASSES

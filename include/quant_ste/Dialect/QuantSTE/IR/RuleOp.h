@@ -37,6 +37,9 @@ FloatType getComputeTypeFor(Type data);
 /// The op applied to constant operands, or null.
 Attribute foldRuleOp(GradientRuleInterface op, ArrayRef<Attribute> operands);
 
+/// Only a rule that is linear in the cotangent has a forward mode.
+LogicalResult verifyLinear(Operation *op);
+
 /// A quant_ste.pullback (pushforward) of the op, standing alone.
 FailureOr<SmallVector<Value>> buildPullback(OpBuilder &b, Operation *op,
                                             ArrayRef<Value> cotangents,
@@ -104,6 +107,12 @@ template <class Rule> struct RuleOp {
         return failure();
       results.push_back(folded);
       return success();
+    }
+
+    /// A number of the gradient word, as beta in grad(swish(beta)).
+    double getGradNumber(StringRef name) {
+      return cast<FloatAttr>(self().getGrad().getParameters().get(name))
+          .getValueAsDouble();
     }
 
     SmallVector<AffineMap> getOperandMaps() {
