@@ -388,3 +388,27 @@ func.func @pushforward_of_a_rule_that_is_not_linear(%x: tensor<?xf32>) {
   } : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>)
   return
 }
+
+// -----
+
+func.func @statistic_word(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{'quant_ste.absmax' op expected gradient rule 'first' or 'shared', got 'ste'}}
+  %0 = quant_ste.absmax %x grad(ste) : tensor<4x?xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @statistic_type(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{expected a result of type 'tensor<4xf32>', the data's dimensions listed in axes, got 'tensor<f32>'}}
+  %0 = quant_ste.absmax %x axes([0]) grad(first) : tensor<4x?xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @statistic_axes(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{expected axes of 'x' in [0, 2), got 2}}
+  %0 = quant_ste.absmax %x axes([2]) grad(first) : tensor<4x?xf32> -> tensor<f32>
+  return
+}

@@ -151,3 +151,14 @@ func.func @surrogates(%x: tensor<?xf32>, %max: tensor<f32>) {
   %9 = quant_ste.dorefa_weight %x, %max bits(2) grad(ste) : tensor<?xf32>, tensor<f32>
   return
 }
+
+// CHECK-LABEL: func @statistics
+func.func @statistics(%x: tensor<4x?xf32>) {
+  // CHECK: quant_ste.absmax %{{.*}} axes([0]) grad(first) : tensor<4x?xf32> -> tensor<4xf32>
+  %0 = quant_ste.absmax %x axes([0]) grad(first) : tensor<4x?xf32> -> tensor<4xf32>
+  // CHECK: quant_ste.maximum %{{.*}} grad(shared) : tensor<4x?xf32> -> tensor<f32>
+  %1 = quant_ste.maximum %x grad(shared) : tensor<4x?xf32> -> tensor<f32>
+  // CHECK: quant_ste.minimum %{{.*}} axes([1]) grad(shared) : tensor<4x?xf32> -> tensor<?xf32>
+  %2 = quant_ste.minimum %x axes([1]) grad(shared) : tensor<4x?xf32> -> tensor<?xf32>
+  return
+}

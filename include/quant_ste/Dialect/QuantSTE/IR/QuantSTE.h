@@ -53,6 +53,14 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
 
+enum class Extremum : uint8_t { absmax, maximum, minimum };
+
+/// The projection of the data's dimensions onto those listed.
+AffineMap getAxesMap(RankedTensorType data,
+                     std::optional<ArrayRef<int64_t>> axes);
+
+LogicalResult verifyExtremum(Operation *op);
+
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,

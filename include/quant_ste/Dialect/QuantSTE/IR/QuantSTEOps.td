@@ -9,6 +9,7 @@
 #define QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEOPS_TD
 
 include "quant_ste/Dialect/QuantSTE/IR/QuantSTEBase.td"
+include "quant_ste/Dialect/QuantSTE/IR/StatisticsOps.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/RegionKindInterface.td"
 include "mlir/IR/SymbolInterfaces.td"

@@ -31,6 +31,13 @@ LogicalResult verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
                            ArrayRef<std::string_view> words,
                            const std::string &invalid);
 
+/// Axes are dimensions of the data, in ascending order.
+LogicalResult verifyAxes(Operation *op, StringRef name, ArrayRef<int64_t> axes,
+                         int64_t dataRank);
+
+/// The op's gradient word is one of `words`.
+LogicalResult verifyWord(Operation *op, ArrayRef<std::string_view> words);
+
 /// f16 and bf16 are computed in f32 and rounded once; f32 and f64 as they are.
 FloatType getComputeTypeFor(Type data);
 
