@@ -8,7 +8,10 @@ NAN = float("nan")
 
 def _float(v):
     """A float as MLIR writes an f64 attribute."""
-    return f"0x{np.float64(v).view(np.uint64):016X}"
+    if not np.isfinite(v):
+        return f"0x{np.float64(v).view(np.uint64):016X}"
+    mantissa, e, exponent = repr(float(v)).partition("e")
+    return mantissa + (".0" if "." not in mantissa else "") + e + exponent
 
 
 def _clamp(lo, hi):
