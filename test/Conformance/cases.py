@@ -62,7 +62,23 @@ RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exa
 # The quantizers of the field: a line each. test_catalogue.py runs all of them.
 SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
 MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
+ALPHAS = (6.0, 1.0, 0.3, 10.0, -1.0, 0.0, np.inf, NAN)
 CATALOGUE = [
+    # What reproduces the libraries where the dialect's defaults do otherwise.
+    quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
+    quantizer("pact", "pact", "bits(4) stepwise grad(pact)", {"alpha": ALPHAS}, bits=4,
+              policy="select"),
+    quantizer("heaviside", "ste_heaviside", "multiply_masks grad(window(-1.0, 1.0))"),
+    quantizer("binary_sign", "approx_sign", "nan_positive multiply_masks grad(approx_sign)"),
+    quantizer("binary_sign", "approx_sign", "nan_positive stepwise grad(approx_sign)",
+              policy="select"),
+    *[quantizer("int_quant", "int_quant",
+                f"{'signed' if signed else 'unsigned'} rounding({rounding}) {words}grad(unfused)",
+                {"scale": SCALES, "zero_point": (0.0, 3.0), "bit_width": (3.0, 8.0)},
+                ("x", "scale", "zero_point"), signed=signed, narrow_range=False,
+                rounding=rounding)
+      for signed, rounding, words in ((True, "round", ""), (False, "floor", ""),
+                                      (True, "round", "stepwise "))],
     quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
     quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
     quantizer("ceil", "ceil_open_window", "grad(open_window(-1.0, 2.5))", low=-1.0, high=2.5),

@@ -584,7 +584,9 @@ op("identity", lambda i, a: i["x"].copy(), lambda i, a, dy: {"x": dy.copy()})
 @quiet
 def pact_f(i, a):
     x, al = i["x"], np.asarray(i["alpha"])
-    c = torch_clamp(x, 0.0, float(al.reshape(-1)[0]))
+    lower = np.where(x < F(0, x), F(0, x), x)
+    # torch.clamp to alpha.item(), here for each element's own alpha.
+    c = np.where(np.isnan(al), F(np.nan, x), np.where(lower > al.astype(x.dtype), al.astype(x.dtype), lower))
     sc = (F(1, x) / al.astype(x.dtype)) * F(2 ** a["bits"] - 1, x)   # int / tensor is reciprocal-then-multiply in torch
     return np.rint(c * sc) / sc
 

@@ -54,6 +54,8 @@ GRANULARITIES = {
 @pytest.mark.parametrize("case", WITH_PARAMETERS, ids=str)
 def test_sums(case, granularity, dtype, kind):
     """Gradients of shared parameters are sums of the oracle's terms."""
+    if dtype != kind and "stepwise" in case.words.split():
+        pytest.skip("stepwise takes parameters of the data's type")
     shape, axes = GRANULARITIES[granularity]
     rng = np.random.default_rng(3)
     x = (rng.standard_normal(shape) * 2).astype(DTYPES[dtype])

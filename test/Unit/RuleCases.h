@@ -85,6 +85,10 @@ template <class Visit> void forEachRule(Visit visitor) {
                     RoundingMode::round_to_zero, RoundingMode::dpu})
     visit("int_quant rounding", IntQuantRule{{true, false}, mode, false},
           integer);
+  for (bool isSigned : {false, true})
+    visit("int_quant unfused",
+          IntQuantRule{{isSigned, false}, RoundingMode::round, false, true},
+          integer);
   visit("int_quant ste", IntQuantRule{{true, false}, RoundingMode::round, true},
         integer);
   for (int64_t bits : {1, 2, 4, 8, 32})

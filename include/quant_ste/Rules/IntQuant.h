@@ -26,16 +26,21 @@ namespace mlir::quant_ste::rules {
 /// elements pass and gives the bounds no gradient (TensorClampSte).
 struct IntQuantRule {
   static constexpr unsigned arity = 4;
-  static constexpr std::array<std::string_view, 2> words{"clipped", "ste"};
+  static constexpr std::array<std::string_view, 3> words{"clipped", "ste",
+                                                         "unfused"};
   IntRange range;
   RoundingMode rounding;
   bool ste;
+  bool unfused = false;
 
   template <class Op> static IntQuantRule of(Op op) {
     return {{op.getIsSigned(), op.getNarrowRange()},
             static_cast<RoundingMode>(op.getRounding()),
-            op.getGrad().getWord() == "ste"};
+            op.getGrad().getWord() == "ste",
+            op.getGrad().getWord() == "unfused"};
   }
+
+  bool hasOwnVjp() const { return unfused; }
 
   /// What forward and partials share.
   template <class S> struct Terms {
@@ -81,6 +86,40 @@ struct IntQuantRule {
     S dbits = select(below, fall, step);
     return {mask<S>(inside), value<S>(ds), masked<S>(clipped, dz),
             masked<S>(clipped, dbits)};
+  }
+
+  /// The same step by step, as automatic differentiation of the library's graph
+  /// computes it: dx = (dy s) / s, and ds of an infinite x is NaN.
+  template <class S>
+  std::array<S, 4> vjp(S x, S s, S z, S bits, S, S dy) const {
+    Terms<S> q = terms(x, s, z, bits);
+    auto above = q.r > q.qmax;
+    S upper = select(above, q.qmax, q.r);
+    auto below = upper < q.qmin;
+    S clamped = select(below, q.qmin, upper);
+    S w = clamped - z;
+    S dw = dy * s;
+    S fromAbove = select(below, S(0.0), dw);
+    S dr = select(above, S(0.0), fromAbove);
+    S dx = dr / s;
+    S direct = dy * w;
+    S ratio = q.t / s;
+    S falling = -dr;
+    S inner = falling * ratio;
+    S ds = direct + inner;
+    S back = -dw;
+    S dz = back + dr;
+    S slope = range.slope(q.power);
+    S dmax = select(above, fromAbove, S(0.0));
+    S rise = dmax * slope;
+    S dbits = rise;
+    if (range.isSigned) {
+      S dmin = select(below, dw, S(0.0));
+      S down = -dmin;
+      S fall = down * slope;
+      dbits = fall + rise;
+    }
+    return {dx, ds, dz, dbits};
   }
 
   /// The rounding error r - (t + z) is held fixed.

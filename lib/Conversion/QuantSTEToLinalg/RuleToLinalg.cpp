@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
+#include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
 #include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include "llvm/ADT/SmallBitVector.h"
 
@@ -308,11 +309,13 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
   }
   AffineMap partialMap = AffineMap::get(rank, 0, keptDims, b.getContext());
 
+  // Sums are never accumulated in less than f32.
+  FloatType sumType = getComputeTypeFor(compute);
   SmallVector<Value> inits;
   SmallVector<AffineMap> initMaps;
   for (unsigned i : active) {
     if (isReduced(i)) {
-      inits.push_back(zeros(b, keptSizes, compute));
+      inits.push_back(zeros(b, keptSizes, sumType));
       initMaps.push_back(partialMap);
       continue;
     }
@@ -332,7 +335,8 @@ void VjpPass::run(ArrayRef<unsigned> active, ArrayRef<unsigned> extraKept,
         for (auto [k, i] : llvm::enumerate(active)) {
           Value out = args[inputs.size() + k], g = all[i];
           if (isReduced(i))
-            g = arith::AddFOp::create(body, out, g);
+            g = arith::AddFOp::create(body, out,
+                                      convertFloat(body, g, sumType));
           yields.push_back(convertFloat(body, g, out.getType()));
         }
         return yields;

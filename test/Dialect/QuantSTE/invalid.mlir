@@ -412,3 +412,11 @@ func.func @statistic_axes(%x: tensor<4x?xf32>) {
   %0 = quant_ste.absmax %x axes([2]) grad(first) : tensor<4x?xf32> -> tensor<f32>
   return
 }
+
+// -----
+
+func.func @stepwise_in_another_type(%x: tensor<4xf16>, %a: tensor<f32>) {
+  // expected-error@+1 {{expected 'alpha' of element type 'f16' (the data's), which 'stepwise' rounds to, got 'tensor<f32>'}}
+  %0 = quant_ste.pact %x, %a bits(4) stepwise grad(pact) : tensor<4xf16>, tensor<f32>
+  return
+}

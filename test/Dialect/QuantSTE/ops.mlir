@@ -152,6 +152,15 @@ func.func @surrogates(%x: tensor<?xf32>, %max: tensor<f32>) {
   return
 }
 
+// CHECK-LABEL: func @parity
+func.func @parity(%x: tensor<?xf16>, %a: tensor<f16>) {
+  // CHECK: quant_ste.pact %{{.*}}, %{{.*}} bits(4) stepwise multiply_masks grad(pact) :
+  %0 = quant_ste.pact %x, %a bits(4) stepwise multiply_masks grad(pact) : tensor<?xf16>, tensor<f16>
+  // CHECK: quant_ste.round %{{.*}} stepwise grad(ste) :
+  %1 = quant_ste.round %x stepwise grad(ste) : tensor<?xf16>
+  return
+}
+
 // CHECK-LABEL: func @statistics
 func.func @statistics(%x: tensor<4x?xf32>) {
   // CHECK: quant_ste.absmax %{{.*}} axes([0]) grad(first) : tensor<4x?xf32> -> tensor<4xf32>

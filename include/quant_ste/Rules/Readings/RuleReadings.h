@@ -35,6 +35,29 @@ callPartials(const Rule &rule, const std::array<S, Rule::arity> &s, S y) {
       [&](const auto &...x) { return rule.template partials<S>(x..., y); }, s);
 }
 
+/// Whether the rule spells its vjp out, in place of partials times cotangent.
+template <class Rule> bool hasOwnVjp(const Rule &rule) {
+  if constexpr (requires { rule.hasOwnVjp(); })
+    return rule.hasOwnVjp();
+  return false;
+}
+
+/// The cotangent of each operand, given t, that of the result y.
+template <class S, class Rule>
+std::array<S, Rule::arity> callVjp(const Rule &rule,
+                                   const std::array<S, Rule::arity> &s, S y,
+                                   S t, bool multiplyMasks) {
+  if constexpr (requires { rule.hasOwnVjp(); })
+    if (rule.hasOwnVjp())
+      return std::apply(
+          [&](const auto &...x) { return rule.template vjp<S>(x..., y, t); },
+          s);
+  std::array<S, Rule::arity> grads;
+  for (auto [grad, p] : llvm::zip_equal(grads, callPartials(rule, s, y)))
+    grad = p.apply(t, multiplyMasks);
+  return grads;
+}
+
 template <class Rule>
 std::array<IRScalar, Rule::arity> wrapScalars(ImplicitLocOpBuilder &b,
                                               ValueRange scalars) {
@@ -56,47 +79,54 @@ SmallVector<Value> emitRuleForward(const Rule &rule, ImplicitLocOpBuilder &b,
 }
 
 template <class Rule>
+SmallVector<PartialFootprint> ruleFootprint(const Rule &rule) {
+  using rules::Footprint;
+  std::array<Footprint, Rule::arity> s;
+  uint32_t all = (1u << Rule::arity) - 1;
+  for (unsigned i = 0; i < Rule::arity; ++i)
+    s[i] = Footprint::leaf(1u << i);
+  SmallVector<PartialFootprint> out;
+  for (const auto &p :
+       callPartials(rule, s, Footprint::leaf(Footprint::kResult)))
+    if (hasOwnVjp(rule) && p.kind != rules::PartialKind::Zero)
+      out.push_back({rules::PartialKind::Value, all});
+    else
+      out.push_back({p.kind, p.mask.needs | p.value.needs});
+  return out;
+}
+
+template <class Rule>
 SmallVector<Value> emitRuleVjp(const Rule &rule, ImplicitLocOpBuilder &b,
                                ValueRange scalars, Value result,
-                               Value cotangent) {
+                               Value cotangent, bool multiplyMasks) {
   SmallVector<Value> grads(Rule::arity);
   if (!cotangent)
     return grads;
-  auto partials =
-      callPartials(rule, wrapScalars<Rule>(b, scalars), IRScalar(b, result));
-  for (auto [grad, p] : llvm::zip_equal(grads, partials))
-    if (p.kind != rules::PartialKind::Zero)
-      grad = p.apply(IRScalar(b, cotangent)).materialize(b, typeOf(scalars));
+  auto values =
+      callVjp(rule, wrapScalars<Rule>(b, scalars), IRScalar(b, result),
+              IRScalar(b, cotangent), multiplyMasks);
+  for (auto [grad, v, part] :
+       llvm::zip_equal(grads, values, ruleFootprint(rule)))
+    if (part.kind != rules::PartialKind::Zero)
+      grad = v.materialize(b, typeOf(scalars));
   return grads;
 }
 
 template <class Rule>
 SmallVector<Value> emitRuleJvp(const Rule &rule, ImplicitLocOpBuilder &b,
                                ValueRange scalars, Value result,
-                               ArrayRef<Value> tangents) {
+                               ArrayRef<Value> tangents, bool multiplyMasks) {
   auto partials =
       callPartials(rule, wrapScalars<Rule>(b, scalars), IRScalar(b, result));
   Value sum;
   for (auto [p, t] : llvm::zip_equal(partials, tangents)) {
     if (!t || p.kind == rules::PartialKind::Zero)
       continue;
-    Value term = p.apply(IRScalar(b, t)).materialize(b, typeOf(scalars));
+    Value term =
+        p.apply(IRScalar(b, t), multiplyMasks).materialize(b, typeOf(scalars));
     sum = sum ? arith::AddFOp::create(b, sum, term).getResult() : term;
   }
   return {sum};
-}
-
-template <class Rule>
-SmallVector<PartialFootprint> ruleFootprint(const Rule &rule) {
-  using rules::Footprint;
-  std::array<Footprint, Rule::arity> s;
-  for (unsigned i = 0; i < Rule::arity; ++i)
-    s[i] = Footprint::leaf(1u << i);
-  SmallVector<PartialFootprint> out;
-  for (const auto &p :
-       callPartials(rule, s, Footprint::leaf(Footprint::kResult)))
-    out.push_back({p.kind, p.mask.needs | p.value.needs});
-  return out;
 }
 
 template <class Rule>
@@ -115,22 +145,22 @@ SmallVector<APFloat> evaluateRuleForward(const Rule &rule,
 }
 
 template <class Rule>
-SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
-                                     ArrayRef<APFloat> scalars,
-                                     const APFloat &cotangent) {
+SmallVector<APFloat>
+evaluateRuleVjp(const Rule &rule, ArrayRef<APFloat> scalars,
+                const APFloat &cotangent, bool multiplyMasks) {
   auto s = wrapScalars<Rule>(scalars);
   APFloatScalar y = callForward(rule, s);
   SmallVector<APFloat> grads;
-  for (const auto &p : callPartials(rule, s, y))
-    grads.push_back(
-        p.apply(APFloatScalar(cotangent)).in(cotangent.getSemantics()));
+  for (const APFloatScalar &g :
+       callVjp(rule, s, y, APFloatScalar(cotangent), multiplyMasks))
+    grads.push_back(g.in(cotangent.getSemantics()));
   return grads;
 }
 
 template <class Rule>
 SmallVector<APFloat>
 evaluateRuleJvp(const Rule &rule, ArrayRef<APFloat> scalars,
-                ArrayRef<std::optional<APFloat>> tangents) {
+                ArrayRef<std::optional<APFloat>> tangents, bool multiplyMasks) {
   auto s = wrapScalars<Rule>(scalars);
   APFloatScalar y = callForward(rule, s);
   const llvm::fltSemantics &format = scalars.front().getSemantics();
@@ -138,7 +168,7 @@ evaluateRuleJvp(const Rule &rule, ArrayRef<APFloat> scalars,
   for (auto [p, t] : llvm::zip_equal(callPartials(rule, s, y), tangents)) {
     if (!t || p.kind == rules::PartialKind::Zero)
       continue;
-    APFloat term = p.apply(APFloatScalar(*t)).in(format);
+    APFloat term = p.apply(APFloatScalar(*t), multiplyMasks).in(format);
     sum = sum ? *sum + term : term;
   }
   return {sum.value_or(APFloat::getZero(format))};

@@ -59,6 +59,10 @@ static LogicalResult verifyParameter(Operation *op, StringRef name, Type type,
                                      Type data) {
   Type element = getElementTypeOrSelf(type);
   Type dataElement = getElementTypeOrSelf(data);
+  if (element != dataElement && op->hasAttr("stepwise"))
+    return op->emitOpError("expected '")
+           << name << "' of element type " << dataElement
+           << " (the data's), which 'stepwise' rounds to, got " << type;
   if (element != dataElement && !element.isF32())
     return op->emitOpError("expected '")
            << name << "' of element type " << dataElement

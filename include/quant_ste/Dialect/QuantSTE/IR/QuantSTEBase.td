@@ -43,6 +43,12 @@ def QuantSTE_Dialect : Dialect {
 
     Comparisons are false on NaN. A masked gradient is selected, never
     multiplied: a clipped element gets exactly 0, whatever the cotangent.
+
+    Two words that every op takes reproduce libraries that do otherwise:
+    `stepwise` rounds each step to the data's type (Brevitas and bitorch in f16
+    and bf16; sums are accumulated in f32 all the same), `multiply_masks`
+    multiplies by masks (torch, bitorch), so that an infinite cotangent makes NaN
+    of a clipped element.
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect"];
   let useDefaultAttributePrinterParser = 1;
@@ -97,6 +103,8 @@ def QuantSTE_Exact : QuantSTE_GradientWord<"Exact", "exact",
     "the true derivative">;
 def QuantSTE_Clipped : QuantSTE_GradientWord<"Clipped", "clipped",
     "straight-through inside the range, zero where the value was clipped">;
+def QuantSTE_Unfused : QuantSTE_GradientWord<"Unfused", "unfused",
+    "as clipped, computed step by step like the library's graph: dx = (dy s) / s">;
 def QuantSTE_Window : QuantSTE_GradientWord<"Window", "window",
     "straight-through on the closed interval [low, high], zero outside; on "
     "[-1, 1] the hard tanh of binarized networks (Courbariaux et al. 2016, "
@@ -173,12 +181,14 @@ class QuantSTE_RuleOp<string mnemonic, string rule,
       !dag(ins, !foreach(p, parameters, QuantSTE_Data), parameters),
       !dag(ins, !foreach(p, parameters, OptionalAttr<DenseI64ArrayAttr>),
            !foreach(p, parameters, p # "_axes")),
-      attributes, (ins QuantSTE_Grad:$grad));
+      attributes, (ins UnitAttr:$stepwise, UnitAttr:$multiply_masks,
+                       QuantSTE_Grad:$grad));
   let results = (outs QuantSTE_Data:$y);
   let assemblyFormat = "$" # data # " " #
       !interleave(!foreach(p, parameters,
           "`,` $" # p # " (`axes` `(` $" # p # "_axes^ `)`)?"), " ") #
-      " " # words # " custom<Grad>($grad) attr-dict `:` type($" # data # ")" #
+      " " # words # [{ (`stepwise` $stepwise^)?
+          (`multiply_masks` $multiply_masks^)?}] # " custom<Grad>($grad) attr-dict `:` type($" # data # ")" #
       !interleave(!foreach(p, parameters, "`,` type($" # p # ")"), " ");
   let extraClassDeclaration = [{
     /// The operands' names, as diagnostics and the `<name>_axes` attributes use them.

@@ -362,7 +362,9 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
     Range is judged on the rounded value. `grad(ste)`: clipped elements pass dy
     as well, and neither zero_point nor bit_width gets a gradient.
     Source: brevitas.core.quant.int_base.IntQuant; dx is the masked cotangent,
-    where the library has `(dy * scale) / scale`.
+    where the library has `(dy * scale) / scale`. `grad(unfused)` is the
+    library's rule bit for bit: that, and `dscale = dy w - (dr x/scale)/scale`
+    with the two terms rounded, NaN for infinite x.
 
     ```mlir
     %q = quant_ste.int_quant %w, %s axes([0]), %z, %b signed narrow_range

@@ -8,6 +8,7 @@
 #ifndef QUANT_STE_DIALECT_QUANTSTE_IR_RULEOP_H
 #define QUANT_STE_DIALECT_QUANTSTE_IR_RULEOP_H
 
+#include "mlir/IR/TypeUtilities.h"
 #include "quant_ste/Interfaces/DifferentiableOpInterfaces.h"
 #include "quant_ste/Interfaces/GradientAttrInterface.h"
 #include "quant_ste/Interfaces/GradientRuleInterface.h"
@@ -64,24 +65,24 @@ SmallVector<Value> emitRuleForward(const Rule &rule, ImplicitLocOpBuilder &b,
 template <class Rule>
 SmallVector<Value> emitRuleVjp(const Rule &rule, ImplicitLocOpBuilder &b,
                                ValueRange scalars, Value result,
-                               Value cotangent);
+                               Value cotangent, bool multiplyMasks);
 template <class Rule>
 SmallVector<Value> emitRuleJvp(const Rule &rule, ImplicitLocOpBuilder &b,
                                ValueRange scalars, Value result,
-                               ArrayRef<Value> tangents);
+                               ArrayRef<Value> tangents, bool multiplyMasks);
 template <class Rule>
 SmallVector<PartialFootprint> ruleFootprint(const Rule &rule);
 template <class Rule>
 SmallVector<APFloat> evaluateRuleForward(const Rule &rule,
                                          ArrayRef<APFloat> scalars);
 template <class Rule>
-SmallVector<APFloat> evaluateRuleVjp(const Rule &rule,
-                                     ArrayRef<APFloat> scalars,
-                                     const APFloat &cotangent);
+SmallVector<APFloat>
+evaluateRuleVjp(const Rule &rule, ArrayRef<APFloat> scalars,
+                const APFloat &cotangent, bool multiplyMasks);
 template <class Rule>
-SmallVector<APFloat> evaluateRuleJvp(const Rule &rule,
-                                     ArrayRef<APFloat> scalars,
-                                     ArrayRef<std::optional<APFloat>> tangents);
+SmallVector<APFloat>
+evaluateRuleJvp(const Rule &rule, ArrayRef<APFloat> scalars,
+                ArrayRef<std::optional<APFloat>> tangents, bool multiplyMasks);
 template <class Rule>
 void lintRule(const Rule &rule, ArrayRef<SmallVector<double>> constants,
               function_ref<void(const Twine &)> warn);
@@ -129,7 +130,10 @@ template <class Rule> struct RuleOp {
       return {getOperandMaps().front()};
     }
     FloatType getComputeType() {
-      return getComputeTypeFor(self()->getOperand(0).getType());
+      Type data = self()->getOperand(0).getType();
+      if (self().getStepwise())
+        return cast<FloatType>(getElementTypeOrSelf(data));
+      return getComputeTypeFor(data);
     }
     SmallVector<Value> emitForward(ImplicitLocOpBuilder &b,
                                    ValueRange scalars) {
@@ -138,14 +142,14 @@ template <class Rule> struct RuleOp {
     SmallVector<Value> emitVjp(ImplicitLocOpBuilder &b, ValueRange scalars,
                                ValueRange results, ArrayRef<Value> cotangents) {
       return emitRuleVjp(Rule::of(self()), b, scalars, results.front(),
-                         cotangents.front());
+                         cotangents.front(), self().getMultiplyMasks());
     }
     FailureOr<SmallVector<Value>> emitJvp(ImplicitLocOpBuilder &b,
                                           ValueRange scalars,
                                           ValueRange results,
                                           ArrayRef<Value> tangents) {
       return emitRuleJvp(Rule::of(self()), b, scalars, results.front(),
-                         tangents);
+                         tangents, self().getMultiplyMasks());
     }
     SmallVector<PartialFootprint> getFootprint() {
       return ruleFootprint(Rule::of(self()));
@@ -155,12 +159,14 @@ template <class Rule> struct RuleOp {
     }
     SmallVector<APFloat> evaluateVjp(ArrayRef<APFloat> scalars,
                                      ArrayRef<APFloat> cotangents) {
-      return evaluateRuleVjp(Rule::of(self()), scalars, cotangents.front());
+      return evaluateRuleVjp(Rule::of(self()), scalars, cotangents.front(),
+                             self().getMultiplyMasks());
     }
     FailureOr<SmallVector<APFloat>>
     evaluateJvp(ArrayRef<APFloat> scalars,
                 ArrayRef<std::optional<APFloat>> tangents) {
-      return evaluateRuleJvp(Rule::of(self()), scalars, tangents);
+      return evaluateRuleJvp(Rule::of(self()), scalars, tangents,
+                             self().getMultiplyMasks());
     }
     void lint(ArrayRef<SmallVector<double>> constants,
               function_ref<void(const Twine &)> warn) {
