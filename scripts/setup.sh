@@ -14,6 +14,9 @@ packages=(
 )
 python_packages=(numpy ml_dtypes pytest hypothesis scikit-learn lit)
 torch=torch==2.13.0
+# What the ops are compared with. bitorch asks for more than its quantizers need.
+libraries=(brevitas==0.13.4 pandas bitorchinfo)
+bitorch=bitorch==0.4.1
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -79,7 +82,8 @@ build() {
 
 # Python for the tests, in .venv. The mark says what was installed.
 setup_python() {
-  local wanted="${python_packages[*]} $torch" mark=.venv/quant_ste-installed
+  local wanted="${python_packages[*]} $torch ${libraries[*]} $bitorch"
+  local mark=.venv/quant_ste-installed
   if [ -e "$mark" ] && [ "$(cat "$mark")" = "$wanted" ]; then
     return
   fi
@@ -90,5 +94,7 @@ setup_python() {
   .venv/bin/pip install -q --retries 1 --timeout 20 \
     --index-url https://download.pytorch.org/whl/cpu "$torch" 2>/dev/null ||
     .venv/bin/pip install -q "$torch"
+  .venv/bin/pip install -q "${libraries[@]}"
+  .venv/bin/pip install -q --no-deps "$bitorch"
   printf '%s' "$wanted" > "$mark"
 }
