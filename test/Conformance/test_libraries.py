@@ -81,7 +81,7 @@ PAIRS = [
                 (False, True, "floor"), (True, False, "ceil"),
                 (True, False, "round_to_zero"), (True, False, "dpu"))],
     ("binary_sign", "nan_positive", "ste", function("quantizations.sign.SignFunction"), {}),
-    ("binary_sign", "nan_positive multiply_masks", "approx_sign",
+    ("binary_sign", "nan_positive", "multiply_masks grad(approx_sign)",
      function("quantizations.approx_sign.ApproxSignFunction"), {}),
     ("dorefa", "bits(2)", "ste",
      function("quantizations.dorefa.InputDoReFaFunction", 2), {}),
@@ -124,7 +124,9 @@ def test_bits(pair, dtype):
     params = {n: np.take(np.array(v), (turns * (2 * i + 3) + turns // 7) % len(v))
               .astype(DTYPES[dtype]) for i, (n, v) in enumerate(values.items())}
     differentiable = ("x",) + (("scale",) if "scale" in values else ())
-    made = case(op, "", f"{words} {'stepwise ' if narrow else ''}grad({grad})",
+    if "(" not in grad:
+        grad = f"grad({grad})"
+    made = case(op, "", f"{words} {'stepwise ' if narrow else ''}{grad}",
                 tuple(values), differentiable)
     got = run(made, x, list(params.values()), [(0,)] * len(params), dy)
     want = through_torch(f, x, dy, params)
