@@ -53,6 +53,14 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
 
+/// A format's name, or its fields: `4, 3, 7, 448.0, nan`.
+ParseResult parseFloatFormat(AsmParser &parser, FloatFormatAttr &format);
+void printFloatFormat(AsmPrinter &printer, FloatFormatAttr format);
+inline void printFloatFormat(OpAsmPrinter &printer, Operation *,
+                             FloatFormatAttr format) {
+  printFloatFormat(printer, format);
+}
+
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
