@@ -1,6 +1,7 @@
 """Every op of the dialect in every setting, and the inputs it is tried on."""
 import numpy as np
 
+import oracle
 from harness import DTYPES, case, quantizer
 
 NAN = float("nan")
@@ -63,6 +64,53 @@ RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exa
 SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
 MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
 ALPHAS = (6.0, 1.0, 0.3, 10.0, -1.0, 0.0, np.inf, NAN)
+ZERO_POINTS = (0.0, 3.0, -2.0)
+WIDTHS = (2.0, 4.0, 8.0)
+ROUNDINGS = ("round", "floor", "ceil", "round_to_zero", "dpu")
+
+
+def _integer(signed, narrow, rounding, grad):
+    return (("signed" if signed else "unsigned") + (" narrow_range" if narrow else "")
+            + f" rounding({rounding}) grad({grad})")
+
+
+def _decoupled(signed, narrow, rounding="round", ste=False):
+    """dx: (dy*s)/ps for dy*(s/ps); dpre_scale and dbit_width likewise."""
+    parameters = {"pre_scale": SCALES, "pre_zero_point": ZERO_POINTS, "scale": SCALES,
+                  "zero_point": ZERO_POINTS, "bit_width": WIDTHS}
+    words = _integer(signed, narrow, rounding, "ste" if ste else "clipped")
+    return quantizer("decoupled_int_quant", "decoupled_int_quant", words, parameters,
+                     ("x",) + tuple(parameters)[:5 - ste],
+                     within={"x": 2, "pre_scale": 3, "bit_width": 2}, signed=signed,
+                     narrow_range=narrow, rounding=rounding, clamp_ste=ste, policy="select")
+
+
+def _trunc(signed, narrow, rounding):
+    """Unfused, the library divides by factors that it has multiplied with."""
+    parameters = {"scale": SCALES, "zero_point": ZERO_POINTS,
+                  "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
+    return quantizer("trunc_int_quant", "trunc_int_quant",
+                     _integer(signed, narrow, rounding, "clipped"), parameters,
+                     within={"x": 2, "scale": (2, 2.0 ** 11), "zero_point": (2, 2.0),
+                             "input_bit_width": (4, 2.0 ** 12),
+                             "output_bit_width": (4, 2.0 ** 12)},
+                     signed=signed, narrow_range=narrow, rounding=rounding, policy="select")
+
+
+def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
+                 scales=SCALES, unfused=False):
+    """Unfused, dscale is a difference of terms as large as dy times the largest number."""
+    largest = oracle.FLOAT_FORMATS[name][3] if isinstance(name, str) else name[3]
+    words = (f"format({spelled or name}) {'signed' if signed else 'unsigned'}"
+             + ("" if nonsat else " saturating")
+             + f" grad({'exponent' if exponent else 'clipped'})")
+    within = {"x": 8 if exponent else 2, "scale": (4, 2 * largest)} if unfused else None
+    return quantizer("float_quant", "float_quant" if unfused else "float_quant_closed", words,
+                     {"scale": scales}, within=within, format=name, signed=signed,
+                     saturating=nonsat is None, nonsat=nonsat or "none",
+                     detach_exponent=not exponent, policy="select")
+
+
 CATALOGUE = [
     # What reproduces the libraries where the dialect's defaults do otherwise.
     quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
@@ -102,6 +150,33 @@ CATALOGUE = [
       for bits in (2, 8)
       for name, word in (("dorefa_weight_given_max", "ste"),
                          ("dorefa_weight_given_max_paper", "dorefa"))],
+    quantizer("binary_quant", "binary_quant", "grad(ste)", {"scale": SCALES + (-0.3,)}),
+    quantizer("clamped_binary_quant", "clamped_binary_quant", "grad(clipped)",
+              {"scale": SCALES + (-0.3,)}, within={"scale": 2}),
+    *[quantizer("ternary_quant", "ternary_quant", f"threshold({_float(t)}) grad(ste)",
+                {"scale": SCALES + (-0.3,)}, threshold=t, policy="select")
+      for t in (0.0, 0.5, 1.0)],
+    *[_decoupled(s, n) for s in (True, False) for n in (True, False)],
+    *[_decoupled(True, False, r) for r in ROUNDINGS[1:]],
+    _decoupled(True, False, ste=True),
+    *[_float_quant(name) for name in oracle.FLOAT_FORMATS],
+    _float_quant("e4m3", signed=False),
+    _float_quant("e4m3_ocp", nonsat="nan"),
+    _float_quant("e5m2_ocp", nonsat="inf"),
+    _float_quant("e5m2_ocp", signed=False, nonsat="inf"),
+    _float_quant("e4m3_fnuz", nonsat="nan"),
+    *[_float_quant(name, exponent=True) for name in ("e4m3", "e5m2_ocp", "e2m1")],
+    _float_quant((3, 4, 3, 15.5), nonsat="inf", spelled="3, 4, 3, 15.5, inf",
+                 scales=(1.0, 0.7, 3.0)),
+    *[_float_quant(name, exponent=e, unfused=True) for name in ("e4m3_ocp", "e2m3")
+      for e in (False, True)],
+    *[_trunc(s, n, r) for s, n, r in ((True, False, "round"), (True, True, "floor"),
+                                      (False, False, "ceil"), (False, True, "round"))],
+    *[quantizer("scalar_signed_clamp_min", "scalar_signed_clamp_min_ste",
+                f"min({_float(lo)}) grad(ste)", min=lo) for lo in (0.0, 1e-10, 0.7, NAN)],
+    *[quantizer("power_of_two", "power_of_two_restrict",
+                f"{'of_log2 ' if log2 else ''}rounding({r}) grad(ste)", within={"x": 3},
+                is_log2=log2, rounding=r) for log2 in (False, True) for r in ROUNDINGS],
 ]
 
 

@@ -299,13 +299,24 @@ def trunc_v(i, a, dy):
     du = dv / ts
     dos = reduce_to(dy * w, np.shape(os))
     doz = reduce_to(-dw, np.shape(oz))
+    # 2**(ib-ob) divides r1 and z and multiplies s; the bounds follow ob.
+    _, dlo, dhi = tclamp_vjp(r2, lo, hi, dw)
+    dts = dos * s + np.where(dv == 0, F(0, x), -dv * (r1 / ts / ts)) + dw * (z / ts / ts)
+    dbits = dts * (ts * F(np.log(2.0), x))
+    ob = np.asarray(i["output_bit_width"])
+    bounds = int_min_vjp(a["signed"], ob, dlo) + int_max_vjp(a["signed"], ob, dhi)
+    through = -du * ((x / s) / s)
+    if a.get("policy") == "select":
+        through = np.where((r2 > hi) | (r2 < lo), F(0, x), through)
     return {"x": du / s,
-            "scale": reduce_to(dos * ts, np.shape(s)) + reduce_to(-du * ((x / s) / s), np.shape(s)),
-            "zero_point": reduce_to(doz / ts, np.shape(z)) + reduce_to(du, np.shape(z))}
+            "scale": reduce_to(dos * ts, np.shape(s)) + reduce_to(through, np.shape(s)),
+            "zero_point": reduce_to(doz / ts, np.shape(z)) + reduce_to(du, np.shape(z)),
+            "input_bit_width": reduce_to(dbits, np.shape(i["input_bit_width"])),
+            "output_bit_width": reduce_to(bounds - dbits, ob.shape)}
 
 
 op("trunc_int_quant", lambda i, a: _trunc(i, a)[8], trunc_v,
-   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients omitted (exist through 2**(ib-ob))")
+   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients UNVERIFIED against Brevitas")
 
 op("binary_quant", quiet(lambda i, a: binary_sign(i["x"]) * i["scale"]),
    quiet(lambda i, a, dy: {"x": dy * i["scale"], "scale": reduce_to(dy * binary_sign(i["x"]), np.shape(i["scale"]))}),
@@ -340,7 +351,9 @@ def tern_y1(i, a):
 op("ternary_quant", quiet(lambda i, a: tern_y1(i, a)[1] * i["scale"]),
    quiet(lambda i, a, dy: {"x": (dy * i["scale"]) * tern_y1(i, a)[0] if a.get("policy") != "select"
                            else np.where(tern_y1(i, a)[0] != 0, dy * i["scale"], F(0, dy)),
-                           "scale": reduce_to(dy * tern_y1(i, a)[1], np.shape(i["scale"]))}), ("x", "scale"))
+                           "scale": reduce_to(dy * tern_y1(i, a)[1] if a.get("policy") != "select"
+                                              else np.where(tern_y1(i, a)[0] != 0, dy * sign0(i["x"]), F(0, dy)),
+                                              np.shape(i["scale"]))}), ("x", "scale"))
 
 
 # ---------------------------------------------------------------- minifloat (Brevitas FloatQuant)
@@ -355,15 +368,22 @@ def floor_log2(v):
     return np.where(np.isfinite(v), (e - 1).astype(v.dtype), v)   # inf -> inf, nan -> nan; v > 0 assumed
 
 
+def float_format(a):
+    """By name, or (exponent bits, mantissa bits, bias, largest)."""
+    f = a["format"]
+    return FLOAT_FORMATS[f] if isinstance(f, str) else f
+
+
 @quiet
 def _fq(i, a):
     x, s = i["x"], i["scale"]
-    eb, mb, bias, mx = FLOAT_FORMATS[a["format"]]
+    eb, mb, bias, mx = float_format(a)
     eps = np.finfo(np.float32).tiny.astype(x.dtype)
     sx = x / s
     lraw = floor_log2(np.abs(sx) + eps) - F(mb, x)
     lmin = F(1 - bias - mb, x)
-    l = np.where(lraw < lmin, lmin, lraw)
+    # Infinities and NaN have no exponent (Brevitas: NaN): they are rounded to themselves.
+    l = np.where(np.isfinite(sx) & (lraw >= lmin), lraw, lmin)
     sc = np.exp2(l)
     q = sx / sc
     rq = np.rint(q)
@@ -371,13 +391,10 @@ def _fq(i, a):
     lo = F(0, x) if not a.get("signed", True) else F(-mx, x)
     hi = F(mx, x)
     c = tclamp(v, lo, hi)
-    inf_in = np.isinf(v)
     gt, lt = v > hi, v < lo
     if not a.get("saturating", True):
-        if a["nonsat"] == "inf":
-            c = np.where(gt, F(np.inf, x), np.where(lt, F(-np.inf, x), c))
-        else:
-            c = np.where(gt | lt | inf_in, F(np.nan, x), c)
+        above = F(np.inf if a["nonsat"] == "inf" else np.nan, x)
+        c = np.where(gt, above, np.where(v < -hi, -above, c) if a.get("signed", True) else c)
     return sx, lraw >= lmin, l, sc, q, rq, v, c, eps, lo, hi
 
 
@@ -388,7 +405,7 @@ def floatq_v(i, a, dy):
     dc = dy * s
     ds = reduce_to(dy * c, np.shape(s))
     if not a.get("saturating", True):
-        dc = np.where((v > hi) | (v < lo) | (np.isinf(v) if a["nonsat"] == "nan" else False), F(0, x), dc)
+        dc = np.where((v > hi) | (v < lo), F(0, x), dc)
     dv, _, _ = tclamp_vjp(v, lo, hi, dc)
     # v = sc*round(q), q = sx/sc ; the reference differentiates sc as well (floor is straight-through)
     drq = dv * sc
@@ -396,14 +413,58 @@ def floatq_v(i, a, dy):
     if not a.get("detach_exponent", False):
         dsc = dv * rq + (-drq * ((sx / sc) / sc))
         dl = dsc * (sc * F(np.log(2.0), x))
-        dl = np.where(lm, dl, F(0, x))
-        da = dl / ((np.abs(sx) + eps) * F(np.log(2.0), x))
+        da = np.where(lm & (dv != 0), dl / ((np.abs(sx) + eps) * F(np.log(2.0), x)), F(0, x))
         dsx = dsx + da * sign0(sx)
-    return {"x": dsx / s, "scale": ds + reduce_to(-dsx * ((x / s) / s), np.shape(s))}
+    through = -dsx * ((x / s) / s)
+    if a.get("policy") == "select":
+        through = np.where((v > hi) | (v < lo), F(0, x), through)
+    return {"x": dsx / s, "scale": ds + reduce_to(through, np.shape(s))}
 
 
+@quiet
+def floatq_closed_v(i, a, dy):
+    """The same with cancelling factors gone: s*dy/s, sc/sc, and in the normal range the whole of dscale."""
+    sx, normal, l, sc, q, rq, v, c, eps, lo, hi = _fq(i, a)
+    clipped = (v > hi) | (v < lo)
+    dx, ds = np.where(clipped, F(0, dy), dy), dy * np.where(clipped, c, c - sx)
+    if not a.get("detach_exponent", False):
+        still = normal & ~clipped
+        dx, ds = np.where(still, dy * (v / sx), dx), np.where(still, F(0, dy), ds)
+    return {"x": dx, "scale": reduce_to(ds, np.shape(i["scale"]))}
+
+
+op("float_quant_closed", quiet(lambda i, a: _fq(i, a)[7] * i["scale"]), floatq_closed_v, ("x", "scale"))
 op("float_quant", quiet(lambda i, a: _fq(i, a)[7] * i["scale"]), floatq_v, ("x", "scale"),
    "exponent from frexp, the reference uses floor(log2(.)) in f32; attrs detach_exponent=True gives the plain STE")
+
+
+@quiet
+def signed_clamp_min_f(i, a):
+    x = i["x"]
+    return binary_sign(x) * clamp_min_f({"x": np.abs(x)}, a)
+
+
+op("scalar_signed_clamp_min_ste", signed_clamp_min_f, lambda i, a, dy: {"x": dy.copy()})
+
+
+@quiet
+def pow2_f(i, a):
+    """log2 and 2** in a wider type: rounded to x's, a logarithm beside a whole number becomes that number."""
+    x = i["x"]
+    wide = x.astype(np.longdouble if x.dtype == np.float64 else np.float64)
+    return np.exp2(_rnd(a)(wide if a.get("is_log2", False) else np.log2(wide))).astype(x.dtype)
+
+
+@quiet
+def pow2_v(i, a, dy):
+    x, y = i["x"], pow2_f(i, a)
+    if a.get("is_log2", False):
+        return {"x": dy * y * F(np.log(2.0), x)}
+    ln2 = F(np.log(2.0), x)
+    return {"x": (dy * y * ln2) / (x * ln2)}
+
+
+op("power_of_two_restrict", pow2_f, pow2_v, notes="is_log2: x is in the log domain, as Brevitas learns it")
 
 
 # ---------------------------------------------------------------- MX group quantisation (last axis, group_size | n)

@@ -93,6 +93,36 @@ template <class Visit> void forEachRule(Visit visitor) {
         integer);
   for (int64_t bits : {1, 2, 4, 8, 32})
     visit("pact", PactRule{bits});
+  visit("binary_quant", BinaryQuantRule{});
+  visit("clamped_binary_quant", ClampedBinaryQuantRule{});
+  visit("ternary_quant", TernaryQuantRule{0.5});
+  Ranges decoupled{{0.06, 0.45}, {-3, 3}, {0.2, 1.7}, {-3, 3}, {1.7, 4.5}};
+  Ranges truncated{{0.006, 0.045}, {-3, 3}, {6.5, 8.5}, {3.5, 5.5}};
+  for (bool isSigned : {false, true}) {
+    for (bool ste : {false, true})
+      visit("decoupled_int_quant",
+            DecoupledIntQuantRule{{isSigned, false}, RoundingMode::round, ste},
+            decoupled);
+    visit("trunc_int_quant",
+          TruncIntQuantRule{{isSigned, false}, RoundingMode::floor}, truncated);
+  }
+  for (const NamedFloatFormat &named : kFloatFormats)
+    for (bool isMoving : {false, true})
+      visit("float_quant", FloatQuantRule{named.format, true, true, isMoving});
+  for (FloatOverflow overflow : {FloatOverflow::inf, FloatOverflow::nan}) {
+    FloatFormat format{4, 3, 7, 448.0, overflow};
+    visit("float_quant overflowing", FloatQuantRule{format, true, false, true});
+    visit("float_quant unsigned", FloatQuantRule{format, false, false, false},
+          Ranges{{0.05, 4.0}, {0.2, 1.7}});
+  }
+  visit("scalar_signed_clamp_min", ScalarSignedClampMinRule{0.25});
+  visit("scalar_signed_clamp_min nan", ScalarSignedClampMinRule{nan});
+  for (auto mode :
+       {RoundingMode::round, RoundingMode::floor, RoundingMode::ceil,
+        RoundingMode::round_to_zero, RoundingMode::dpu}) {
+    visit("power_of_two", PowerOfTwoRule{false, mode}, Ranges{{0.1, 20.0}});
+    visit("power_of_two of_log2", PowerOfTwoRule{true, mode});
+  }
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

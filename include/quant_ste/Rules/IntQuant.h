@@ -141,14 +141,8 @@ struct IntQuantRule {
   }
 
   template <class Warn> void lint(KnownConstants known, Warn warn) const {
-    for (double s : known[1])
-      if (!(s > 0.0) || std::isinf(s))
-        return warn("expected a positive, finite scale, found " +
-                    std::to_string(s));
-    for (double bits : known[3])
-      if (!(bits >= 1.0 && bits <= 32.0))
-        return warn("expected a bit width in 1..32, found " +
-                    std::to_string(bits));
+    lintScales(known[1], warn);
+    lintBitWidths(known[3], warn);
   }
 };
 

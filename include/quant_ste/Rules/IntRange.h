@@ -19,6 +19,22 @@ inline std::string invalidBits(int64_t bits) {
   return "expected bits in 1..32, got " + std::to_string(bits);
 }
 
+/// What lint says of scales and of bit widths given as values.
+template <class Warn>
+void lintScales(const std::vector<double> &scales, Warn warn) {
+  for (double s : scales)
+    if (!(s > 0.0) || std::isinf(s))
+      return warn("expected a positive, finite scale, found " +
+                  std::to_string(s));
+}
+template <class Warn>
+void lintBitWidths(const std::vector<double> &widths, Warn warn) {
+  for (double bits : widths)
+    if (!(bits >= 1.0 && bits <= 32.0))
+      return warn("expected a bit width in 1..32, found " +
+                  std::to_string(bits));
+}
+
 /// brevitas.function.ops.max_int and min_int (0.13). The bit width is a float
 /// and may be fractional; it is differentiable. Whole bit widths are exact.
 struct IntRange {

@@ -8,11 +8,15 @@
 #ifndef QUANT_STE_RULES_RULES_H
 #define QUANT_STE_RULES_RULES_H
 
+#include "quant_ste/Rules/BinaryQuant.h"
 #include "quant_ste/Rules/Clamp.h"
+#include "quant_ste/Rules/DecoupledIntQuant.h"
 #include "quant_ste/Rules/DoReFa.h"
+#include "quant_ste/Rules/FloatQuant.h"
 #include "quant_ste/Rules/IntQuant.h"
 #include "quant_ste/Rules/IntRange.h"
 #include "quant_ste/Rules/Pact.h"
+#include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"
 #include "quant_ste/Rules/Sign.h"
 

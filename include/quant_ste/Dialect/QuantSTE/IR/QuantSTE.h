@@ -61,6 +61,14 @@ AffineMap getAxesMap(RankedTensorType data,
 
 LogicalResult verifyExtremum(Operation *op);
 
+/// A format's name, or its fields: `4, 3, 7, 448.0, nan`.
+ParseResult parseFloatFormat(AsmParser &parser, FloatFormatAttr &format);
+void printFloatFormat(AsmPrinter &printer, FloatFormatAttr format);
+inline void printFloatFormat(OpAsmPrinter &printer, Operation *,
+                             FloatFormatAttr format) {
+  printFloatFormat(printer, format);
+}
+
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,

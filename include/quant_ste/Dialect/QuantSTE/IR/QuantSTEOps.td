@@ -374,6 +374,8 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
   }];
 }
 
+include "quant_ste/Dialect/QuantSTE/IR/BrevitasOps.td"
+
 //===----------------------------------------------------------------------===//
 // Asking for derivatives
 //===----------------------------------------------------------------------===//
