@@ -59,6 +59,12 @@ RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exa
 # The quantizers of the field: a line each. test_catalogue.py runs all of them.
 SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
 MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
+ALPHAS = (6.0, 1.0, 0.3, 10.0)
+OFFSETS = (0.0, -0.3, 1.0, 0.7)
+LOGARITHMS = (0.0, -0.0, 0.3, -1.7, 2.5, 7.0)
+WHOLE = (0.0, 3.0, -5.0, -0.0)
+ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
+UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 CATALOGUE = [
     quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
     quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
@@ -83,6 +89,32 @@ CATALOGUE = [
       for bits in (2, 8)
       for name, word in (("dorefa_weight_given_max", "ste"),
                          ("dorefa_weight_given_max_paper", "dorefa"))],
+    quantizer("pact", "pact", "bits(4) grad(pact_paper)", {"alpha": ALPHAS}, bits=4,
+              policy="select", paper=True),
+    *[quantizer("lsq", "lsq", f"qmin({n}) qmax({p}) grad_scale({_float(g)}) grad({word})",
+                {"scale": SCALES}, qn=-n, qp=p, grad_scale=g, inclusive="inclusive" in word)
+      for n, p, g in ((-8, 7, 0.0334), (0, 255, 1.0)) for word in ("lsq", "lsq_inclusive")],
+    *[quantizer("lsq_plus", "lsq_plus",
+                f"qmin({n}) qmax({p}) grad_scale({_float(g)}) grad({word})",
+                {"scale": SCALES, "beta": OFFSETS}, n=n, p=p, grad_scale=g,
+                inclusive="inclusive" in word)
+      for n, p, g, word in ((-8, 7, 0.0334, "lsq"), (0, 15, 1.0, "lsq_inclusive"))],
+    *[quantizer("tqt", "tqt", f"bits({b}) {'signed' if s else 'unsigned'} grad(tqt)",
+                {"log2_threshold": LOGARITHMS}, bits=b, signed=s)
+      for b in (2, 8) for s in (True, False)],
+    *[quantizer("ewgs", "ewgs_discretize", f"levels({n}) grad(ewgs(0.1))", levels=n, delta=0.1)
+      for n in (2, 4, 255)],
+    *[quantizer("fake_quantize", "fake_quantize",
+                f"qmin({n}) qmax({p}) scaling({scaling}) zero_point({position}) grad(clipped)",
+                {"scale": SCALES, "zero_point": WHOLE}, ("x",), qmin=n, qmax=p,
+                scaling=scaling, position=position)
+      for n, p in ((-128, 127), (0, 15))
+      for scaling in ("reciprocal", "divide") for position in ("after", "before")],
+    *[quantizer("learnable_fake_quantize", "learnable_fake_quantize",
+                f"qmin({n}) qmax({p}) grad_factor({_float(g)}) grad(clipped)",
+                {"scale": SCALES, "zero_point": ZERO_POINTS}, qmin=n, qmax=p, grad_factor=g)
+      for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
+    quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
 ]
 
 

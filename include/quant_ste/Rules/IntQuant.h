@@ -102,10 +102,8 @@ struct IntQuantRule {
   }
 
   template <class Warn> void lint(KnownConstants known, Warn warn) const {
-    for (double s : known[1])
-      if (!(s > 0.0) || std::isinf(s))
-        return warn("expected a positive, finite scale, found " +
-                    std::to_string(s));
+    if (std::string doubt = doubtfulScale(known[1]); !doubt.empty())
+      return warn(doubt);
     for (double bits : known[3])
       if (!(bits >= 1.0 && bits <= 32.0))
         return warn("expected a bit width in 1..32, found " +
