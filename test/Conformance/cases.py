@@ -111,6 +111,11 @@ def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
                      detach_exponent=not exponent, policy="select")
 
 
+OFFSETS = (0.0, -0.3, 1.0, 0.7)
+LOGARITHMS = (0.0, -0.0, 0.3, -1.7, 2.5, 7.0)
+WHOLE = (0.0, 3.0, -5.0, -0.0)
+LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
+UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 CATALOGUE = [
     # What reproduces the libraries where the dialect's defaults do otherwise.
     quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
@@ -177,6 +182,32 @@ CATALOGUE = [
     *[quantizer("power_of_two", "power_of_two_restrict",
                 f"{'of_log2 ' if log2 else ''}rounding({r}) grad(ste)", within={"x": 3},
                 is_log2=log2, rounding=r) for log2 in (False, True) for r in ROUNDINGS],
+    quantizer("pact", "pact", "bits(4) grad(pact_paper)", {"alpha": ALPHAS}, bits=4,
+              policy="select", paper=True),
+    *[quantizer("lsq", "lsq", f"qmin({n}) qmax({p}) grad_scale({_float(g)}) grad({word})",
+                {"scale": SCALES}, qn=-n, qp=p, grad_scale=g, inclusive="inclusive" in word)
+      for n, p, g in ((-8, 7, 0.0334), (0, 255, 1.0)) for word in ("lsq", "lsq_inclusive")],
+    *[quantizer("lsq_plus", "lsq_plus",
+                f"qmin({n}) qmax({p}) grad_scale({_float(g)}) grad({word})",
+                {"scale": SCALES, "beta": OFFSETS}, n=n, p=p, grad_scale=g,
+                inclusive="inclusive" in word)
+      for n, p, g, word in ((-8, 7, 0.0334, "lsq"), (0, 15, 1.0, "lsq_inclusive"))],
+    *[quantizer("tqt", "tqt", f"bits({b}) {'signed' if s else 'unsigned'} grad(tqt)",
+                {"log2_threshold": LOGARITHMS}, bits=b, signed=s)
+      for b in (2, 8) for s in (True, False)],
+    *[quantizer("ewgs", "ewgs_discretize", f"levels({n}) grad(ewgs(0.1))", levels=n, delta=0.1)
+      for n in (2, 4, 255)],
+    *[quantizer("fake_quantize", "fake_quantize",
+                f"qmin({n}) qmax({p}) scaling({scaling}) zero_point({position}) grad(clipped)",
+                {"scale": SCALES, "zero_point": WHOLE}, ("x",), qmin=n, qmax=p,
+                scaling=scaling, position=position)
+      for n, p in ((-128, 127), (0, 15))
+      for scaling in ("reciprocal", "divide") for position in ("after", "before")],
+    *[quantizer("learnable_fake_quantize", "learnable_fake_quantize",
+                f"qmin({n}) qmax({p}) grad_factor({_float(g)}) grad(clipped)",
+                {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=n, qmax=p, grad_factor=g)
+      for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
+    quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
 ]
 
 

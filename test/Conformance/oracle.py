@@ -655,7 +655,7 @@ def pact_f(i, a):
 @quiet
 def pact_v(i, a, dy):
     x, al = i["x"], np.asarray(i["alpha"])
-    keep = ~((x < 0) | (x > al))
+    keep = ~((x < 0) | ((x >= al) if a.get("paper", False) else (x > al)))
     if a.get("policy") == "select":
         return {"x": np.where(keep, dy, F(0, dy)), "alpha": reduce_to(np.where(x >= al, dy, F(0, dy)), al.shape)}
     return {"x": dy * keep.astype(dy.dtype), "alpha": reduce_to(dy * (x >= al).astype(dy.dtype), al.shape)}
@@ -808,6 +808,49 @@ def lpc_v(i, a, dy):
 op("fake_quantize_learnable_per_channel_affine", lpc_f, lpc_v, ("x", "scale", "zero_point"))
 
 
+def fq_steps(x, s, a):
+    return x / s if a.get("scaling") == "divide" else x * (F(1, x) / s)
+
+
+@quiet
+def fq_f(i, a):
+    """The generic form, on floats of x's type: no conversion to an integer can overflow."""
+    x, s, z = i["x"], i["scale"], i["zero_point"]
+    t = fq_steps(x, s, a)
+    q = np.rint(t + z) if a["position"] == "before" else z + np.rint(t)
+    c = np.fmin(np.fmax(q, F(a["qmin"], x)), F(a["qmax"], x))
+    return (c + F(0, x) - z) * s, (q >= a["qmin"]) & (q <= a["qmax"])
+
+
+op("fake_quantize", lambda i, a: fq_f(i, a)[0],
+   lambda i, a, dy: {"x": np.where(fq_f(i, a)[1], dy, F(0, dy)), "scale": None, "zero_point": None},
+   ("x", "scale", "zero_point"), "torch's and its neighbours' arithmetic; masks select")
+
+
+def lfq_zero_point(i, a):
+    return np.clip(np.rint(i["zero_point"]), F(a["qmin"], i["x"]), F(a["qmax"], i["x"]))
+
+
+@quiet
+def lfq_v(i, a, dy):
+    """fake_quantize_learnable_* with the zero point of its forward; saturates instead of wrapping;
+    dy is multiplied last."""
+    x, s, z = i["x"], i["scale"], lfq_zero_point(i, a)
+    inv, g = F(1, x) / s, F(a["grad_factor"], x)
+    n, p = F(a["qmin"], x), F(a["qmax"], x)
+    r = np.rint(x * inv + z)
+    inside = (r >= n) & (r <= p)
+    q = np.fmin(np.fmax(r, n), p)
+    slope = np.where(inside, ((q - z) * s - x) * inv, q - z) * g
+    return {"x": np.where(inside, dy, F(0, dy)), "scale": reduce_to(dy * slope, np.shape(s)),
+            "zero_point": reduce_to(np.where(inside, F(0, dy), dy * (-s * g)), np.shape(i["zero_point"]))}
+
+
+op("learnable_fake_quantize",
+   lambda i, a: fq_f(dict(i, zero_point=lfq_zero_point(i, a)), dict(a, position="after"))[0], lfq_v,
+   ("x", "scale", "zero_point"))
+
+
 @quiet
 def choose_qparams(mn, mx, qmin, qmax, symmetric):
     """FBGEMM-style scale / zero point from a float32 range."""
@@ -878,18 +921,20 @@ def lsq_f(i, a):
     return np.rint(torch_clamp(x / s, float(-a["qn"]), float(a["qp"]))) * s
 
 
+def lsq_terms(t, n, p, a):
+    """(clipped, slope by the scale times grad_scale): Esser et al. 2020, the open range;
+    attrs inclusive=True gives the torch.clamp convention of the public PyTorch ports.
+    NaN is not clipped."""
+    below, above = (t < n, t > p) if a.get("inclusive", False) else (t <= n, t >= p)
+    slope = np.where(below, n, np.where(above, p, np.rint(t) - t))
+    return below | above, slope * F(a["grad_scale"], t)
+
+
 @quiet
 def lsq_v(i, a, dy):
-    """Esser et al. 2020, strict interior; g = 1/sqrt(N*Qp) unless attrs['grad_scale'] is given.
-    attrs inclusive=True gives the torch.clamp convention of the public PyTorch ports."""
     x, s = i["x"], i["scale"]
-    t = x / s
-    qn, qp = F(-a["qn"], x), F(a["qp"], x)
-    inside = ((t >= qn) & (t <= qp)) if a.get("inclusive", False) else ((t > qn) & (t < qp))
-    n_el = x.size / max(1, np.size(s))
-    g = F(a.get("grad_scale", 1.0 / np.sqrt(n_el * a["qp"])), x)
-    term = np.where(inside, np.rint(t) - t, np.where(t <= qn, qn, qp))
-    return {"x": np.where(inside, dy, F(0, dy)), "scale": g * reduce_to(dy * term, np.shape(s))}
+    clipped, slope = lsq_terms(x / s, F(-a["qn"], x), F(a["qp"], x), a)
+    return {"x": np.where(clipped, F(0, dy), dy), "scale": reduce_to(dy * slope, np.shape(s))}
 
 
 op("lsq", lsq_f, lsq_v, ("x", "scale"))
@@ -904,20 +949,16 @@ def lsqp_f(i, a):
 @quiet
 def lsqp_v(i, a, dy):
     x, s, b = i["x"], i["scale"], i["beta"]
-    t = (x - b) / s
-    n, p = F(a["n"], x), F(a["p"], x)
-    inside = (t > n) & (t < p)
-    g = F(a.get("grad_scale", 1.0), x)
-    term = np.where(inside, np.rint(t) - t, np.where(t <= n, n, p))
-    return {"x": np.where(inside, dy, F(0, dy)), "scale": g * reduce_to(dy * term, np.shape(s)),
-            "beta": g * reduce_to(np.where(inside, F(0, dy), dy), np.shape(b))}
+    clipped, slope = lsq_terms((x - b) / s, F(a["n"], x), F(a["p"], x), a)
+    return {"x": np.where(clipped, F(0, dy), dy), "scale": reduce_to(dy * slope, np.shape(s)),
+            "beta": reduce_to(np.where(clipped, dy * F(a["grad_scale"], x), F(0, dy)), np.shape(b))}
 
 
 op("lsq_plus", lsqp_f, lsqp_v, ("x", "scale", "beta"), "UNVERIFIED against an author implementation")
 
 
 def _tqt(i, a):
-    x, l2t = i["x"], i["log2_t"]
+    x, l2t = i["x"], i["log2_threshold"]
     s = np.exp2(np.ceil(l2t)) / F(2.0 ** (a["bits"] - (1 if a["signed"] else 0)), x)
     n, p = (-(2 ** (a["bits"] - 1)), 2 ** (a["bits"] - 1) - 1) if a["signed"] else (0, 2 ** a["bits"] - 1)
     r = np.rint(x / s)
@@ -928,13 +969,13 @@ def _tqt(i, a):
 def tqt_v(i, a, dy):
     s, n, p, r = _tqt(i, a)
     x = i["x"]
-    inside = (r >= n) & (r <= p)
-    term = np.where(inside, r - x / s, np.where(r < n, n, p))
-    return {"x": np.where(inside, dy, F(0, dy)), "log2_t": reduce_to(dy * (s * F(np.log(2.0), x) * term), np.shape(i["log2_t"]))}
+    below, above = r < n, r > p                       # NaN is in range
+    term = np.where(below, n, np.where(above, p, r - x / s))
+    return {"x": np.where(below | above, F(0, dy), dy), "log2_threshold": reduce_to(dy * (s * F(np.log(2.0), x) * term), np.shape(i["log2_threshold"]))}
 
 
 op("tqt", quiet(lambda i, a: torch_clamp(_tqt(i, a)[3], float(_tqt(i, a)[1]), float(_tqt(i, a)[2])) * _tqt(i, a)[0]), tqt_v,
-   ("x", "log2_t"), "UNVERIFIED against an author implementation")
+   ("x", "log2_threshold"), "UNVERIFIED against an author implementation")
 
 
 @quiet

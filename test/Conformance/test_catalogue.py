@@ -9,7 +9,11 @@ import cases
 from harness import (DTYPES, assert_close, assert_same_bits, assert_sum, compute_dtype,
                      expect, rounded, run)
 
-FLOATS = list(DTYPES)
+def types(*quick):
+    """Every type; those that are not `quick` are left to the slow suites."""
+    return [d if d in quick else pytest.param(d, marks=pytest.mark.slow) for d in DTYPES]
+
+
 WITH_PARAMETERS = [c for c in cases.CATALOGUE if len(c.differentiable) > 1]
 
 
@@ -28,7 +32,7 @@ def check(case, name, got, want, dy, dtype):
         assert_close(got, want, bound, dy, f"{case} {name}")
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", types("f32", "f16"))
 @pytest.mark.parametrize("case", cases.CATALOGUE, ids=str)
 def test_per_element(case, dtype):
     x = cases.adversarial(dtype)
@@ -49,8 +53,13 @@ GRANULARITIES = {
 }
 
 
-@pytest.mark.parametrize("dtype, kind", [("f32", "f32"), ("f64", "f64"), ("bf16", "f32")])
-@pytest.mark.parametrize("granularity", GRANULARITIES)
+# Every granularity in f32; wide and mixed types for one.
+SETTINGS = [(g, "f32", "f32") for g in GRANULARITIES] + [
+    pytest.param("per channel", d, kind, marks=pytest.mark.slow)
+    for d, kind in (("f64", "f64"), ("bf16", "f32"))]
+
+
+@pytest.mark.parametrize("granularity, dtype, kind", SETTINGS)
 @pytest.mark.parametrize("case", WITH_PARAMETERS, ids=str)
 def test_sums(case, granularity, dtype, kind):
     """Gradients of shared parameters are sums of the oracle's terms."""
@@ -77,7 +86,7 @@ def test_sums(case, granularity, dtype, kind):
             assert_sum(got[name], terms[name], a, f"{case} d{name}", size)
 
 
-@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("dtype", ["f32", pytest.param("bf16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("case", cases.CATALOGUE, ids=str)
 def test_readings_agree(case, dtype):
     """The rule read as IR and compiled, and read on constants, bit for bit."""

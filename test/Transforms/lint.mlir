@@ -30,6 +30,23 @@ func.func @warned(%x: tensor<2x3xf32>, %ok: tensor<f32>) {
   // expected-warning@+1 {{a bound is NaN and is ignored}}
   %8 = quant_ste.tensor_clamp %x, %ok, %nan grad(exact)
     : tensor<2x3xf32>, tensor<f32>, tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %9 = quant_ste.lsq %x, %zero qmin(-8) qmax(7) grad_scale(1.0) grad(lsq)
+    : tensor<2x3xf32>, tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %10 = quant_ste.lsq_plus %x, %zero, %ok qmin(-8) qmax(7) grad_scale(1.0) grad(lsq)
+    : tensor<2x3xf32>, tensor<f32>, tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found -0.500000}}
+  %11 = quant_ste.fake_quantize %x, %some axes([0]), %zero qmin(0) qmax(15) grad(clipped)
+    : tensor<2x3xf32>, tensor<2xf32>, tensor<f32>
+  // expected-warning@+1 {{expected a zero point in [qmin, qmax], found 64.000000}}
+  %12 = quant_ste.fake_quantize %x, %ok, %many qmin(0) qmax(15) grad(clipped)
+    : tensor<2x3xf32>, tensor<f32>, tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %13 = quant_ste.learnable_fake_quantize %x, %zero, %zero qmin(0) qmax(15) grad_factor(1.0) grad(clipped)
+    : tensor<2x3xf32>, tensor<f32>, tensor<f32>
+  // expected-warning@+1 {{expected u in [0, 1), found 4.000000}}
+  %14 = quant_ste.stochastic_round %x, %bits grad(ste) : tensor<2x3xf32>, tensor<f32>
   return
 }
 

@@ -123,6 +123,22 @@ template <class Visit> void forEachRule(Visit visitor) {
     visit("power_of_two", PowerOfTwoRule{false, mode}, Ranges{{0.1, 20.0}});
     visit("power_of_two of_log2", PowerOfTwoRule{true, mode});
   }
+  visit("pact paper", PactRule{4, true});
+  Ranges offset{{0.06, 0.45}, {-1.0, 1.0}}, shifted{{0.06, 0.45}, {-3, 3}};
+  for (bool inclusive : {false, true}) {
+    visit("lsq", LSQRule{{{-8, 7}, 0.25, inclusive}}, {{0.06, 0.45}});
+    visit("lsq_plus", LSQPlusRule{{{0, 15}, 0.3, inclusive}}, offset);
+  }
+  for (bool isSigned : {false, true})
+    visit("tqt", TQTRule{3, isSigned}, {{-0.5, 2.5}});
+  visit("ewgs", EWGSRule{4, {Surrogate::Kind::ewgs, 0.25}}, {{0.0, 1.0}});
+  for (Scaling scaling : {Scaling::reciprocal, Scaling::divide})
+    for (auto position : {ZeroPointPosition::after, ZeroPointPosition::before})
+      visit("fake_quantize", FakeQuantizeRule{{-8, 7}, scaling, position},
+            shifted);
+  visit("learnable_fake_quantize", LearnableFakeQuantizeRule{{-8, 7}, 0.3},
+        shifted);
+  visit("stochastic_round", StochasticRoundRule{}, {{0.0, 1.0}});
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

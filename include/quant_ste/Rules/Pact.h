@@ -15,15 +15,18 @@ namespace mlir::quant_ste::rules {
 
 /// PACT (Choi et al. 2018, arXiv:1805.06085) as bitorch computes it: clip to
 /// [0, alpha], then round on 2^bits - 1 steps of alpha, by a reciprocal and a
-/// multiplication. At x == alpha both dx and dalpha receive the cotangent; the
-/// gradient of alpha ignores the rounding.
+/// multiplication. At x == alpha dalpha receives the cotangent, and dx as well
+/// unless the gradient is the paper's; the gradient of alpha ignores the
+/// rounding.
 struct PactRule {
   static constexpr unsigned arity = 2;
-  static constexpr std::array<std::string_view, 1> words{"pact"};
+  static constexpr std::array<std::string_view, 2> words{"pact", "pact_paper"};
   int64_t bits;
+  bool paper = false;
 
   template <class Op> static PactRule of(Op op) {
-    return {static_cast<int64_t>(op.getBits())};
+    return {static_cast<int64_t>(op.getBits()),
+            op.getGrad().getWord() == "pact_paper"};
   }
   std::string invalid() const { return invalidBits(bits); }
 
@@ -37,10 +40,10 @@ struct PactRule {
   }
   template <class S> std::array<Partial<S>, 2> partials(S x, S alpha, S) const {
     auto below = x < S(0.0);
-    auto above = x > alpha;
+    auto saturated = x >= alpha;
+    auto above = paper ? saturated : x > alpha;
     auto clipped = below || above;
     auto inside = !clipped;
-    auto saturated = x >= alpha;
     return {mask<S>(inside), mask<S>(saturated)};
   }
   template <class S> S surrogate(S x, S alpha, Frozen<S, 2>) const {

@@ -12,12 +12,17 @@
 #include "quant_ste/Rules/Clamp.h"
 #include "quant_ste/Rules/DecoupledIntQuant.h"
 #include "quant_ste/Rules/DoReFa.h"
+#include "quant_ste/Rules/EWGS.h"
+#include "quant_ste/Rules/FakeQuantize.h"
 #include "quant_ste/Rules/FloatQuant.h"
 #include "quant_ste/Rules/IntQuant.h"
 #include "quant_ste/Rules/IntRange.h"
+#include "quant_ste/Rules/LSQ.h"
 #include "quant_ste/Rules/Pact.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"
 #include "quant_ste/Rules/Sign.h"
+#include "quant_ste/Rules/StochasticRound.h"
+#include "quant_ste/Rules/TQT.h"
 
 #endif // QUANT_STE_RULES_RULES_H

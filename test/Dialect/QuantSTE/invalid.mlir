@@ -420,3 +420,115 @@ func.func @stepwise_in_another_type(%x: tensor<4xf16>, %a: tensor<f32>) {
   %0 = quant_ste.pact %x, %a bits(4) stepwise grad(pact) : tensor<4xf16>, tensor<f32>
   return
 }
+
+// -----
+
+func.func @lsq_reversed(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.lsq' op expected qmin <= qmax, got 7 and -8}}
+  %0 = quant_ste.lsq %x, %s qmin(7) qmax(-8) grad_scale(1.0) grad(lsq) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @lsq_range(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.lsq' op expected qmin and qmax in [-2147483648, 4294967295], got 4294967296}}
+  %0 = quant_ste.lsq %x, %s qmin(0) qmax(4294967296) grad_scale(1.0) grad(lsq) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @lsq_grad_scale(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.lsq' op expected a finite grad_scale, got inf}}
+  %0 = quant_ste.lsq %x, %s qmin(0) qmax(7) grad_scale(0x7FF0000000000000) grad(lsq) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @lsq_plus_reversed(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.lsq_plus' op expected qmin <= qmax, got 1 and 0}}
+  %0 = quant_ste.lsq_plus %x, %s, %s qmin(1) qmax(0) grad_scale(1.0) grad(lsq) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @tqt_bits(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.tqt' op expected bits in 1..32, got 33}}
+  %0 = quant_ste.tqt %x, %s bits(33) signed grad(tqt) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @tqt_signedness(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected 'signed' or 'unsigned'}}
+  %0 = quant_ste.tqt %x, %s bits(8) grad(tqt) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @ewgs_levels(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.ewgs' op expected levels in [2, 4294967296], got 1}}
+  %0 = quant_ste.ewgs %x levels(1) grad(ewgs(0.1)) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @ewgs_word(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.ewgs' op expected gradient rule 'ewgs', got 'ste'}}
+  %0 = quant_ste.ewgs %x levels(2) grad(ste) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @fake_quantize_reversed(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.fake_quantize' op expected qmin <= qmax, got 128 and 127}}
+  %0 = quant_ste.fake_quantize %x, %s, %s qmin(128) qmax(127) grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @fake_quantize_scaling(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected a scaling, one of reciprocal, divide, got 'multiply'}}
+  %0 = quant_ste.fake_quantize %x, %s, %s qmin(0) qmax(127) scaling(multiply) grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @fake_quantize_zero_point(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected a zero_point, one of after, before, got 'between'}}
+  %0 = quant_ste.fake_quantize %x, %s, %s qmin(0) qmax(127) zero_point(between) grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @learnable_fake_quantize_range(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.learnable_fake_quantize' op expected qmin and qmax in [-2147483648, 4294967295], got -2147483649}}
+  %0 = quant_ste.learnable_fake_quantize %x, %s, %s qmin(-2147483649) qmax(127) grad_factor(1.0) grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @learnable_fake_quantize_grad_factor(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.learnable_fake_quantize' op expected a finite grad_factor, got nan}}
+  %0 = quant_ste.learnable_fake_quantize %x, %s, %s qmin(0) qmax(127) grad_factor(0x7FF8000000000000) grad(clipped) : tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @stochastic_round_per_element(%x: tensor<4xf32>, %u: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.stochastic_round' op expected 'u' to be one value for the whole tensor, as it has no axes([...]), got 'tensor<4xf32>'}}
+  %0 = quant_ste.stochastic_round %x, %u grad(ste) : tensor<4xf32>, tensor<4xf32>
+  return
+}

@@ -171,3 +171,37 @@ func.func @statistics(%x: tensor<4x?xf32>) {
   %2 = quant_ste.minimum %x axes([1]) grad(shared) : tensor<4x?xf32> -> tensor<?xf32>
   return
 }
+
+// CHECK-LABEL: func @literature
+func.func @literature(%x: tensor<4x?xf16>, %s: tensor<4xf32>, %t: tensor<f32>,
+                      %u: tensor<4x?xf32>) {
+  // CHECK: quant_ste.lsq %{{.*}}, %{{.*}} axes([0]) qmin(-8) qmax(7) grad_scale(1.250000e-01) grad(lsq) : tensor<4x?xf16>, tensor<4xf32>
+  %0 = quant_ste.lsq %x, %s axes([0]) qmin(-8) qmax(7) grad_scale(0.125) grad(lsq) : tensor<4x?xf16>, tensor<4xf32>
+  // CHECK: quant_ste.lsq_plus %{{.*}}, %{{.*}} axes([0]), %{{.*}} qmin(0) qmax(15) grad_scale(1.000000e+00) grad(lsq_inclusive) :
+  %1 = quant_ste.lsq_plus %x, %s axes([0]), %t qmin(0) qmax(15) grad_scale(1.0) grad(lsq_inclusive) : tensor<4x?xf16>, tensor<4xf32>, tensor<f32>
+  // CHECK: quant_ste.tqt %{{.*}}, %{{.*}} bits(8) signed grad(tqt) :
+  %2 = quant_ste.tqt %x, %t bits(8) signed grad(tqt) : tensor<4x?xf16>, tensor<f32>
+  // CHECK: quant_ste.tqt %{{.*}}, %{{.*}} axes([0]) bits(4) unsigned grad(tqt) :
+  %3 = quant_ste.tqt %x, %s axes([0]) bits(4) unsigned grad(tqt) : tensor<4x?xf16>, tensor<4xf32>
+  // CHECK: quant_ste.pact %{{.*}}, %{{.*}} bits(4) grad(pact_paper) :
+  %4 = quant_ste.pact %x, %t bits(4) grad(pact_paper) : tensor<4x?xf16>, tensor<f32>
+  // CHECK: quant_ste.ewgs %{{.*}} levels(4) grad(ewgs(1.000000e-01)) :
+  %5 = quant_ste.ewgs %x levels(4) grad(ewgs(0.1)) : tensor<4x?xf16>
+  // CHECK: quant_ste.stochastic_round %{{.*}}, %{{.*}} axes([0, 1]) grad(ste) :
+  %6 = quant_ste.stochastic_round %x, %u axes([0, 1]) grad(ste) : tensor<4x?xf16>, tensor<4x?xf32>
+  return
+}
+
+// The arithmetic that is not spelled out is torch's.
+// CHECK-LABEL: func @torch
+func.func @torch(%x: tensor<4x?xf32>, %s: tensor<4xf32>, %z: tensor<f32>) {
+  // CHECK: quant_ste.fake_quantize %{{.*}}, %{{.*}} axes([0]), %{{.*}} qmin(-128) qmax(127) scaling(reciprocal) zero_point(after) grad(clipped) :
+  %0 = quant_ste.fake_quantize %x, %s axes([0]), %z qmin(-128) qmax(127) grad(clipped) : tensor<4x?xf32>, tensor<4xf32>, tensor<f32>
+  // CHECK: quant_ste.fake_quantize %{{.*}}, %{{.*}} axes([0]), %{{.*}} qmin(-128) qmax(127) scaling(divide) zero_point(before) grad(clipped) :
+  %1 = quant_ste.fake_quantize %x, %s axes([0]), %z qmin(-128) qmax(127) scaling(divide) zero_point(before) grad(clipped) : tensor<4x?xf32>, tensor<4xf32>, tensor<f32>
+  // CHECK: quant_ste.fake_quantize %{{.*}}, %{{.*}} axes([0]), %{{.*}} qmin(-128) qmax(127) scaling(reciprocal) zero_point(after) grad(clipped) :
+  %2 = "quant_ste.fake_quantize"(%x, %s, %z) {scale_axes = array<i64: 0>, qmin = -128 : i64, qmax = 127 : i64, grad = #quant_ste<clipped>} : (tensor<4x?xf32>, tensor<4xf32>, tensor<f32>) -> tensor<4x?xf32>
+  // CHECK: quant_ste.learnable_fake_quantize %{{.*}}, %{{.*}} axes([0]), %{{.*}} qmin(0) qmax(255) grad_factor(1.000000e+00) grad(clipped) :
+  %3 = quant_ste.learnable_fake_quantize %x, %s axes([0]), %z qmin(0) qmax(255) grad_factor(1.0) grad(clipped) : tensor<4x?xf32>, tensor<4xf32>, tensor<f32>
+  return
+}

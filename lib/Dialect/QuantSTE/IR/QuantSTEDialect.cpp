@@ -148,13 +148,16 @@ void quant_ste::printSignedness(OpAsmPrinter &printer, Operation *,
 }
 
 //===----------------------------------------------------------------------===//
-// rounding(word)
+// rounding(word), scaling(word), zero_point(word)
 //===----------------------------------------------------------------------===//
 
-ParseResult quant_ste::parseRounding(OpAsmParser &parser,
-                                     RoundingAttr &rounding) {
-  if (failed(parser.parseOptionalKeyword("rounding"))) {
-    rounding = RoundingAttr::get(parser.getContext(), Rounding::round);
+/// keyword(word), where the word is a case of the enum; absent: its first case.
+template <class EnumAttr>
+static ParseResult parseWord(OpAsmParser &parser, StringRef keyword,
+                             unsigned last, EnumAttr &attr) {
+  using Enum = decltype(attr.getValue());
+  if (failed(parser.parseOptionalKeyword(keyword))) {
+    attr = EnumAttr::get(parser.getContext(), Enum());
     return success();
   }
   StringRef word;
@@ -163,17 +166,45 @@ ParseResult quant_ste::parseRounding(OpAsmParser &parser,
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseKeyword(&word))
     return failure();
-  std::optional<Rounding> mode = symbolizeRounding(word);
-  if (!mode)
-    return parser.emitError(loc)
-           << "expected a rounding, one of round, floor, ceil, round_to_zero, "
-              "dpu, got '"
-           << word << "'";
-  rounding = RoundingAttr::get(parser.getContext(), *mode);
-  return parser.parseRParen();
+  if (std::optional<Enum> value = symbolizeEnum<Enum>(word)) {
+    attr = EnumAttr::get(parser.getContext(), *value);
+    return parser.parseRParen();
+  }
+  auto words = llvm::map_range(llvm::seq_inclusive(0u, last), [](unsigned i) {
+    return stringifyEnum(static_cast<Enum>(i));
+  });
+  return parser.emitError(loc)
+         << "expected a " << keyword << ", one of " << llvm::join(words, ", ")
+         << ", got '" << word << "'";
+}
+
+ParseResult quant_ste::parseRounding(OpAsmParser &parser,
+                                     RoundingAttr &rounding) {
+  return parseWord(parser, "rounding", getMaxEnumValForRounding(), rounding);
 }
 
 void quant_ste::printRounding(OpAsmPrinter &printer, Operation *,
                               RoundingAttr rounding) {
   printer << "rounding(" << stringifyRounding(rounding.getValue()) << ")";
+}
+
+ParseResult quant_ste::parseScaling(OpAsmParser &parser, ScalingAttr &scaling) {
+  return parseWord(parser, "scaling", getMaxEnumValForScaling(), scaling);
+}
+
+void quant_ste::printScaling(OpAsmPrinter &printer, Operation *,
+                             ScalingAttr scaling) {
+  printer << "scaling(" << stringifyScaling(scaling.getValue()) << ")";
+}
+
+ParseResult quant_ste::parseZeroPointPosition(OpAsmParser &parser,
+                                              ZeroPointPositionAttr &position) {
+  return parseWord(parser, "zero_point", getMaxEnumValForZeroPointPosition(),
+                   position);
+}
+
+void quant_ste::printZeroPointPosition(OpAsmPrinter &printer, Operation *,
+                                       ZeroPointPositionAttr position) {
+  printer << "zero_point(" << stringifyZeroPointPosition(position.getValue())
+          << ")";
 }

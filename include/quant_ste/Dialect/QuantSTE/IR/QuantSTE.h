@@ -52,6 +52,12 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 /// `rounding(word)`; round when left out.
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
+ParseResult parseScaling(OpAsmParser &parser, ScalingAttr &scaling);
+void printScaling(OpAsmPrinter &printer, Operation *op, ScalingAttr scaling);
+ParseResult parseZeroPointPosition(OpAsmParser &parser,
+                                   ZeroPointPositionAttr &position);
+void printZeroPointPosition(OpAsmPrinter &printer, Operation *op,
+                            ZeroPointPositionAttr position);
 
 enum class Extremum : uint8_t { absmax, maximum, minimum };
 

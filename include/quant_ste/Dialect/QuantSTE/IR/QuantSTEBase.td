@@ -132,6 +132,18 @@ def QuantSTE_BinarySign : QuantSTE_GradientWord<"BinarySign", "binary_sign",
     "the cotangent times binary_sign(x)">;
 def QuantSTE_Pact : QuantSTE_GradientWord<"Pact", "pact",
     "PACT: dx on [0, alpha], dalpha on x >= alpha">;
+def QuantSTE_PactPaper : QuantSTE_GradientWord<"PactPaper", "pact_paper",
+    "PACT as published: dx on [0, alpha), dalpha on x >= alpha (Choi et al. "
+    "2018, arXiv:1805.06085)">;
+def QuantSTE_LSQ : QuantSTE_GradientWord<"LSQ", "lsq",
+    "learned step size: dx on the open range (Esser et al. 2020, "
+    "arXiv:1902.08153)">;
+def QuantSTE_LSQInclusive : QuantSTE_GradientWord<"LSQInclusive",
+    "lsq_inclusive",
+    "learned step size, dx on the closed range: what differentiating "
+    "torch.clamp gives">;
+def QuantSTE_TQT : QuantSTE_GradientWord<"TQT", "tqt",
+    "trained thresholds (Jain et al. 2020, arXiv:1903.08066)">;
 
 /// Any attribute that names a gradient rule; printed and parsed as grad(word).
 def QuantSTE_Grad : Attr<

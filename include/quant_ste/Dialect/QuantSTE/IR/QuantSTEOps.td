@@ -320,8 +320,9 @@ def QuantSTE_PactOp : QuantSTE_RuleOp<"pact", "PactRule", ["alpha"],
     [0, alpha] as `scalar_clamp` does: `y = roundeven(c * s) / s`.
     `dx = dy` on `!(x < 0 || x > alpha)`, `dalpha = SUM dy` over `x >= alpha`;
     at `x == alpha` both. NaN x gives NaN and passes dy to dx. bits in 1..32.
-    Source: bitorch PactActFn; Choi et al. 2018 (arXiv:1805.06085), which has
-    `x < alpha` for dx.
+    `grad(pact)`: bitorch PactActFn. `grad(pact_paper)`: dx where
+    `!(x < 0 || x >= alpha)`, so that `x == alpha` gives to dalpha alone
+    (Choi et al. 2018, arXiv:1805.06085).
 
     ```mlir
     %y = quant_ste.pact %x, %alpha bits(4) grad(pact) : tensor<?x?xf32>, tensor<f32>
@@ -375,6 +376,8 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
 }
 
 include "quant_ste/Dialect/QuantSTE/IR/BrevitasOps.td"
+include "quant_ste/Dialect/QuantSTE/IR/LiteratureOps.td"
+include "quant_ste/Dialect/QuantSTE/IR/TorchOps.td"
 
 //===----------------------------------------------------------------------===//
 // Asking for derivatives
