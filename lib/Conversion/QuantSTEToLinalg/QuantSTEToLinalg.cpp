@@ -58,7 +58,8 @@ struct LowerPushforward : OpRewritePattern<PushforwardOp> {
         buildRuleJvp(rewriter, ruleIn(op.getBody()), op.getPrimals(),
                      op.getTangents(), op.getWrt());
     if (failed(tangents))
-      return rewriter.notifyMatchFailure(op, "the rule has no forward mode");
+      return op.emitError("the gradient rule of '")
+             << ruleIn(op.getBody())->getName() << "' has no forward mode";
     rewriter.replaceOp(op, *tangents);
     return success();
   }
@@ -81,9 +82,10 @@ struct ConvertQuantSTEToLinalg
     target.addIllegalDialect<QuantSTEDialect>();
     target.markUnknownOpDynamicallyLegal(
         [](Operation *op) { return !isa<GradientRuleInterface>(op); });
-    // The op inside a derivative goes with it.
+    // What is inside a derivative or a rule goes with it.
     target.addDynamicallyLegalDialect<QuantSTEDialect>([](Operation *op) {
-      return isa<PullbackOp, PushforwardOp>(op->getParentOp());
+      return isa<PullbackOp, PushforwardOp, CustomOp, NamedRuleOp>(
+          op->getParentOp());
     });
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach>(
