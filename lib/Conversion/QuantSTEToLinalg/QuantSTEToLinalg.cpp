@@ -74,18 +74,31 @@ struct DropDetach : OpRewritePattern<DetachOp> {
   }
 };
 
+/// Only linking knows the math of a rule that is applied by name.
+LogicalResult requireLinked(Operation *root) {
+  WalkResult result = root->walk([](Operation *op) {
+    if (!isa<ApplyOp, NamedRuleOp>(op))
+      return WalkResult::advance();
+    op->emitOpError("cannot be lowered before it is linked; run "
+                    "quant-ste-link-rules first");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 struct ConvertQuantSTEToLinalg
     : quant_ste::impl::ConvertQuantSTEToLinalgPassBase<
           ConvertQuantSTEToLinalg> {
   void runOnOperation() override {
+    if (failed(requireLinked(getOperation())))
+      return signalPassFailure();
     ConversionTarget target(getContext());
     target.addIllegalDialect<QuantSTEDialect>();
     target.markUnknownOpDynamicallyLegal(
         [](Operation *op) { return !isa<GradientRuleInterface>(op); });
     // What is inside a derivative or a rule goes with it.
     target.addDynamicallyLegalDialect<QuantSTEDialect>([](Operation *op) {
-      return isa<PullbackOp, PushforwardOp, CustomOp, NamedRuleOp>(
-          op->getParentOp());
+      return isa<PullbackOp, PushforwardOp, CustomOp>(op->getParentOp());
     });
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach>(

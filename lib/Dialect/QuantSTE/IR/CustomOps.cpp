@@ -298,8 +298,6 @@ LogicalResult NamedRuleOp::verify() {
            << kMaxOperands << " f32 to f32, or of f64 to f64, got " << type;
   if (isDeclaration() && !(getPartials().empty() && getVjp().empty()))
     return emitOpError("expected 'forward' beside the gradient, got none");
-  if (isDeclaration() && isPublic())
-    return emitOpError("expected a declaration to be private");
   return success();
 }
 
@@ -508,8 +506,7 @@ static bool foldsExactly(Operation &op) {
     return false;
   return isa<arith::ArithDialect>(op.getDialect()) ||
          isa<math::AbsFOp, math::CeilOp, math::CopySignOp, math::FloorOp,
-             math::RoundEvenOp, math::RoundOp, math::SqrtOp,
-             math::TruncOp>(op);
+             math::RoundEvenOp, math::RoundOp, math::SqrtOp, math::TruncOp>(op);
 }
 
 /// The results of one op of a region, given constants for what it reads.

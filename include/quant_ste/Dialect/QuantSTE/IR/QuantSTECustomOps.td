@@ -107,7 +107,7 @@ def QuantSTE_NamedRuleOp : QuantSTE_Op<"rule", [
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let extraClassDeclaration = [{
-    /// Only the name and type are here.
+    /// Of Symbol: only the name and type are here.
     bool isDeclaration() { return getForward().empty(); }
   }];
 }
