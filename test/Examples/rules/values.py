@@ -128,8 +128,8 @@ def digits(v):
 def number(v):
     if abs(v) < 1e-8:
         return "{{-?}}0"
-    if abs(1024 * v - round(1024 * v)) < 1e-5:
-        return f"{round(1024 * v) / 1024:.10g}"
+    if abs(32 * v - round(32 * v)) < 1e-6:
+        return f"{round(32 * v) / 32:.10g}"
     near = {digits(v * (1 - 2e-6)), digits(v * (1 + 2e-6))}
     if abs(float(f"{v:.4g}") - v) < 1e-9:
         near.add(f"{v:.4g}".replace(".", r"\."))
