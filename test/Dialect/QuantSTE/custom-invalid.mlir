@@ -255,3 +255,42 @@ func.func @integer_data(%x: tensor<4xi32>) {
   partials(%a: f32, %r: f32) { quant_ste.yield %a : f32 }
   return
 }
+
+// -----
+
+func.func @masked_in_forward(%x: tensor<4xf32>) {
+  %y = quant_ste.custom %x : tensor<4xf32>
+  forward(%a: f32) {
+    %c = arith.cmpf olt, %a, %a : f32
+    // expected-error@+1 {{'quant_ste.masked' op expected to be yielded from 'partials', got it in 'forward'}}
+    %m = quant_ste.masked %c, %a : f32
+    quant_ste.yield %m : f32
+  } partials(%a: f32, %r: f32) { quant_ste.yield %a : f32 }
+  return
+}
+
+// -----
+
+func.func @masked_used(%x: tensor<4xf32>) {
+  %y = quant_ste.custom %x : tensor<4xf32>
+  forward(%a: f32) { quant_ste.yield %a : f32 }
+  partials(%a: f32, %r: f32) {
+    %c = arith.cmpf olt, %a, %r : f32
+    // expected-error@+1 {{'quant_ste.masked' op expected to be yielded from 'partials', got another use}}
+    %m = quant_ste.masked %c, %a : f32
+    %n = arith.negf %m : f32
+    quant_ste.yield %n : f32
+  }
+  return
+}
+
+// -----
+
+func.func @too_many(%x: f32) {
+  // expected-error@+1 {{expected at most 31 operands, got 32}}
+  %y = quant_ste.custom %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x, %x
+    : f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32, f32
+  forward(%a: f32) { quant_ste.yield %a : f32 }
+  partials(%a: f32, %r: f32) { quant_ste.yield %a : f32 }
+  return
+}

@@ -31,6 +31,8 @@ func.func @per_channel(%x: tensor<4x?x8xf32>, %s: tensor<4x8xf32>, %z: f32,
 // CHECK: } vjp(%{{.*}}: f32, %{{.*}}: f32, %{{.*}}: f32) {
 // CHECK: quant_ste.custom %{{.*}}, %{{.*}} : f64, f64{{$}}
 // CHECK-NEXT: forward(%{{.*}}: f64, %{{.*}}: f64) {
+// CHECK: %[[M:.*]] = quant_ste.masked %{{.*}}, %{{.*}} : f64
+// CHECK-NEXT: quant_ste.yield %{{.*}}, %[[M]] : f64, f64
 func.func @types(%x: tensor<?xf16>, %a: f64) -> (tensor<?xf16>, f64) {
   %y = quant_ste.custom %x : tensor<?xf16>
     forward(%v: f32) {
@@ -46,7 +48,9 @@ func.func @types(%x: tensor<?xf16>, %a: f64) -> (tensor<?xf16>, f64) {
       quant_ste.yield %r : f64
     }
     partials(%v: f64, %w: f64, %r: f64) {
-      quant_ste.yield %w, %v : f64, f64
+      %c = arith.cmpf olt, %v, %w : f64
+      %m = quant_ste.masked %c, %v : f64
+      quant_ste.yield %w, %m : f64, f64
     }
   return %y, %b : tensor<?xf16>, f64
 }

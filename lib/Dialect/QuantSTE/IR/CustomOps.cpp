@@ -198,6 +198,16 @@ static bool isScalar(Type type) { return type.isIntOrIndexOrFloat(); }
 
 /// One op in a region of a rule.
 static LogicalResult verifyScalarOp(Operation &op, StringRef region) {
+  if (isa<MaskedOp>(op)) {
+    bool isYielded = llvm::all_of(op.getUsers(), [](Operation *user) {
+      return isa<quant_ste::YieldOp>(user);
+    });
+    if (region == "partials" && isYielded)
+      return success();
+    return op.emitOpError("expected to be yielded from 'partials', ")
+           << (isYielded ? "got it in '" + region.str() + "'"
+                         : "got another use");
+  }
   bool isRule = isa<GradientRuleInterface>(op);
   bool isScalarOp = isa_and_nonnull<arith::ArithDialect, math::MathDialect>(
                         op.getDialect()) &&
@@ -323,6 +333,8 @@ static bool isZero(Value v) {
 
 /// What the value yielded for an operand in `partials` says.
 static PartialKind partialKind(Value v) {
+  if (v.getDefiningOp<MaskedOp>())
+    return PartialKind::Masked;
   if (isZero(v))
     return PartialKind::Zero;
   if (matchPattern(v, m_OneFloat()) || matchPattern(v, m_One()))
@@ -389,10 +401,10 @@ FloatType CustomOp::getComputeType() {
   return getComputeTypeFor(getX().getType());
 }
 
-/// The ops of the region, and what it yields, for the given arguments.
+/// The ops of the region, and what it yields, for the given arguments. A masked
+/// value stands for its value.
 static SmallVector<Value> inlineRegion(ImplicitLocOpBuilder &b, Region &region,
-                                       ValueRange arguments) {
-  IRMapping map;
+                                       ValueRange arguments, IRMapping &map) {
   map.map(region.getArguments(), arguments);
   auto lookUp = [&](ValueRange values) {
     return llvm::map_to_vector(values, [&](Value v) { return map.lookup(v); });
@@ -400,6 +412,8 @@ static SmallVector<Value> inlineRegion(ImplicitLocOpBuilder &b, Region &region,
   for (Operation &op : region.front().without_terminator()) {
     if (auto rule = dyn_cast<GradientRuleInterface>(op))
       map.map(op.getResults(), rule.emitForward(b, lookUp(op.getOperands())));
+    else if (auto masked = dyn_cast<MaskedOp>(op))
+      map.map(masked.getPartial(), map.lookup(masked.getValue()));
     else
       b.clone(op, map);
   }
@@ -408,7 +422,8 @@ static SmallVector<Value> inlineRegion(ImplicitLocOpBuilder &b, Region &region,
 
 SmallVector<Value> CustomOp::emitForward(ImplicitLocOpBuilder &b,
                                          ValueRange scalars) {
-  return inlineRegion(b, getForward(), scalars);
+  IRMapping map;
+  return inlineRegion(b, getForward(), scalars, map);
 }
 
 /// The partial derivatives at the operands and the result.
@@ -418,10 +433,15 @@ static SmallVector<Partial<IRScalar>> emitPartials(CustomOp op,
                                                    Value result) {
   SmallVector<Value> arguments(scalars);
   arguments.push_back(result);
-  SmallVector<Value> values = inlineRegion(b, op.getPartials(), arguments);
+  IRMapping map;
+  SmallVector<Value> values = inlineRegion(b, op.getPartials(), arguments, map);
   SmallVector<Partial<IRScalar>> partials;
-  for (auto [part, v] : llvm::zip_equal(op.getFootprint(), values)) {
+  for (auto [part, source, v] :
+       llvm::zip_equal(op.getFootprint(), yieldsOf(op.getPartials()), values)) {
     Partial<IRScalar> partial{part.kind, {}, {}};
+    if (auto masked = source.getDefiningOp<MaskedOp>())
+      partial.mask =
+          IRBool{&b, op.getComputeType(), map.lookup(masked.getMask())};
     if (part.kind == PartialKind::Mask)
       partial.mask = IRBool{&b, op.getComputeType(), v};
     else
@@ -454,7 +474,8 @@ SmallVector<Value> CustomOp::emitVjp(ImplicitLocOpBuilder &b,
   SmallVector<Value> arguments(scalars);
   arguments.push_back(results.front());
   arguments.push_back(cotangent);
-  SmallVector<Value> values = inlineRegion(b, getVjp(), arguments);
+  IRMapping map;
+  SmallVector<Value> values = inlineRegion(b, getVjp(), arguments, map);
   for (auto [gradient, part, v] :
        llvm::zip_equal(gradients, getFootprint(), values))
     if (part.kind != PartialKind::Zero)
@@ -535,6 +556,8 @@ evaluateOp(Operation &op, const DenseMap<Value, Attribute> &known,
       return FloatAttr::get(rule.getComputeType(), v);
     });
   }
+  if (auto masked = dyn_cast<MaskedOp>(op))
+    return constantsOf(masked.getValue());
   if (!foldsExactly(op))
     return fail("on constants: compiled code may compute other bits");
   // Its folder refuses to round.
@@ -559,11 +582,11 @@ evaluateOp(Operation &op, const DenseMap<Value, Attribute> &known,
   });
 }
 
-/// What the region yields for constant arguments.
+/// What the region yields for constant arguments; `known` gets every value in
+/// it.
 static FailureOr<SmallVector<Attribute>>
 evaluateRegion(Region &region, ArrayRef<APFloat> arguments,
-               EmitErrorFn emitError) {
-  DenseMap<Value, Attribute> known;
+               DenseMap<Value, Attribute> &known, EmitErrorFn emitError) {
   for (auto [arg, v] : llvm::zip_equal(region.getArguments(), arguments))
     known[arg] = FloatAttr::get(arg.getType(), v);
   for (Operation &op : region.front().without_terminator()) {
@@ -581,7 +604,8 @@ static APFloat floatOf(Attribute a) { return cast<FloatAttr>(a).getValue(); }
 
 FailureOr<SmallVector<APFloat>>
 CustomOp::evaluateForward(ArrayRef<APFloat> scalars, EmitErrorFn emitError) {
-  auto yields = evaluateRegion(getForward(), scalars, emitError);
+  DenseMap<Value, Attribute> known;
+  auto yields = evaluateRegion(getForward(), scalars, known, emitError);
   if (failed(yields))
     return failure();
   return llvm::map_to_vector(*yields, floatOf);
@@ -595,16 +619,23 @@ evaluatePartials(CustomOp op, ArrayRef<APFloat> scalars,
     return failure();
   SmallVector<APFloat> arguments(scalars);
   arguments.push_back(result->front());
-  auto yields = evaluateRegion(op.getPartials(), arguments, emitError);
+  DenseMap<Value, Attribute> known;
+  auto yields = evaluateRegion(op.getPartials(), arguments, known, emitError);
   if (failed(yields))
     return failure();
+  auto maskOf = [&](Attribute a) {
+    return APFloatBool{&scalars.front().getSemantics(),
+                       cast<IntegerAttr>(a).getValue().isOne()};
+  };
   SmallVector<Partial<APFloatScalar>> partials;
-  for (auto [part, a] : llvm::zip_equal(op.getFootprint(), *yields)) {
+  for (auto [part, source, a] : llvm::zip_equal(
+           op.getFootprint(), yieldsOf(op.getPartials()), *yields)) {
     Partial<APFloatScalar> partial{part.kind, {}, {}};
+    if (auto masked = source.getDefiningOp<MaskedOp>())
+      partial.mask = maskOf(known.at(masked.getMask()));
     if (part.kind == PartialKind::Mask)
-      partial.mask = {&scalars.front().getSemantics(),
-                      cast<IntegerAttr>(a).getValue().isOne()};
-    else if (part.kind == PartialKind::Value)
+      partial.mask = maskOf(a);
+    else if (isa<FloatAttr>(a))
       partial.value = APFloatScalar(floatOf(a));
     partials.push_back(partial);
   }
@@ -631,7 +662,8 @@ CustomOp::evaluateVjp(ArrayRef<APFloat> scalars, ArrayRef<APFloat> cotangents,
   SmallVector<APFloat> arguments(scalars);
   arguments.push_back(result->front());
   arguments.push_back(cotangent);
-  auto yields = evaluateRegion(getVjp(), arguments, emitError);
+  DenseMap<Value, Attribute> known;
+  auto yields = evaluateRegion(getVjp(), arguments, known, emitError);
   if (failed(yields))
     return failure();
   for (auto [part, a] : llvm::zip_equal(getFootprint(), *yields))

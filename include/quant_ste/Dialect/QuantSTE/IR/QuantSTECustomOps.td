@@ -27,17 +27,18 @@ def QuantSTE_CustomOp : QuantSTE_Op<"custom", [
     each operand and yields the result. The gradient is one of:
 
     * `partials` takes the operands and the result, and yields for each operand
-      either a float p, whose gradient is `dy * p` (tangent `t * p`), or an i1 m,
-      whose gradient is `select(m, dy, 0)`: a mask selects, it never multiplies.
-      Where 0.0, 1.0, false or true is written as a constant, nothing or dy
-      itself passes, and nothing is computed. The tangents add up in the order
-      of the operands.
+      a float p, whose gradient is `dy * p` (tangent `t * p`); an i1 m, whose
+      gradient is `select(m, dy, 0)`: a mask selects, it never multiplies; or
+      both, as a `quant_ste.masked`. Where 0.0, 1.0, false or true is written as
+      a constant, nothing or dy itself passes, and nothing is computed. The
+      tangents add up in the order of the operands.
     * `vjp` takes the operands, the result and its cotangent, and yields one
       gradient for each operand. It need not be linear in the cotangent; so such
       an op has no forward mode.
 
     The gradient of a parameter is the sum over the dimensions that its `axes`
-    do not list. Regions see their arguments and nothing else. They hold scalar
+    do not list. The result that a gradient reads is not yet rounded to the
+    data's type. Regions see their arguments and nothing else. They hold scalar
     ops of arith and math without side effects, regions or fast-math flags, and
     ops of this dialect on plain floats. All of these are evaluated on constants
     except those for which compiled code may call a math library (`math.exp`).
@@ -72,6 +73,25 @@ def QuantSTE_CustomOp : QuantSTE_Op<"custom", [
   let hasFolder = 1;
   let hasVerifier = 1;
   let hasRegionVerifier = 1;
+}
+
+def QuantSTE_MaskedOp : QuantSTE_Op<"masked", [
+    Pure, AllTypesMatch<["value", "partial"]>,
+    ParentOneOf<["CustomOp", "NamedRuleOp"]>]> {
+  let summary = "a partial derivative that is zero but where a mask says";
+  let description = [{
+    Yielded from `partials`, it gives the gradient `select(mask, dy * value, 0)`:
+    exactly 0 where the mask is false, also for a cotangent that is not finite,
+    where `dy * 0` would be NaN. It has no other use.
+
+    ```mlir
+    %db = quant_ste.masked %isClipped, %slope : f32
+    quant_ste.yield %isInside, %db : i1, f32
+    ```
+  }];
+  let arguments = (ins I1:$mask, AnyTypeOf<[F32, F64]>:$value);
+  let results = (outs AnyTypeOf<[F32, F64]>:$partial);
+  let assemblyFormat = "$mask `,` $value attr-dict `:` type($value)";
 }
 
 def QuantSTE_NamedRuleOp : QuantSTE_Op<"rule", [
