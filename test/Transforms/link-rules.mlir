@@ -17,6 +17,9 @@
 // RUN: qopt-run %s --rules=%S/Inputs/rules.mlir --function=gradient \
 // RUN:   --input=2x2xf32=1,2,3,4 --input=2xf32=10,100 --input=2x2xf32=1 \
 // RUN:   --reference | FileCheck %s --check-prefix=NUMBERS
+// RUN: qopt-run %s --pipeline="openmp=false rules=%S/Inputs/rules.mlir" \
+// RUN:   --function=gradient --input=2x2xf32=1,2,3,4 --input=2xf32=10,100 \
+// RUN:   --input=2x2xf32=1 | FileCheck %s --check-prefix=NUMBERS
 // Sizes are checked as for any op.
 // RUN: not qopt-run %s --rules=%S/Inputs/rules.mlir --function=gradient \
 // RUN:   --input=2x2xf32=1,2,3,4 --input=3xf32=1 --input=2x2xf32=1 2>&1 \

@@ -20,6 +20,7 @@
 #include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include "quant_ste/Rules/Readings/IRScalar.h"
 #include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -568,18 +569,22 @@ evaluateOp(Operation &op, const DenseMap<Value, Attribute> &known,
     return SmallVector<Attribute>{
         FloatAttr::get(type, roundTo(wide, type.getFloatSemantics()))};
   }
-  // A folder may change its op; so it gets a copy.
+  // A folder may change its op instead, a few times; so it gets a copy.
   Operation *copy = op.clone();
   llvm::scope_exit destroy([&] { copy->destroy(); });
   SmallVector<OpFoldResult> folded;
-  do {
-    if (failed(copy->fold(constantsOf(copy->getOperands()), folded)))
+  for (int changes = 0; folded.empty(); ++changes)
+    if (changes == 4 ||
+        failed(copy->fold(constantsOf(copy->getOperands()), folded)))
       return fail("on these constants");
-  } while (folded.empty());
-  return llvm::map_to_vector(folded, [&](OpFoldResult r) {
+  auto constants = llvm::map_to_vector(folded, [&](OpFoldResult r) {
     auto v = dyn_cast<Value>(r);
     return v ? known.at(v) : cast<Attribute>(r);
   });
+  // Poison is none.
+  if (!llvm::all_of(constants, llvm::IsaPred<FloatAttr, IntegerAttr>))
+    return fail("on these constants");
+  return constants;
 }
 
 /// What the region yields for constant arguments; `known` gets every value in
