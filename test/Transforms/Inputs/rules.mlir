@@ -1,4 +1,4 @@
-// A rule library. Helpers of the rules' authors may stand beside them.
+// A rule library. Other functions may stand beside the rules.
 quant_ste.rule @halve
 forward(%a: f32) {
   %half = arith.constant 0.5 : f32
