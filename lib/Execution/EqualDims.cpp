@@ -200,6 +200,12 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
       llvm::append_range(values, op.getResults());
       llvm::append_range(maps, rule.getResultMaps());
       graph.joinByMaps(values, maps);
+    } else if (auto apply = dyn_cast<ApplyOp>(op)) {
+      SmallVector<Value> values(op.getOperands());
+      SmallVector<AffineMap> maps = apply.getOperandMaps();
+      values.push_back(apply.getY());
+      maps.push_back(maps.front());
+      graph.joinByMaps(values, maps);
     } else if (isa<PullbackOp, PushforwardOp>(op)) {
       joinDerivative(graph, op);
     } else if (isa<func::CallOp, ValueAndGradOp, VjpOp, JvpOp>(op)) {

@@ -44,6 +44,8 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
            << options.pipelineOptions
            << "': stop-after leaves nothing that could run";
   pipeline.stopAfter = last;
+  for (const std::string &path : options.rules)
+    pipeline.rules.push_back(path);
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();

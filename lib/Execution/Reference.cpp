@@ -49,17 +49,20 @@ static Access accessBy(AffineMap map, ArrayRef<int64_t> loops) {
   return access;
 }
 
-static void forEachPoint(ArrayRef<int64_t> loops,
-                         function_ref<void(ArrayRef<int64_t>)> body) {
+static LogicalResult
+forEachPoint(ArrayRef<int64_t> loops,
+             function_ref<LogicalResult(ArrayRef<int64_t>)> body) {
   SmallVector<int64_t> point(loops.size(), 0);
   for (int64_t n = countElements(loops).value_or(0); n > 0; --n) {
-    body(point);
+    if (failed(body(point)))
+      return failure();
     for (size_t d = loops.size(); d-- > 0;) {
       if (++point[d] < loops[d])
         break;
       point[d] = 0;
     }
   }
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -78,11 +81,13 @@ struct RuleEvaluation {
   ArrayRef<int64_t> loops = operands.front().getShape();
   SmallVector<Access> accesses = {};
 
+  InFlightDiagnostic emitError() const { return mlir::emitError(loc); }
+
   FailureOr<HostArray> allocate(Type type, AffineMap map) {
     auto array =
         HostArray::zeros(getValueType(type)->element, shapeBy(map, loops));
     if (!array)
-      return emitError(loc, llvm::toString(array.takeError()));
+      return emitError() << llvm::toString(array.takeError());
     return std::move(*array);
   }
   /// The value at a point, in the compute type.
@@ -105,9 +110,9 @@ struct RuleEvaluation {
     SmallVector<int64_t> expected = shapeBy(map, loops);
     if (array.getShape() == ArrayRef(expected))
       return success();
-    return emitError(loc, "expected a value of type ")
-           << formatType(array.getElementType(), expected) << ", got "
-           << array.getTypeString();
+    return emitError() << "expected a value of type "
+                       << formatType(array.getElementType(), expected)
+                       << ", got " << array.getTypeString();
   }
   LogicalResult prepare() {
     for (auto [array, map] : llvm::zip_equal(operands, maps))
@@ -144,11 +149,17 @@ FailureOr<SmallVector<HostArray>> RuleEvaluation::forward() {
   if (failed(results))
     return failure();
   SmallVector<Access> out = accessesOf(resultMaps);
-  forEachPoint(loops, [&](ArrayRef<int64_t> point) {
-    SmallVector<APFloat> ys = rule.evaluateForward(loadOperands(point));
-    for (auto [result, access, y] : llvm::zip_equal(*results, out, ys))
+  auto onePoint = [&](ArrayRef<int64_t> point) -> LogicalResult {
+    auto ys =
+        rule.evaluateForward(loadOperands(point), [&] { return emitError(); });
+    if (failed(ys))
+      return failure();
+    for (auto [result, access, y] : llvm::zip_equal(*results, out, *ys))
       result.setFloat(access.at(point), y);
-  });
+    return success();
+  };
+  if (failed(forEachPoint(loops, onePoint)))
+    return failure();
   return results;
 }
 
@@ -171,19 +182,25 @@ RuleEvaluation::pullback(ArrayRef<HostArray> cotangents,
     gradients.push_back(std::move(*gradient));
   }
   SmallVector<Access> in = accessesOf(resultMaps);
-  forEachPoint(loops, [&](ArrayRef<int64_t> point) {
+  auto onePoint = [&](ArrayRef<int64_t> point) -> LogicalResult {
     SmallVector<APFloat> dys;
     for (auto [array, access] : llvm::zip_equal(cotangents, in))
       dys.push_back(load(array, access, point));
-    SmallVector<APFloat> all = rule.evaluateVjp(loadOperands(point), dys);
+    auto all =
+        rule.evaluateVjp(loadOperands(point), dys, [&] { return emitError(); });
+    if (failed(all))
+      return failure();
     for (auto [i, gradient, sum] : llvm::zip_equal(wrt, gradients, sums)) {
       int64_t at = accesses[i].at(point);
       if (maps[i] == maps.front())
-        gradient.setFloat(at, all[i]);
+        gradient.setFloat(at, (*all)[i]);
       else
-        sum[at] += roundTo(all[i], APFloat::IEEEdouble()).convertToDouble();
+        sum[at] += roundTo((*all)[i], APFloat::IEEEdouble()).convertToDouble();
     }
-  });
+    return success();
+  };
+  if (failed(forEachPoint(loops, onePoint)))
+    return failure();
   for (auto [gradient, sum] : llvm::zip_equal(gradients, sums))
     for (auto [at, value] : llvm::enumerate(sum))
       gradient.setFloat(at, APFloat(value));
@@ -202,21 +219,20 @@ RuleEvaluation::pushforward(ArrayRef<HostArray> tangents,
   if (failed(results))
     return failure();
   SmallVector<Access> out = accessesOf(resultMaps);
-  bool hasForwardMode = true;
-  forEachPoint(loops, [&](ArrayRef<int64_t> point) {
+  auto onePoint = [&](ArrayRef<int64_t> point) -> LogicalResult {
     SmallVector<std::optional<APFloat>> ts(operands.size());
     for (auto [array, i] : llvm::zip_equal(tangents, wrt))
       ts[i] = load(array, accesses[i], point);
-    auto tys = rule.evaluateJvp(loadOperands(point), ts);
-    hasForwardMode &= succeeded(tys);
-    if (!hasForwardMode)
-      return;
+    auto tys =
+        rule.evaluateJvp(loadOperands(point), ts, [&] { return emitError(); });
+    if (failed(tys))
+      return failure();
     for (auto [result, access, ty] : llvm::zip_equal(*results, out, *tys))
       result.setFloat(access.at(point), ty);
-  });
-  if (!hasForwardMode)
-    return emitError(loc, "the gradient rule of '")
-           << rule->getName() << "' has no forward mode";
+    return success();
+  };
+  if (failed(forEachPoint(loops, onePoint)))
+    return failure();
   return results;
 }
 

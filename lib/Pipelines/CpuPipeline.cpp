@@ -63,7 +63,10 @@ static void cleanUp(OpPassManager &pm) {
 }
 
 /// Functions are not inlined yet: a call may carry its own gradient.
-static void addDifferentiate(OpPassManager &pm) {
+static void addDifferentiate(OpPassManager &pm,
+                             const CpuPipelineOptions &options) {
+  pm.addPass(createQuantSTELinkRulesPass(
+      {llvm::to_vector(ArrayRef<std::string>(options.rules))}));
   pm.addPass(createQuantSTEDifferentiatePass());
   cleanUp(pm);
 }
@@ -156,7 +159,7 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
 void quant_ste::buildCpuPipeline(OpPassManager &pm,
                                  const CpuPipelineOptions &options) {
   auto wants = [&](CpuPhase phase) { return phase <= options.stopAfter; };
-  addDifferentiate(pm);
+  addDifferentiate(pm, options);
   if (wants(CpuPhase::Linalg))
     addLinalg(pm);
   if (wants(CpuPhase::Fuse))

@@ -61,6 +61,11 @@ void quant_ste::qopt_run::parseOptions(int argc, char **argv,
       cl::location(options.pipelineOptions),
       cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\""),
       cl::cat(category));
+  static cl::list<std::string, std::vector<std::string>> rules(
+      "rules", cl::value_desc("file.mlir,..."), cl::location(options.rules),
+      cl::CommaSeparated,
+      cl::desc("Where the rules are that the module only declares"),
+      cl::cat(category));
   static cl::opt<unsigned, true> optLevel(
       "O", cl::value_desc("0..3"), cl::Prefix,
       cl::location(options.codegen.optLevel), cl::init(2),

@@ -18,6 +18,7 @@ struct Options {
   std::vector<std::string> inputs, outputs;
   std::string inputParams, outputParams;
   std::string pipelineOptions;
+  std::vector<std::string> rules;
   CodegenOptions codegen;
   int threads = 0;
   int64_t maxElements = 0;

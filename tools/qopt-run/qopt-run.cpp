@@ -226,6 +226,7 @@ static int run(const Options &options, DialectRegistry &registry) {
 
   CompileOptions compile;
   compile.pipelineOptions = options.pipelineOptions;
+  compile.rules = options.rules;
   compile.codegen = options.codegen;
   compile.function = f.function;
   compile.configurePasses = configurePasses;

@@ -25,6 +25,9 @@ struct CompileOptions {
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
   std::string pipelineOptions;
+  /// Files with rules that the module declares; besides those that
+  /// pipelineOptions name.
+  std::vector<std::string> rules;
   CodegenOptions codegen;
   /// The only function to compile; empty: every public one.
   std::string function;

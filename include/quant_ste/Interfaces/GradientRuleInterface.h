@@ -23,6 +23,9 @@ struct PartialFootprint {
   uint32_t needs;
 };
 
+/// Starts the error that says why constants cannot be evaluated.
+using EmitErrorFn = function_ref<InFlightDiagnostic()>;
+
 } // namespace mlir::quant_ste
 
 #include "quant_ste/Interfaces/GradientRuleInterface.h.inc"

@@ -29,7 +29,10 @@ def QuantSTE_GradientRuleInterface : OpInterface<"GradientRuleInterface"> {
     * `emitJvp` gives one value per result; a null tangent means zero. It fails
       when the rule is not linear in the cotangent.
     * `evaluate...` computes the same functions on constants, one IEEE rounding
-      per operation, bit for bit what the emitted code computes.
+      per operation, bit for bit what the emitted code computes. Where it cannot
+      (the emitted code calls a math library), and for `evaluateJvp` where the
+      rule is not linear in the cotangent, it fails, and says why through
+      `emitError` unless that is null.
   }];
   let methods = [
     InterfaceMethod<"The indexing map of each operand.",
@@ -54,16 +57,20 @@ def QuantSTE_GradientRuleInterface : OpInterface<"GradientRuleInterface"> {
     InterfaceMethod<"The kind of each operand's gradient and the primal values it reads.",
       "::llvm::SmallVector<::mlir::quant_ste::PartialFootprint>", "getFootprint">,
     InterfaceMethod<"Forward on constants of the compute type.",
-      "::llvm::SmallVector<::llvm::APFloat>", "evaluateForward",
-      (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars)>,
-    InterfaceMethod<"Cotangent of each operand on constants; a zero gradient is +0.",
-      "::llvm::SmallVector<::llvm::APFloat>", "evaluateVjp",
+      "::mlir::FailureOr<::llvm::SmallVector<::llvm::APFloat>>",
+      "evaluateForward",
       (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars,
-           "::llvm::ArrayRef<::llvm::APFloat>":$cotangents)>,
+           "::mlir::quant_ste::EmitErrorFn":$emitError)>,
+    InterfaceMethod<"Cotangent of each operand on constants; a zero gradient is +0.",
+      "::mlir::FailureOr<::llvm::SmallVector<::llvm::APFloat>>", "evaluateVjp",
+      (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars,
+           "::llvm::ArrayRef<::llvm::APFloat>":$cotangents,
+           "::mlir::quant_ste::EmitErrorFn":$emitError)>,
     InterfaceMethod<"Tangent of each result on constants; no tangent means zero.",
       "::mlir::FailureOr<::llvm::SmallVector<::llvm::APFloat>>", "evaluateJvp",
       (ins "::llvm::ArrayRef<::llvm::APFloat>":$scalars,
-           "::llvm::ArrayRef<::std::optional<::llvm::APFloat>>":$tangents)>,
+           "::llvm::ArrayRef<::std::optional<::llvm::APFloat>>":$tangents,
+           "::mlir::quant_ste::EmitErrorFn":$emitError)>,
     InterfaceMethod<[{
         Reports what is defined but surely not meant, given the constants known
         for each operand (empty: unknown).}],

@@ -38,6 +38,10 @@ struct CpuPhaseParser : llvm::cl::parser<CpuPhase> {
 };
 
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
+  ListOption<std::string> rules{
+      *this, "rules",
+      llvm::cl::desc("Files with the quant_ste.rules that are declared, but "
+                     "not defined")};
   Option<bool> openmp{
       *this, "openmp",
       llvm::cl::desc("Run large loops on the threads of OpenMP. The results "

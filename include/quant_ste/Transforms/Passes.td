@@ -20,6 +20,37 @@ def QuantSTELintPass : Pass<"quant-ste-lint"> {
   }];
 }
 
+def QuantSTELinkRulesPass : Pass<"quant-ste-link-rules", "::mlir::ModuleOp"> {
+  let summary = "Put rules in the place where they are applied";
+  let description = [{
+    Each `quant_ste.apply` becomes a `quant_ste.custom` with the regions of the
+    rule that it names; no `quant_ste.rule` is left. A rule that is only declared
+    is looked up in the files `rules`, of which exactly one must have a rule of
+    that name, and of the declared type.
+
+    Before:
+    ```mlir
+    quant_ste.rule private @halve(f32) -> f32
+    %y = quant_ste.apply @halve(%x) : tensor<?xf32>
+    ```
+    After:
+    ```mlir
+    %y = quant_ste.custom %x : tensor<?xf32>
+    forward(%a: f32) {
+      ...
+    } partials(%a: f32, %r: f32) {
+      ...
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect"];
+  let options = [
+    ListOption<"rules", "rules", "std::string",
+               "Files with the rules that are declared, but not defined">
+  ];
+}
+
 def QuantSTEExposeFunctionsPass : Pass<"quant-ste-expose-functions", "ModuleOp"> {
   let summary = "Give public functions a C interface and read-only arguments";
   let description = [{

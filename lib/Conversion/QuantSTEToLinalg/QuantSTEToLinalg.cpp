@@ -59,7 +59,8 @@ struct LowerPushforward : OpRewritePattern<PushforwardOp> {
         buildRuleJvp(rewriter, ruleIn(op.getBody()), op.getPrimals(),
                      op.getTangents(), op.getWrt());
     if (failed(tangents))
-      return rewriter.notifyMatchFailure(op, "the rule has no forward mode");
+      return op.emitError("the gradient rule of '")
+             << ruleIn(op.getBody())->getName() << "' has no forward mode";
     rewriter.replaceOp(op, *tangents);
     return success();
   }
@@ -84,17 +85,31 @@ template <class Op> struct LowerExtremum : OpRewritePattern<Op> {
   }
 };
 
+/// Only linking knows the math of a rule that is applied by name.
+LogicalResult requireLinked(Operation *root) {
+  WalkResult result = root->walk([](Operation *op) {
+    if (!isa<ApplyOp, NamedRuleOp>(op))
+      return WalkResult::advance();
+    op->emitOpError("cannot be lowered before it is linked; run "
+                    "quant-ste-link-rules first");
+    return WalkResult::interrupt();
+  });
+  return failure(result.wasInterrupted());
+}
+
 struct ConvertQuantSTEToLinalg
     : quant_ste::impl::ConvertQuantSTEToLinalgPassBase<
           ConvertQuantSTEToLinalg> {
   void runOnOperation() override {
+    if (failed(requireLinked(getOperation())))
+      return signalPassFailure();
     ConversionTarget target(getContext());
     target.addIllegalDialect<QuantSTEDialect>();
     target.markUnknownOpDynamicallyLegal(
         [](Operation *op) { return !isa<GradientRuleInterface>(op); });
-    // The op inside a derivative goes with it.
+    // What is inside a derivative or a rule goes with it.
     target.addDynamicallyLegalDialect<QuantSTEDialect>([](Operation *op) {
-      return isa<PullbackOp, PushforwardOp>(op->getParentOp());
+      return isa<PullbackOp, PushforwardOp, CustomOp>(op->getParentOp());
     });
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,

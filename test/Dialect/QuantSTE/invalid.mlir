@@ -317,7 +317,7 @@ func.func @pullback_types(%x: tensor<4xf32>, %dy: tensor<5xf32>) {
 
 // -----
 
-// expected-error@+2 {{'quant_ste.yield' op expects parent op to be one of 'quant_ste.pullback, quant_ste.pushforward'}}
+// expected-error@+2 {{'quant_ste.yield' op expects parent op to be one of 'quant_ste.pullback, quant_ste.pushforward, quant_ste.custom, quant_ste.rule'}}
 func.func @yield_elsewhere(%x: tensor<4xf32>) {
   quant_ste.yield %x : tensor<4xf32>
 }

@@ -16,11 +16,14 @@
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-static std::optional<ArrayRef<int64_t>> getAxes(Operation *op, StringRef name) {
-  auto attr = op->getAttrOfType<DenseI64ArrayAttr>((name + "_axes").str());
-  if (!attr)
-    return std::nullopt;
-  return attr.asArrayRef();
+/// Of each parameter, from the attributes `<name>_axes`.
+static SmallVector<Axes> getAxes(Operation *op, ArrayRef<StringRef> names) {
+  return llvm::map_to_vector(names.drop_front(), [&](StringRef name) -> Axes {
+    auto attr = op->getAttrOfType<DenseI64ArrayAttr>((name + "_axes").str());
+    if (!attr)
+      return std::nullopt;
+    return attr.asArrayRef();
+  });
 }
 
 static int64_t rankOf(Type type) {
@@ -29,17 +32,22 @@ static int64_t rankOf(Type type) {
 }
 
 SmallVector<AffineMap> quant_ste::getParameterMaps(Operation *op,
-                                                   ArrayRef<StringRef> names) {
+                                                   ArrayRef<Axes> axes) {
   MLIRContext *ctx = op->getContext();
   unsigned rank = rankOf(op->getOperand(0).getType());
   SmallVector<AffineMap> maps{AffineMap::getMultiDimIdentityMap(rank, ctx)};
-  for (StringRef name : names.drop_front()) {
+  for (Axes given : axes) {
     SmallVector<AffineExpr> dims;
-    for (int64_t axis : getAxes(op, name).value_or(ArrayRef<int64_t>()))
+    for (int64_t axis : given.value_or(ArrayRef<int64_t>()))
       dims.push_back(getAffineDimExpr(axis, ctx));
     maps.push_back(AffineMap::get(rank, 0, dims, ctx));
   }
   return maps;
+}
+
+SmallVector<AffineMap> quant_ste::getParameterMaps(Operation *op,
+                                                   ArrayRef<StringRef> names) {
+  return getParameterMaps(op, getAxes(op, names));
 }
 
 LogicalResult quant_ste::verifyAxes(Operation *op, StringRef name,
@@ -55,8 +63,8 @@ LogicalResult quant_ste::verifyAxes(Operation *op, StringRef name,
   return success();
 }
 
-static LogicalResult verifyParameter(Operation *op, StringRef name, Type type,
-                                     Type data) {
+static LogicalResult verifyParameter(Operation *op, StringRef name, Axes given,
+                                     Type type, Type data) {
   Type element = getElementTypeOrSelf(type);
   Type dataElement = getElementTypeOrSelf(data);
   if (element != dataElement && op->hasAttr("stepwise"))
@@ -68,7 +76,6 @@ static LogicalResult verifyParameter(Operation *op, StringRef name, Type type,
            << name << "' of element type " << dataElement
            << " (the data's) or 'f32', got " << type;
 
-  std::optional<ArrayRef<int64_t>> given = getAxes(op, name);
   ArrayRef<int64_t> axes = given.value_or(ArrayRef<int64_t>());
   if (failed(verifyAxes(op, name, axes, rankOf(data))))
     return failure();
@@ -111,16 +118,22 @@ LogicalResult quant_ste::verifyWord(Operation *op,
          << ", got '" << grad.getWord() << "'";
 }
 
+LogicalResult quant_ste::verifyParameters(Operation *op,
+                                          ArrayRef<StringRef> names,
+                                          ArrayRef<Axes> axes) {
+  Type data = op->getOperand(0).getType();
+  for (auto [name, given, type] : llvm::zip_equal(
+           names.drop_front(), axes, llvm::drop_begin(op->getOperandTypes())))
+    if (failed(verifyParameter(op, name, given, type, data)))
+      return failure();
+  return success();
+}
+
 LogicalResult quant_ste::verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
                                       ArrayRef<std::string_view> words,
                                       const std::string &invalid) {
-  Type data = op->getOperand(0).getType();
-  for (auto [name, type] :
-       llvm::drop_begin(llvm::zip_equal(names, op->getOperandTypes())))
-    if (failed(verifyParameter(op, name, type, data)))
-      return failure();
-
-  if (failed(verifyWord(op, words)))
+  if (failed(verifyParameters(op, names, getAxes(op, names))) ||
+      failed(verifyWord(op, words)))
     return failure();
   if (!invalid.empty())
     return op->emitOpError(invalid);
@@ -146,12 +159,14 @@ Attribute quant_ste::foldRuleOp(GradientRuleInterface op,
   FloatType compute = op.getComputeType();
   Type resultType = op->getResult(0).getType();
   auto element = cast<FloatType>(getElementTypeOrSelf(resultType));
-  auto evaluate = [&](ArrayRef<APFloat> in) {
+  auto evaluate = [&](ArrayRef<APFloat> in) -> FailureOr<APFloat> {
     SmallVector<APFloat> wide;
     for (const APFloat &v : in)
       wide.push_back(roundTo(v, compute.getFloatSemantics()));
-    return roundTo(op.evaluateForward(wide).front(),
-                   element.getFloatSemantics());
+    auto results = op.evaluateForward(wide, /*emitError=*/nullptr);
+    if (failed(results))
+      return failure();
+    return roundTo(results->front(), element.getFloatSemantics());
   };
 
   if (isa<FloatType>(resultType)) {
@@ -161,7 +176,8 @@ Attribute quant_ste::foldRuleOp(GradientRuleInterface op,
         in.push_back(f.getValue());
       else
         return {};
-    return FloatAttr::get(resultType, evaluate(in));
+    FailureOr<APFloat> y = evaluate(in);
+    return succeeded(y) ? FloatAttr::get(resultType, *y) : Attribute();
   }
 
   auto type = cast<RankedTensorType>(resultType);
@@ -183,7 +199,8 @@ Attribute quant_ste::foldRuleOp(GradientRuleInterface op,
     SmallVector<APFloat> in;
     for (const auto &s : splat)
       in.push_back(*s);
-    return DenseElementsAttr::get(type, evaluate(in));
+    FailureOr<APFloat> y = evaluate(in);
+    return succeeded(y) ? DenseElementsAttr::get(type, *y) : Attribute();
   }
   if (type.getNumElements() > kMaxFoldedElements)
     return {};
@@ -204,7 +221,10 @@ Attribute quant_ste::foldRuleOp(GradientRuleInterface op,
         index.push_back(at[map.getDimPosition(r)]);
       in.push_back(d.getValues<APFloat>()[index]);
     }
-    out.push_back(evaluate(in));
+    FailureOr<APFloat> y = evaluate(in);
+    if (failed(y))
+      return {};
+    out.push_back(*y);
   }
   return DenseElementsAttr::get(type, out);
 }
@@ -223,7 +243,7 @@ static void isolate(OpBuilder &b, Operation *op, Region &body) {
       map.map(v, block->addArgument(v.getType(), v.getLoc()));
     else
       block->addArgument(v.getType(), v.getLoc());
-  Operation *copy = op->cloneWithoutRegions();
+  Operation *copy = op->clone();
   copy->setOperands(block->getArguments());
   b.insert(copy);
   YieldOp::create(b, op->getLoc(), copy->getResults());

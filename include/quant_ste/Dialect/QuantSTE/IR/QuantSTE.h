@@ -75,6 +75,20 @@ inline void printFloatFormat(OpAsmPrinter &printer, Operation *,
   printFloatFormat(printer, format);
 }
 
+/// The operands after the first of a custom op, each perhaps with axes([...]).
+ParseResult
+parseParameters(OpAsmParser &parser,
+                SmallVectorImpl<OpAsmParser::UnresolvedOperand> &parameters,
+                ArrayAttr &axes);
+void printParameters(OpAsmPrinter &printer, Operation *op,
+                     OperandRange parameters, ArrayAttr axes);
+
+/// `forward(...) {...}` and `partials(...) {...}` or `vjp(...) {...}`.
+ParseResult parseRuleRegions(OpAsmParser &parser, Region &forward,
+                             Region &partials, Region &vjp);
+void printRuleRegions(OpAsmPrinter &printer, Operation *op, Region &forward,
+                      Region &partials, Region &vjp);
+
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,

@@ -537,10 +537,13 @@ def QuantSTE_PushforwardOp : QuantSTE_DerivativeOp<"pushforward"> {
 }
 
 def QuantSTE_YieldOp : QuantSTE_Op<"yield", [
-    Pure, ReturnLike, Terminator, ParentOneOf<["PullbackOp", "PushforwardOp"]>]> {
-  let summary = "ends the region of a derivative";
-  let arguments = (ins Variadic<QuantSTE_Data>:$values);
+    Pure, ReturnLike, Terminator, ParentOneOf<[
+        "PullbackOp", "PushforwardOp", "CustomOp", "NamedRuleOp"]>]> {
+  let summary = "ends the region of a derivative or of a rule";
+  let arguments = (ins Variadic<AnyTypeOf<[QuantSTE_Data, I1]>>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
+
+include "quant_ste/Dialect/QuantSTE/IR/QuantSTECustomOps.td"
 
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEOPS_TD

@@ -20,14 +20,26 @@ namespace mlir::quant_ste {
 // What holds for every op with a gradient rule
 //===----------------------------------------------------------------------===//
 
-/// The indexing map of each operand of an elementwise op: the identity for
-/// operand 0; for operand i the projection onto the dimensions listed in the
-/// op's attribute `<names[i]>_axes` (none: one value for the whole tensor).
+/// The dimensions of the data that a parameter runs along, as axes([...]) says;
+/// nothing: one value for the whole tensor.
+using Axes = std::optional<ArrayRef<int64_t>>;
+
+/// The indexing map of each operand of an elementwise op: the identity for the
+/// data; for each parameter the projection onto its axes.
+SmallVector<AffineMap> getParameterMaps(Operation *op, ArrayRef<Axes> axes);
+
+/// As above; the axes of operand i are the op's attribute `<names[i]>_axes`.
 SmallVector<AffineMap> getParameterMaps(Operation *op,
                                         ArrayRef<StringRef> names);
 
 /// Parameters have the data's element type or f32, and one dimension per axis,
-/// of the size that the data has there. The gradient word is one of `words`.
+/// of the size that the data has there. Names are those of all operands, axes
+/// those of the parameters.
+LogicalResult verifyParameters(Operation *op, ArrayRef<StringRef> names,
+                               ArrayRef<Axes> axes);
+
+/// The parameters are as verifyParameters wants them; the gradient word is one
+/// of `words`.
 LogicalResult verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
                            ArrayRef<std::string_view> words,
                            const std::string &invalid);
@@ -154,17 +166,19 @@ template <class Rule> struct RuleOp {
     SmallVector<PartialFootprint> getFootprint() {
       return ruleFootprint(Rule::of(self()));
     }
-    SmallVector<APFloat> evaluateForward(ArrayRef<APFloat> scalars) {
+    FailureOr<SmallVector<APFloat>> evaluateForward(ArrayRef<APFloat> scalars,
+                                                    EmitErrorFn) {
       return evaluateRuleForward(Rule::of(self()), scalars);
     }
-    SmallVector<APFloat> evaluateVjp(ArrayRef<APFloat> scalars,
-                                     ArrayRef<APFloat> cotangents) {
+    FailureOr<SmallVector<APFloat>> evaluateVjp(ArrayRef<APFloat> scalars,
+                                                ArrayRef<APFloat> cotangents,
+                                                EmitErrorFn) {
       return evaluateRuleVjp(Rule::of(self()), scalars, cotangents.front(),
                              self().getMultiplyMasks());
     }
     FailureOr<SmallVector<APFloat>>
     evaluateJvp(ArrayRef<APFloat> scalars,
-                ArrayRef<std::optional<APFloat>> tangents) {
+                ArrayRef<std::optional<APFloat>> tangents, EmitErrorFn) {
       return evaluateRuleJvp(Rule::of(self()), scalars, tangents,
                              self().getMultiplyMasks());
     }
