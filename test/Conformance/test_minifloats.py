@@ -28,7 +28,8 @@ def every(dtype):
 
 def between(dtype):
     """What lies on, beside and between the numbers of narrow formats."""
-    near = every("bf16").astype(np.float64)
+    with np.errstate(all="ignore"):
+        near = every("bf16").astype(np.float64)
     near = near[np.isfinite(near) & (np.abs(near) < 1e30)].astype(DTYPES[dtype])
     up = np.nextafter(near, np.asarray(np.inf, near.dtype))
     return np.concatenate([near, up, -up])
