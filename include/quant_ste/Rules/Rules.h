@@ -15,6 +15,7 @@
 #include "quant_ste/Rules/FloatQuant.h"
 #include "quant_ste/Rules/IntQuant.h"
 #include "quant_ste/Rules/IntRange.h"
+#include "quant_ste/Rules/MX.h"
 #include "quant_ste/Rules/Pact.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"

@@ -551,3 +551,19 @@ func.func @format_number(%x: tensor<4xf32>, %s: tensor<f32>) {
   %0 = quant_ste.float_quant %x, %s format(4, 3, 7, x) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
   return
 }
+
+// -----
+
+func.func @element_name(%amax: tensor<f32>) {
+  // expected-error@+1 {{expected a float format, one of e4m3, e5m2, e4m3_ocp, e5m2_ocp, e4m3_fnuz, e5m2_fnuz, e3m2, e2m3, e2m1, or its exponent bits, mantissa bits, bias and largest number, got 'int4'}}
+  %0 = quant_ste.mx_scale %amax element(int4) grad(ste) : tensor<f32>
+  return
+}
+
+// -----
+
+func.func @element_max(%amax: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.mx_scale' op expected a largest number that the format has, got 450.0}}
+  %0 = quant_ste.mx_scale %amax element(4, 3, 7, 450.0) grad(ste) : tensor<f32>
+  return
+}

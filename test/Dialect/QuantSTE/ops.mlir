@@ -203,5 +203,9 @@ func.func @minifloats(%x: tensor<4x8xf32>, %s: tensor<f32>) {
     format = #quant_ste.float_format<e2m1>, is_signed, saturating,
     grad = #quant_ste.clipped}
     : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: quant_ste.mx_scale %{{.*}} element(int8) brevitas grad(ste) : tensor<f32>
+  %5 = quant_ste.mx_scale %s element(int8) brevitas grad(ste) : tensor<f32>
+  // CHECK: quant_ste.mx_scale %{{.*}} element(e4m3_ocp) grad(ste) : tensor<f32>
+  %6 = quant_ste.mx_scale %s element(4, 3, 7, 448.0, nan) grad(ste) : tensor<f32>
   return
 }
