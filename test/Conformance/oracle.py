@@ -316,7 +316,7 @@ def trunc_v(i, a, dy):
 
 
 op("trunc_int_quant", lambda i, a: _trunc(i, a)[8], trunc_v,
-   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients UNVERIFIED against Brevitas")
+   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients checked against an autograd composition, not Brevitas itself")
 
 op("binary_quant", quiet(lambda i, a: binary_sign(i["x"]) * i["scale"]),
    quiet(lambda i, a, dy: {"x": dy * i["scale"], "scale": reduce_to(dy * binary_sign(i["x"]), np.shape(i["scale"]))}),
