@@ -82,7 +82,8 @@ def _decoupled(signed, narrow, rounding="round", ste=False):
 
 
 def _trunc(signed, narrow, rounding):
-    """Unfused, the library divides by factors that it has multiplied with."""
+    """Unfused, the library divides by factors that it has multiplied with: dscale is
+    a difference of integers up to 2^11, the others of terms up to scale * 2^11."""
     parameters = {"scale": SCALES, "zero_point": ZERO_POINTS,
                   "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
     return quantizer("trunc_int_quant", "trunc_int_quant",

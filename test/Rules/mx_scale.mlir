@@ -1,6 +1,5 @@
 // mx_scale for e2m1, whose largest exponent is 2: the power of two at or below
-// amax, over 4.
-// e8m0 has no zero; what it clips has no gradient.
+// amax, over 4. e8m0 has no zero; what it clips has no gradient.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s
