@@ -86,7 +86,8 @@ def _decoupled(signed, narrow, rounding="round", ste=False):
 
 
 def _trunc(signed, narrow, rounding):
-    """Unfused, the library divides by factors that it has multiplied with."""
+    """Unfused, the library divides by factors that it has multiplied with: dscale is
+    a difference of integers up to 2^11, the others of terms up to scale * 2^11."""
     parameters = {"scale": SCALES, "zero_point": ZERO_POINTS,
                   "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
     return quantizer("trunc_int_quant", "trunc_int_quant",
@@ -179,6 +180,8 @@ CATALOGUE = [
                                       (False, False, "ceil"), (False, True, "round"))],
     *[quantizer("scalar_signed_clamp_min", "scalar_signed_clamp_min_ste",
                 f"min({_float(lo)}) grad(ste)", min=lo) for lo in (0.0, 1e-10, 0.7, NAN)],
+    *[quantizer("mx_scale", "mx_scale", f"element({f}){' brevitas' if b else ''} grad(ste)",
+                format=f, brevitas=b) for f in ("int8", "e4m3_ocp", "e2m1") for b in (False, True)],
     *[quantizer("power_of_two", "power_of_two_restrict",
                 f"{'of_log2 ' if log2 else ''}rounding({r}) grad(ste)", within={"x": 3},
                 is_log2=log2, rounding=r) for log2 in (False, True) for r in ROUNDINGS],

@@ -316,7 +316,7 @@ def trunc_v(i, a, dy):
 
 
 op("trunc_int_quant", lambda i, a: _trunc(i, a)[8], trunc_v,
-   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients UNVERIFIED against Brevitas")
+   ("x", "scale", "zero_point", "input_bit_width", "output_bit_width"), "bit-width gradients checked against an autograd composition, not Brevitas itself")
 
 op("binary_quant", quiet(lambda i, a: binary_sign(i["x"]) * i["scale"]),
    quiet(lambda i, a, dy: {"x": dy * i["scale"], "scale": reduce_to(dy * binary_sign(i["x"]), np.shape(i["scale"]))}),
@@ -482,6 +482,36 @@ def mx_scale(i, a):
     p = np.exp2(floor_log2(am))
     p2 = np.maximum(p, F(mn, x))
     return g, amax, am, p, p2 / F(2.0 ** emax, x), emax
+
+
+def _mx_emax(a):
+    if a["format"] == "int8":
+        return 7 if a["brevitas"] else 6
+    return int(np.floor(np.log2(FLOAT_FORMATS[a["format"]][3])))
+
+
+@quiet
+def _mx_shared(i, a):
+    """amax, p = 2**floor(log2 amax), p/2**emax before it is clipped, and the scale."""
+    x = i["x"]
+    am = np.where(x < F(1e-10, x), F(1e-10, x), x) if a["brevitas"] else x
+    top = np.ldexp(F(1, x), np.frexp(np.where(np.isfinite(am), am, F(1, x)))[1] - 1)
+    p = np.where(np.isinf(am), am, top)
+    p = np.where(am > 0, p, np.where(am == 0, am, F(np.nan, x)))
+    div = F(2.0 ** _mx_emax(a), x)
+    if a["brevitas"]:
+        return am, p / div, np.where(p < F(1e-10, x), F(1e-10, x), p) / div
+    return am, p / div, torch_clamp(p / div, 2.0 ** -127, 2.0 ** 127)
+
+
+@quiet
+def mx_shared_v(i, a, dy):
+    am, s, _ = _mx_shared(i, a)
+    d = dy * (s / am)
+    return {"x": d if a["brevitas"] else np.where((s < 2.0 ** -127) | (s > 2.0 ** 127), F(0, dy), d)}
+
+
+op("mx_scale", lambda i, a: _mx_shared(i, a)[2], mx_shared_v, notes="x is a group's largest magnitude; OCP clips to e8m0")
 
 
 @quiet

@@ -1,5 +1,5 @@
-// binary_quant with scale 0.5: both zeros give +0.5, NaN -0.5; dx is scaled and has no
-// mask.
+// binary_quant with scale 0.5: both zeros give +0.5, NaN -0.5; dx is scaled
+// and has no mask.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

@@ -1,5 +1,5 @@
-// clamped_binary_quant with one scale per element, 0.5: at x == scale and x == -scale dx
-// passes; beyond, the bound adds scale to dscale.
+// clamped_binary_quant with one scale per element, 0.5: at x == scale and x ==
+// -scale dx passes; beyond, the bound adds scale to dscale.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

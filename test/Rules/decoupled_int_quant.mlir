@@ -1,5 +1,5 @@
-// decoupled_int_quant, signed 3 bits (-4..3): steps of 0.5 from zero point 1 in, steps of
-// 1 from zero point 0 out. Range is judged on the rounded value.
+// decoupled_int_quant, signed 3 bits (-4..3): steps of 0.5 from zero point 1
+// in, steps of 1 from zero point 0 out. Range is judged on the rounded value.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

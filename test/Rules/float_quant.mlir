@@ -1,5 +1,5 @@
-// float_quant to e2m1 (0, 0.5, 1, 1.5, 2, 3, 4, 6): ties go to the even mantissa, 7 and
-// infinity to 6. Where x was clipped dx is 0.
+// float_quant to e2m1 (0, 0.5, 1, 1.5, 2, 3, 4, 6): ties go to the even
+// mantissa, 7 and infinity to 6. Where x was clipped dx is 0.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

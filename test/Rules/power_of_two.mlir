@@ -1,4 +1,5 @@
-// power_of_two, rounding up: 4 stays, the next number above it gives 8. dx is dy y/x.
+// power_of_two, rounding up: 4 stays, the next number above it gives 8. dx is
+// dy y/x.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

@@ -1,4 +1,5 @@
-// ternary_quant with scale 2 and threshold 0.5: abs(x) == 1 is still 0, as is NaN.
+// ternary_quant with scale 2 and threshold 0.5: abs(x) == 1 is still 0, as is
+// NaN.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

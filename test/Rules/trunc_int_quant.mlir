@@ -1,5 +1,5 @@
-// trunc_int_quant, unsigned, from 4 bits to 2: integers 0..15 in steps of 0.5 become 0..3
-// in steps of 2, rounded down.
+// trunc_int_quant, unsigned, from 4 bits to 2: integers 0..15 in steps of 0.5
+// become 0..3 in steps of 2, rounded down.
 //
 // RUN: qopt-opt %s --quant-ste-differentiate --convert-quant-ste-to-linalg \
 // RUN:   --canonicalize | FileCheck %s

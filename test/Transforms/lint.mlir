@@ -59,3 +59,36 @@ func.func @fine(%x: tensor<2x3xf32>, %s: tensor<f32>) {
   %1 = quant_ste.scalar_clamp %x min(-1.0) max(1.0) grad(ste) : tensor<2x3xf32>
   return
 }
+
+// CHECK-LABEL: func @doubtful_brevitas
+func.func @doubtful_brevitas(%x: tensor<2x3xf32>, %ok: tensor<f32>) {
+  %zero = arith.constant dense<0.0> : tensor<f32>
+  %nan = arith.constant dense<0x7FC00000> : tensor<f32>
+  %some = arith.constant dense<[1.0, -0.5]> : tensor<2xf32>
+  %bits = arith.constant dense<4.0> : tensor<f32>
+  %many = arith.constant dense<64.0> : tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %9 = quant_ste.float_quant %x, %zero format(e4m3) signed saturating
+    grad(clipped) : tensor<2x3xf32>, tensor<f32>
+  // expected-warning@+2 {{expected a positive, finite scale, found nan}}
+  // expected-warning@+1 {{expected a bit width in 1..32, found 64.000000}}
+  %10 = quant_ste.decoupled_int_quant %x, %ok, %zero, %nan, %zero, %many signed
+    grad(clipped) : tensor<2x3xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+      tensor<f32>, tensor<f32>
+  // expected-warning@+1 {{expected a bit width in 1..32, found 0.000000}}
+  %11 = quant_ste.trunc_int_quant %x, %ok, %zero, %bits, %zero signed
+    grad(clipped) : tensor<2x3xf32>, tensor<f32>, tensor<f32>, tensor<f32>,
+      tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found -0.500000}}
+  %12 = quant_ste.ternary_quant %x, %some axes([0]) threshold(0.5) grad(ste)
+    : tensor<2x3xf32>, tensor<2xf32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %13 = quant_ste.binary_quant %x, %zero grad(ste)
+    : tensor<2x3xf32>, tensor<f32>
+  // expected-warning@+1 {{expected a positive, finite scale, found 0.000000}}
+  %14 = quant_ste.clamped_binary_quant %x, %zero grad(clipped)
+    : tensor<2x3xf32>, tensor<f32>
+  // expected-warning@+1 {{the bound is NaN: every result is NaN}}
+  %15 = quant_ste.scalar_signed_clamp_min %x min(0x7FF8000000000000) grad(ste) : tensor<2x3xf32>
+  return
+}

@@ -115,6 +115,11 @@ template <class Visit> void forEachRule(Visit visitor) {
     visit("float_quant unsigned", FloatQuantRule{format, false, false, false},
           Ranges{{0.05, 4.0}, {0.2, 1.7}});
   }
+  for (bool brevitas : {false, true}) {
+    visit("mx_scale", MXScaleRule{{}, brevitas}, Ranges{{0.1, 20.0}});
+    visit("mx_scale", MXScaleRule{kFloatFormats[2].format, brevitas},
+          Ranges{{0.1, 20.0}});
+  }
   visit("scalar_signed_clamp_min", ScalarSignedClampMinRule{0.25});
   visit("scalar_signed_clamp_min nan", ScalarSignedClampMinRule{nan});
   for (auto mode :

@@ -28,6 +28,13 @@ struct FloatFormat {
   double max;
   FloatOverflow overflow;
 
+  /// From the attribute.
+  template <class Attr> static FloatFormat of(Attr attr) {
+    return {attr.getExponent(), attr.getMantissa(), attr.getBias(),
+            attr.getMax().getValueAsDouble(),
+            static_cast<FloatOverflow>(attr.getOverflow())};
+  }
+
   bool operator==(const FloatFormat &) const = default;
 
   /// The exponents of the units of the subnormals and of max, each with a

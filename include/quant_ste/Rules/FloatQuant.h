@@ -33,13 +33,8 @@ struct FloatQuantRule {
   bool moving; ///< grad(exponent)
 
   template <class Op> static FloatQuantRule of(Op op) {
-    return {{op.getFormat().getExponent(), op.getFormat().getMantissa(),
-             op.getFormat().getBias(),
-             op.getFormat().getMax().getValueAsDouble(),
-             static_cast<FloatOverflow>(op.getFormat().getOverflow())},
-            op.getIsSigned(),
-            op.getSaturating(),
-            op.getGrad().getWord() == "exponent"};
+    return {FloatFormat::of(op.getFormat()), op.getIsSigned(),
+            op.getSaturating(), op.getGrad().getWord() == "exponent"};
   }
   std::string invalid() const {
     if (std::string wrong = format.invalid(); !wrong.empty())

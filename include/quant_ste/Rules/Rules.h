@@ -18,6 +18,8 @@
 #include "quant_ste/Rules/IntQuant.h"
 #include "quant_ste/Rules/IntRange.h"
 #include "quant_ste/Rules/LSQ.h"
+
+#include "quant_ste/Rules/MX.h"
 #include "quant_ste/Rules/Pact.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"

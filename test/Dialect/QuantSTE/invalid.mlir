@@ -532,3 +532,183 @@ func.func @stochastic_round_per_element(%x: tensor<4xf32>, %u: tensor<4xf32>) {
   %0 = quant_ste.stochastic_round %x, %u grad(ste) : tensor<4xf32>, tensor<4xf32>
   return
 }
+
+
+// -----
+
+func.func @threshold_negative(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.ternary_quant' op expected a finite threshold, not below 0, got -0.5}}
+  %0 = quant_ste.ternary_quant %x, %s threshold(-0.5) grad(ste) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @threshold_infinite(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.ternary_quant' op expected a finite threshold, not below 0, got inf}}
+  %0 = quant_ste.ternary_quant %x, %s threshold(0x7FF0000000000000) grad(ste) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @unclamped_binary(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.binary_quant' op expected gradient rule 'ste', got 'clipped'}}
+  %0 = quant_ste.binary_quant %x, %s grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @clamped_binary_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.clamped_binary_quant' op expected gradient rule 'clipped', got 'ste'}}
+  %0 = quant_ste.clamped_binary_quant %x, %s grad(ste) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @decoupled_scale_rank(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected 'scale' to be one value for the whole tensor, as it has no axes([...]), got 'tensor<4xf32>'}}
+  %0 = quant_ste.decoupled_int_quant %x, %s, %s, %x, %s, %s signed grad(ste)
+    : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<4xf32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @trunc_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.trunc_int_quant' op expected gradient rule 'clipped', got 'ste'}}
+  %0 = quant_ste.trunc_int_quant %x, %s, %s, %s, %s signed grad(ste)
+    : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @trunc_sign(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected 'signed' or 'unsigned'}}
+  %0 = quant_ste.trunc_int_quant %x, %s, %s, %s, %s grad(clipped)
+    : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @power_of_two_rounding(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected a rounding, one of round, floor, ceil, round_to_zero, dpu, got 'up'}}
+  %0 = quant_ste.power_of_two %x rounding(up) grad(ste) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @signed_clamp_word(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.scalar_signed_clamp_min' op expected gradient rule 'ste', got 'exact'}}
+  %0 = quant_ste.scalar_signed_clamp_min %x min(0.0) grad(exact) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @format_name(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected a float format, one of e4m3, e5m2, e4m3_ocp, e5m2_ocp, e4m3_fnuz, e5m2_fnuz, e3m2, e2m3, e2m1, or its exponent bits, mantissa bits, bias and largest number, got 'e3m4'}}
+  %0 = quant_ste.float_quant %x, %s format(e3m4) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_above(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected what lies above the largest number, one of none, inf, nan, got 'max'}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 7, 448.0, max) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_exponent(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected 1..8 exponent bits, got 9}}
+  %0 = quant_ste.float_quant %x, %s format(9, 3, 7, 448.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_mantissa(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected 0..23 mantissa bits, got 24}}
+  %0 = quant_ste.float_quant %x, %s format(4, 24, 7, 448.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_bias(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected a bias whose format lies within that of f32, got 148}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 148, 448.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_bias_negative(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected a bias whose format lies within that of f32, got -127}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, -127, 448.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_max_sign(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected a largest number that is positive and finite in f32, got -1.0}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 7, -1.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_max_between(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected a largest number that the format has, got 450.0}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 7, 450.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_max_beyond(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected a largest number that the format has, got 512.0}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 7, 512.0) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_overflow(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.float_quant' op expected 'saturating', as the format has neither inf nor NaN}}
+  %0 = quant_ste.float_quant %x, %s format(e2m1) signed grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @format_number(%x: tensor<4xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{expected floating point literal}}
+  %0 = quant_ste.float_quant %x, %s format(4, 3, 7, x) signed saturating grad(clipped) : tensor<4xf32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @element_name(%amax: tensor<f32>) {
+  // expected-error@+1 {{expected a float format, one of e4m3, e5m2, e4m3_ocp, e5m2_ocp, e4m3_fnuz, e5m2_fnuz, e3m2, e2m3, e2m1, or its exponent bits, mantissa bits, bias and largest number, got 'int4'}}
+  %0 = quant_ste.mx_scale %amax element(int4) grad(ste) : tensor<f32>
+  return
+}
+
+// -----
+
+func.func @element_max(%amax: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.mx_scale' op expected a largest number that the format has, got 450.0}}
+  %0 = quant_ste.mx_scale %amax element(4, 3, 7, 450.0) grad(ste) : tensor<f32>
+  return
+}

@@ -205,3 +205,62 @@ func.func @torch(%x: tensor<4x?xf32>, %s: tensor<4xf32>, %z: tensor<f32>) {
   %3 = quant_ste.learnable_fake_quantize %x, %s axes([0]), %z qmin(0) qmax(255) grad_factor(1.0) grad(clipped) : tensor<4x?xf32>, tensor<4xf32>, tensor<f32>
   return
 }
+
+
+// CHECK-LABEL: func @brevitas
+func.func @brevitas(%x: tensor<4x8xf32>, %s: tensor<f32>, %c: tensor<4xf32>,
+                    %z: tensor<f32>, %b: tensor<f32>, %h: f16, %p: f32) {
+  // CHECK: quant_ste.binary_quant %{{.*}}, %{{.*}} axes([0]) grad(ste) : tensor<4x8xf32>, tensor<4xf32>
+  %0 = quant_ste.binary_quant %x, %c axes([0]) grad(ste)
+    : tensor<4x8xf32>, tensor<4xf32>
+  // CHECK: quant_ste.clamped_binary_quant %{{.*}}, %{{.*}} grad(clipped) : f16, f32
+  %1 = quant_ste.clamped_binary_quant %h, %p grad(clipped) : f16, f32
+  // CHECK: quant_ste.ternary_quant %{{.*}}, %{{.*}} threshold(5.000000e-01) grad(ste) :
+  %2 = quant_ste.ternary_quant %x, %s threshold(0.5) grad(ste)
+    : tensor<4x8xf32>, tensor<f32>
+  // CHECK: quant_ste.decoupled_int_quant %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} axes([0]), %{{.*}}, %{{.*}} signed narrow_range rounding(round) grad(ste) :
+  %3 = quant_ste.decoupled_int_quant %x, %s, %z, %c axes([0]), %z, %b
+    signed narrow_range grad(ste)
+    : tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<4xf32>, tensor<f32>,
+      tensor<f32>
+  // CHECK: quant_ste.trunc_int_quant %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} unsigned rounding(floor) grad(clipped) :
+  %4 = quant_ste.trunc_int_quant %x, %s, %z, %b, %b unsigned rounding(floor)
+    grad(clipped)
+    : tensor<4x8xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>
+  // CHECK: quant_ste.scalar_signed_clamp_min %{{.*}} min(2.500000e-01) grad(ste) : f16
+  %5 = quant_ste.scalar_signed_clamp_min %h min(0.25) grad(ste) : f16
+  // CHECK: quant_ste.power_of_two %{{.*}} rounding(ceil) grad(ste) : f32
+  %6 = quant_ste.power_of_two %p rounding(ceil) grad(ste) : f32
+  // CHECK: quant_ste.power_of_two %{{.*}} of_log2 rounding(round) grad(ste) : f32
+  %7 = quant_ste.power_of_two %p of_log2 grad(ste) : f32
+  return
+}
+
+// A format that has a name is printed by it.
+// CHECK-LABEL: func @minifloats
+func.func @minifloats(%x: tensor<4x8xf32>, %s: tensor<f32>) {
+  // CHECK: quant_ste.float_quant %{{.*}}, %{{.*}} format(e4m3) signed saturating grad(clipped) :
+  %0 = quant_ste.float_quant %x, %s format(e4m3) signed saturating grad(clipped)
+    : tensor<4x8xf32>, tensor<f32>
+  // CHECK: quant_ste.float_quant %{{.*}}, %{{.*}} format(e5m2_ocp) unsigned grad(exponent) :
+  %1 = quant_ste.float_quant %x, %s format(5, 2, 15, 57344.0, inf) unsigned
+    grad(exponent) : tensor<4x8xf32>, tensor<f32>
+  // CHECK: quant_ste.float_quant %{{.*}}, %{{.*}} format(4, 3, 7, 2.400000e+02, inf) signed grad(clipped) :
+  %2 = quant_ste.float_quant %x, %s format(4, 3, 7, 240.0, inf) signed
+    grad(clipped) : tensor<4x8xf32>, tensor<f32>
+  // CHECK: quant_ste.float_quant %{{.*}}, %{{.*}} format(3, 0, 3, 1.600000e+01) signed saturating grad(clipped) :
+  %3 = "quant_ste.float_quant"(%x, %s) {
+    format = #quant_ste.float_format<3, 0, 3, 16.0>, is_signed, saturating,
+    grad = #quant_ste.clipped}
+    : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: quant_ste.float_quant %{{.*}}, %{{.*}} format(e2m1) signed saturating grad(clipped) :
+  %4 = "quant_ste.float_quant"(%x, %s) {
+    format = #quant_ste.float_format<e2m1>, is_signed, saturating,
+    grad = #quant_ste.clipped}
+    : (tensor<4x8xf32>, tensor<f32>) -> tensor<4x8xf32>
+  // CHECK: quant_ste.mx_scale %{{.*}} element(int8) brevitas grad(ste) : tensor<f32>
+  %5 = quant_ste.mx_scale %s element(int8) brevitas grad(ste) : tensor<f32>
+  // CHECK: quant_ste.mx_scale %{{.*}} element(e4m3_ocp) grad(ste) : tensor<f32>
+  %6 = quant_ste.mx_scale %s element(4, 3, 7, 448.0, nan) grad(ste) : tensor<f32>
+  return
+}

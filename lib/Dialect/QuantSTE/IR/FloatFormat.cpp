@@ -84,6 +84,21 @@ void quant_ste::printFloatFormat(AsmPrinter &printer, FloatFormatAttr format) {
     printer << ", " << stringifyFloatOverflow(format.getOverflow());
 }
 
+ParseResult quant_ste::parseMXElement(OpAsmParser &parser,
+                                      FloatFormatAttr &format) {
+  if (succeeded(parser.parseOptionalKeyword("int8")))
+    return success();
+  return parseFloatFormat(parser, format);
+}
+
+void quant_ste::printMXElement(OpAsmPrinter &printer, Operation *,
+                               FloatFormatAttr format) {
+  if (format)
+    printFloatFormat(printer, format);
+  else
+    printer << "int8";
+}
+
 Attribute FloatFormatAttr::parse(AsmParser &parser, Type) {
   FloatFormatAttr format;
   if (parser.parseLess() || parseFloatFormat(parser, format) ||

@@ -250,4 +250,33 @@ def QuantSTE_PowerOfTwoOp
   }];
 }
 
+def QuantSTE_MXScaleOp
+    : QuantSTE_RuleOp<"mx_scale", "MXScaleRule", [],
+    (ins OptionalAttr<QuantSTE_FloatFormatAttr>:$element, UnitAttr:$brevitas),
+    "`element` `(` custom<MXElement>($element) `)` (`brevitas` $brevitas^)?",
+    "amax"> {
+  let summary = "the scale that a group of an MX format shares";
+  let description = [{
+    `y = 2^floor(log2(amax)) / 2^emax`, within the range of e8m0,
+    [2^-127, 2^127]; amax is the largest magnitude of a group, emax the exponent
+    of the largest element: 8 for `element(e4m3_ocp)`, 15 for `e5m2_ocp`, 4 for
+    `e3m2`, 2 for `e2m3` and `e2m1`, 6 for `int8` (whose scale is that of whole
+    numbers, for `int_quant`). The exponent is exact; zeros and magnitudes too
+    small for e8m0 give 2^-127, NaN and negative numbers NaN.
+    `grad(ste)`, the floor straight through: `damax = dy * (y / amax)`, and 0
+    where e8m0 clipped it. Detach amax for a scale without a gradient.
+
+    `brevitas`: amax and the power of two are 1e-10 at least, straight through,
+    and not clipped further; emax of `int8` is 7, so that the largest numbers of
+    a group are clipped.
+    Source: OCP Microscaling Formats 1.0; brevitas.quant.experimental.mx_quant_ocp.
+
+    ```mlir
+    %s = quant_ste.mx_scale %amax element(e2m1) grad(ste) : tensor<64x4xf32>
+    %q = quant_ste.float_quant %w, %s axes([0, 1]) format(e2m1) signed saturating
+      grad(clipped) : tensor<64x4x32xf32>, tensor<64x4xf32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_BREVITASOPS_TD

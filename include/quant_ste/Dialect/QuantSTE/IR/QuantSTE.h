@@ -89,6 +89,10 @@ ParseResult parseRuleRegions(OpAsmParser &parser, Region &forward,
 void printRuleRegions(OpAsmPrinter &printer, Operation *op, Region &forward,
                       Region &partials, Region &vjp);
 
+/// The same, or `int8`, which is no attribute.
+ParseResult parseMXElement(OpAsmParser &parser, FloatFormatAttr &format);
+void printMXElement(OpAsmPrinter &printer, Operation *, FloatFormatAttr format);
+
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.
 LogicalResult verifyWrt(Operation *op, FunctionOpInterface f,
