@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "UniformToLinalg.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Conversion/RuleToLinalg.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
@@ -73,6 +74,15 @@ struct DropDetach : OpRewritePattern<DetachOp> {
   }
 };
 
+struct LowerUniform : OpRewritePattern<UniformOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UniformOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildUniform(rewriter, op));
+    return success();
+  }
+};
+
 struct ConvertQuantSTEToLinalg
     : quant_ste::impl::ConvertQuantSTEToLinalgPassBase<
           ConvertQuantSTEToLinalg> {
@@ -86,8 +96,8 @@ struct ConvertQuantSTEToLinalg
       return isa<PullbackOp, PushforwardOp>(op->getParentOp());
     });
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach>(
-        &getContext());
+    patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
+                 LowerUniform>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

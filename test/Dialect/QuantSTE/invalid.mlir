@@ -500,3 +500,19 @@ func.func @stochastic_round_per_element(%x: tensor<4xf32>, %u: tensor<4xf32>) {
   %0 = quant_ste.stochastic_round %x, %u grad(ste) : tensor<4xf32>, tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @uniform_sizes(%seed: i64, %n: index) {
+  // expected-error@+1 {{'quant_ste.uniform' op expected one size for each dynamic dimension of 'tensor<?x8xf32>' (1), got 2}}
+  %0 = quant_ste.uniform seed(%seed) step(%seed) sizes(%n, %n) : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @uniform_type(%seed: i64) {
+  // expected-error@+1 {{'quant_ste.uniform' op result #0 must be ranked tensor of 32-bit float values, but got 'tensor<8xf64>'}}
+  %0 = quant_ste.uniform seed(%seed) step(%seed) : tensor<8xf64>
+  return
+}

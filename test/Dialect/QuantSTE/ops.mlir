@@ -185,3 +185,12 @@ func.func @torch(%x: tensor<4x?xf32>, %s: tensor<4xf32>, %z: tensor<f32>) {
   %3 = quant_ste.learnable_fake_quantize %x, %s axes([0]), %z qmin(0) qmax(255) grad_factor(1.0) grad(clipped) : tensor<4x?xf32>, tensor<4xf32>, tensor<f32>
   return
 }
+
+// CHECK-LABEL: func @uniform
+func.func @uniform(%seed: i64, %step: i64, %n: index) {
+  // CHECK: quant_ste.uniform seed(%{{.*}}) step(%{{.*}}) : tensor<4xf32>
+  %0 = quant_ste.uniform seed(%seed) step(%step) : tensor<4xf32>
+  // CHECK: quant_ste.uniform seed(%{{.*}}) step(%{{.*}}) sizes(%{{.*}}) : tensor<?x8xf32>
+  %1 = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?x8xf32>
+  return
+}
