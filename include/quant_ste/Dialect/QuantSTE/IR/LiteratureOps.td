@@ -121,8 +121,8 @@ def QuantSTE_StochasticRoundOp
     gradient. `grad(ste)` is `dx = dy`; the other words are those of `round`.
 
     The probabilities are as fine as u: an f16 u has 2^11 values, so give f16
-    data an f32 u. Source: Gupta et al. 2015 (arXiv:1502.02551);
-    brevitas.function.ops_ste.stochastic_round_ste, which draws u itself.
+    data an f32 u, as `uniform` gives. Source: Gupta et al. 2015
+    (arXiv:1502.02551). Brevitas draws u itself and refuses infinities and NaN.
 
     ```mlir
     %y = quant_ste.stochastic_round %x, %u axes([0, 1]) grad(ste)
