@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Rules/Philox.h"
 #include "quant_ste/Rules/Readings/APFloatScalar.h"
 #include <cstring>
 
@@ -237,6 +238,27 @@ RuleEvaluation::pushforward(ArrayRef<HostArray> tangents,
 }
 
 //===----------------------------------------------------------------------===//
+// Random numbers
+//===----------------------------------------------------------------------===//
+
+static FailureOr<HostArray> evaluateUniform(UniformOp op,
+                                            ArrayRef<HostArray> operands) {
+  auto integer = [&](unsigned i) { return *operands[i].getDataAs<int64_t>(); };
+  SmallVector<int64_t> shape(op.getType().getShape());
+  unsigned next = 2; // after the seed and the step
+  for (int64_t &size : shape)
+    if (ShapedType::isDynamic(size))
+      size = integer(next++);
+  auto zeros = HostArray::zeros(ElementType::f32, shape);
+  if (!zeros)
+    return op.emitError(llvm::toString(zeros.takeError()));
+  float *u = zeros->getDataAs<float>();
+  for (int64_t i = 0, n = zeros->getNumElements(); i < n; ++i)
+    u[i] = rules::uniformAt(integer(0), integer(1), i);
+  return std::move(*zeros);
+}
+
+//===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
 
@@ -311,6 +333,12 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
   }
   if (isa<DetachOp>(op))
     return SmallVector<HostArray>(operands);
+  if (auto uniform = dyn_cast<UniformOp>(op)) {
+    auto value = evaluateUniform(uniform, operands);
+    if (failed(value))
+      return failure();
+    return SmallVector<HostArray>{std::move(*value)};
+  }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     auto value = evaluateConstant(constant);
     if (failed(value))
@@ -331,7 +359,7 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
   return op.emitError("the reference evaluator does not know '")
          << op.getName()
          << "'; it knows ops with a gradient rule and their derivatives, "
-            "arith.constant, func.call and func.return";
+            "quant_ste.uniform, arith.constant, func.call and func.return";
 }
 
 FailureOr<SmallVector<HostArray>>

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "UniformToLinalg.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Conversion/RuleToLinalg.h"
 #include "quant_ste/Conversion/StatisticsToLinalg.h"
@@ -85,6 +86,15 @@ template <class Op> struct LowerExtremum : OpRewritePattern<Op> {
   }
 };
 
+struct LowerUniform : OpRewritePattern<UniformOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UniformOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildUniform(rewriter, op));
+    return success();
+  }
+};
+
 /// Only linking knows the math of a rule that is applied by name.
 LogicalResult requireLinked(Operation *root) {
   WalkResult result = root->walk([](Operation *op) {
@@ -114,7 +124,7 @@ struct ConvertQuantSTEToLinalg
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
                  LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
-                 LowerExtremum<MinimumOp>>(&getContext());
+                 LowerExtremum<MinimumOp>, LowerUniform>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

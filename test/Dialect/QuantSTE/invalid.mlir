@@ -712,3 +712,20 @@ func.func @element_max(%amax: tensor<f32>) {
   %0 = quant_ste.mx_scale %amax element(4, 3, 7, 450.0) grad(ste) : tensor<f32>
   return
 }
+
+
+// -----
+
+func.func @uniform_sizes(%seed: i64, %n: index) {
+  // expected-error@+1 {{'quant_ste.uniform' op expected one size for each dynamic dimension of 'tensor<?x8xf32>' (1), got 2}}
+  %0 = quant_ste.uniform seed(%seed) step(%seed) sizes(%n, %n) : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @uniform_type(%seed: i64) {
+  // expected-error@+1 {{'quant_ste.uniform' op result #0 must be ranked tensor of 32-bit float values, but got 'tensor<8xf64>'}}
+  %0 = quant_ste.uniform seed(%seed) step(%seed) : tensor<8xf64>
+  return
+}

@@ -264,3 +264,13 @@ func.func @minifloats(%x: tensor<4x8xf32>, %s: tensor<f32>) {
   %6 = quant_ste.mx_scale %s element(4, 3, 7, 448.0, nan) grad(ste) : tensor<f32>
   return
 }
+
+
+// CHECK-LABEL: func @uniform
+func.func @uniform(%seed: i64, %step: i64, %n: index) {
+  // CHECK: quant_ste.uniform seed(%{{.*}}) step(%{{.*}}) : tensor<4xf32>
+  %0 = quant_ste.uniform seed(%seed) step(%step) : tensor<4xf32>
+  // CHECK: quant_ste.uniform seed(%{{.*}}) step(%{{.*}}) sizes(%{{.*}}) : tensor<?x8xf32>
+  %1 = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?x8xf32>
+  return
+}

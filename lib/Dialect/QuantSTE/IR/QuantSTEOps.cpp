@@ -28,6 +28,15 @@ void QuantSTEDialect::registerOps() {
       >();
 }
 
+LogicalResult UniformOp::verify() {
+  int64_t expected = getType().getNumDynamicDims();
+  int64_t given = getSizes().size();
+  if (given == expected)
+    return success();
+  return emitOpError("expected one size for each dynamic dimension of ")
+         << getType() << " (" << expected << "), got " << given;
+}
+
 //===----------------------------------------------------------------------===//
 // Canonicalization: only what is exact, forward and backward
 //===----------------------------------------------------------------------===//

@@ -121,14 +121,44 @@ def QuantSTE_StochasticRoundOp
     gradient. `grad(ste)` is `dx = dy`; the other words are those of `round`.
 
     The probabilities are as fine as u: an f16 u has 2^11 values, so give f16
-    data an f32 u. Source: Gupta et al. 2015 (arXiv:1502.02551);
-    brevitas.function.ops_ste.stochastic_round_ste, which draws u itself.
+    data an f32 u, as `uniform` gives. Source: Gupta et al. 2015
+    (arXiv:1502.02551). Brevitas draws u itself and refuses infinities and NaN.
 
     ```mlir
     %y = quant_ste.stochastic_round %x, %u axes([0, 1]) grad(ste)
       : tensor<?x?xf16>, tensor<?x?xf32>
     ```
   }];
+}
+
+def QuantSTE_UniformOp : QuantSTE_Op<"uniform", [Pure]> {
+  let summary = "random numbers in [0, 1), each from its own index";
+  let description = [{
+    A pure function of the seed, the step and the element's place: whatever is
+    tiled, run in threads or computed again for a gradient, no bit changes. The
+    element at the row-major position i is word `i mod 4` of Philox 4x32-10 with
+    the counter `(i div 4, step)` and the key `seed`, each a 64-bit number of
+    two words, the low one first; its upper 24 bits are the steps of 2^-24.
+    `sizes` has the size of each dynamic dimension.
+
+    Draw with another step in each step of the training, and with another seed
+    for each use. Source: Salmon et al. 2011, "Parallel Random Numbers: As Easy
+    as 1, 2, 3"; elements 0 to 3 for seed 0 and step 0 are its first test
+    vector.
+
+    ```mlir
+    %u = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?x8xf32>
+    %y = quant_ste.stochastic_round %x, %u axes([0, 1]) grad(ste)
+      : tensor<?x8xf32>, tensor<?x8xf32>
+    ```
+  }];
+  let arguments = (ins I64:$seed, I64:$step, Variadic<Index>:$sizes);
+  let results = (outs RankedTensorOf<[F32]>:$u);
+  let assemblyFormat = [{
+    `seed` `(` $seed `)` `step` `(` $step `)` (`sizes` `(` $sizes^ `)`)? attr-dict
+    `:` type($u)
+  }];
+  let hasVerifier = 1;
 }
 
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_LITERATUREOPS_TD

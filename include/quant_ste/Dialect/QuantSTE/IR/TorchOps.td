@@ -59,8 +59,8 @@ def QuantSTE_FakeQuantizeOp : QuantSTE_RuleOp<"fake_quantize",
     | `zero_point(before)` | `roundeven(x * (1 / scale) + zero_point)` (torch per channel with a float zero point; with `divide`, Brevitas) |
 
     Source: torch.fake_quantize_per_tensor_affine and
-    torch.fake_quantize_per_channel_affine, bit for bit on f32, f16 and bf16,
-    where 1 / scale and everything else is computed in f32. Three differences:
+    torch.fake_quantize_per_channel_affine, bit for bit on f32, f16 and bf16 for
+    whole zero points; all is computed in f32. Three differences:
     f64 is computed in f64, where torch rounds 1 / scale (per tensor, the result
     too) to f32; beyond 2^63 steps the result saturates, where torch per channel
     overflows to qmin; and a clipped element gets exactly 0, where torch
