@@ -133,8 +133,9 @@ TEST(ElementaryTest, FloorLog2IsExact) {
     EXPECT_EQ(floorLog2(power), n);
     EXPECT_EQ(floorLog2(std::nextafter(power, HUGE_VAL)),
               std::nextafter(power, HUGE_VAL) == 2 * power ? n + 1 : n);
-    if (n > -1074)
+    if (n > -1074) {
       EXPECT_EQ(floorLog2(std::nextafter(power, 0.0)), n - 1);
+    }
   }
   EXPECT_EQ(floorLog2(HUGE_VAL), HUGE_VAL);
   EXPECT_TRUE(std::isnan(floorLog2(NAN)));
