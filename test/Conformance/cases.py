@@ -1,7 +1,7 @@
 """Every op of the dialect in every setting, and the inputs it is tried on."""
 import numpy as np
 
-from harness import DTYPES, case
+from harness import DTYPES, Case, case
 
 NAN = float("nan")
 
@@ -40,7 +40,7 @@ def _int_quant(signed, narrow, rounding="round", ste=False):
              + f" rounding({rounding}) grad({'ste' if ste else 'clipped'})")
     parameters = ("scale", "zero_point", "bit_width")
     return case("int_quant", "int_quant", words, parameters,
-                ("x", "scale") if ste else None, signed=signed, narrow_range=narrow,
+                ("x", "scale") if ste else None, stated="int_quant_closed", signed=signed, narrow_range=narrow,
                 rounding=rounding, clamp_ste=ste, policy="select")
 
 
@@ -51,10 +51,35 @@ INT_QUANT = ([_int_quant(s, n) for s in (True, False) for n in (True, False)]
 
 RANGES = [case(f"{end}_int", f"{end}_int",
                f"{'signed' if s else 'unsigned'}{' narrow_range' if n else ''} grad(exact)",
-               signed=s, narrow_range=n)
+               stated="min_int_closed" if end == "min" else "", signed=s, narrow_range=n)
           for end in ("max", "min") for s in (True, False) for n in (True, False)]
 RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exact)",
                 narrow_range=n) for n in (True, False)]
+
+
+def every():
+    """All of the cases above, in the order they are written."""
+    lists = [v for v in globals().values() if isinstance(v, list)]
+    return list(dict.fromkeys(c for v in lists for c in v if isinstance(c, Case)))
+
+
+# What a parameter may sensibly be, by its name; `None` is any other.
+PARAMETERS = {
+    "min": (-1.5, 0.0, 2.0), "max": (1.5, 1.0, 0.75),
+    "alpha": (6.0, 1.0, 0.3),
+    "scale": (0.1, 0.25, 1.0, 3.0), "zero_point": (3.0, 0.0, -2.0),
+    "bit_width": (8.0, 4.0, 2.0),
+    None: (1.0, 0.3, 2.0),
+}
+
+
+def parameter_values(name):
+    return PARAMETERS.get(name, PARAMETERS[None])
+
+
+# Cotangents to repeat; their number shares no factor with a count of inputs.
+COTANGENTS = (1.0, -0.3, 0.1, np.inf, -2.5, np.nan, 0.0, -0.0, 1000.0, -np.inf,
+              1e-3, 7.0, -1.0)
 
 
 def adversarial(dtype, finite=False):

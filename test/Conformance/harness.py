@@ -33,6 +33,8 @@ class Case:
     attrs: tuple = ()            # the oracle's attributes, as sorted items
     parameters: tuple = ()       # operands after x
     differentiable: tuple = ("x",)
+    stated: str = ""             # name in oracle.OPS of what the dialect states
+    ulps: int = 0                # how far from that a result may be
 
     def __str__(self):
         return f"{self.op} {self.words}"
@@ -42,19 +44,20 @@ class Case:
         return ("x",) + self.parameters
 
 
-def case(op, oracle_name, words, parameters=(), differentiable=None, **attrs):
+def case(op, oracle_name, words, parameters=(), differentiable=None, stated="",
+         ulps=0, **attrs):
+    """`stated`: what the op is to give bit for bit, where that is not the
+    library's `oracle_name`. `ulps`: the documented bound of an op that has one."""
     differentiable = ("x",) + parameters if differentiable is None else differentiable
     return Case(op, oracle_name, words, tuple(sorted(attrs.items())),
-                tuple(parameters), tuple(differentiable))
+                tuple(parameters), tuple(differentiable), stated or oracle_name, ulps)
 
 
 def tensor(shape_rank, dtype):
     return f"tensor<{'?x' * shape_rank}{dtype}>"
 
 
-@functools.lru_cache(maxsize=None)
-def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
-             reference=False):
+def module_text(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
     """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands).
 
     axes[i] is the tuple of x's dimensions that parameter i has."""
@@ -67,7 +70,7 @@ def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
     wrt = [case_.operands.index(n) for n in case_.differentiable]
     results = ", ".join([types[0]] + [types[i] for i in wrt])
     names = ", ".join(o.split()[0] for o in operands)
-    text = f"""
+    return f"""
 func.func @op({args}) -> {types[0]} {{
   %y = quant_ste.{case_.op} {', '.join(operands)} {case_.words} : {', '.join(types)}
   return %y : {types[0]}
@@ -78,7 +81,13 @@ func.func @f({args}, %dy: {types[0]}) -> ({results}) {{
   return {', '.join(f'%r#{i}' for i in range(1 + len(wrt)))} : {results}
 }}
 """
-    return quant_ste_ctypes.compile(text, reference=reference)
+
+
+@functools.lru_cache(maxsize=None)
+def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
+             reference=False):
+    return quant_ste_ctypes.compile(module_text(case_, rank, axes, dtype, param),
+                                    reference=reference)
 
 
 def compute_dtype(dtype):
@@ -103,14 +112,15 @@ def run(case_, x, params, axes, dy, reference=False):
     return dict(zip(("y",) + case_.differentiable, out))
 
 
-def expect(case_, x, params, axes, dy):
-    """The oracle's y, and the terms of each gradient, in the compute type."""
+def expect(case_, x, params, axes, dy, stated=False):
+    """The oracle's y, and the terms of each gradient, in the compute type: the
+    library's, or what the dialect states."""
     wide = compute_dtype({v: k for k, v in DTYPES.items()}[x.dtype])
     inputs = {"x": x.astype(wide)}
     for name, p, a in zip(case_.parameters, params, axes):
         inputs[name] = spread(p.astype(wide), a, x.shape)
     attrs = dict(case_.attrs)
-    op = oracle.OPS[case_.oracle]
+    op = oracle.OPS[case_.stated if stated else case_.oracle]
     with np.errstate(all="ignore"):
         y = op.forward(inputs, attrs)
         terms = op.vjp(inputs, attrs, dy.astype(wide))
@@ -121,12 +131,28 @@ def bits(a):
     return a.view({2: np.uint16, 4: np.uint32, 8: np.uint64}[a.dtype.itemsize])
 
 
-def assert_same_bits(got, want, what):
+def same_values(got, want, ulps=0):
+    """Where the bits are equal, or both are NaN, or the bound of an op allows
+    the difference. Zeros have equal signs."""
+    bits_got, bits_want = bits(got), bits(want)
+    same = bits_got == bits_want
+    if same.all():
+        return same
+    same |= (got != got) & (want != want)
+    if ulps:
+        # Within a sign, consecutive floats have consecutive bits.
+        sign = np.signbit(got) == np.signbit(want)
+        distance = np.where(bits_got > bits_want, bits_got - bits_want,
+                            bits_want - bits_got)
+        same |= sign & (got == got) & (want == want) & (distance <= ulps)
+    return same
+
+
+def assert_same_bits(got, want, what, ulps=0):
     """0 differing elements; NaN equals NaN, and zeros must have equal signs."""
     assert got.dtype == want.dtype and got.shape == want.shape, (
         f"{what}: {got.dtype}{got.shape} for {want.dtype}{want.shape}")
-    wide_got, wide_want = got.astype(np.float64), want.astype(np.float64)
-    same = (bits(got) == bits(want)) | (np.isnan(wide_got) & np.isnan(wide_want))
+    same = same_values(got, want, ulps)
     if not same.all():
         at = np.argwhere(~same)[0]
         raise AssertionError(
