@@ -1,0 +1,59 @@
+//===- driver.h - the host reading of a rule on arrays ----------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What mutate.py compiles with each mutated rule header; no MLIR.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_TEST_MUTATION_DRIVER_H
+#define QUANT_STE_TEST_MUTATION_DRIVER_H
+
+#include "quant_ste/Rules/Rules.h"
+
+#include <cstddef>
+#include <cstring>
+#include <tuple>
+
+namespace mlir::quant_ste::test {
+
+using namespace mlir::quant_ste::rules;
+
+/// exp2 on its own, as if it were an op.
+struct Exp2Function {
+  static constexpr unsigned arity = 1;
+  template <class S> S forward(S x) const { return exp2(x); }
+  template <class S> std::array<Partial<S>, 1> partials(S, S) const {
+    return {one<S>()};
+  }
+};
+
+/// y and the gradients of n elements; every array has n.
+template <class Rule, class T>
+void runRule(const void *bytes, size_t n, const void *const *operands,
+             const void *cotangent, void *result, void *const *gradients) {
+  using S = Host<T>;
+  Rule rule;
+  std::memcpy(&rule, bytes, sizeof(Rule));
+  for (size_t k = 0; k < n; ++k) {
+    std::array<S, Rule::arity> s;
+    for (unsigned i = 0; i < Rule::arity; ++i)
+      s[i] = static_cast<const T *>(operands[i])[k];
+    S y = std::apply(
+        [&](const auto &...x) { return rule.template forward<S>(x...); }, s);
+    auto partials = std::apply(
+        [&](const auto &...x) { return rule.template partials<S>(x..., y); },
+        s);
+    static_cast<T *>(result)[k] = y.v;
+    S t = static_cast<const T *>(cotangent)[k];
+    for (unsigned i = 0; i < Rule::arity; ++i)
+      static_cast<T *>(gradients[i])[k] = partials[i].apply(t).v;
+  }
+}
+
+} // namespace mlir::quant_ste::test
+
+#endif // QUANT_STE_TEST_MUTATION_DRIVER_H

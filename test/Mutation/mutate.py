@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+"""Does a wrong token in a gradient rule change a number?
+
+    mutate.py --rule-dump build/release/bin/quant-ste-rule-dump [--cxx clang++]
+              [--rule Pact.h]... [--jobs N] [--list]
+
+Every rule header is mutated in one place at a time (mutants.py) and read on
+numbers (driver.h, no MLIR). A mutant is killed if y or a gradient of some case
+of test/Conformance/cases.py then differs from the NumPy oracle. The rule that a
+case's attributes make comes from the op itself, through quant-ste-rule-dump.
+
+Survivors are printed; those in equivalent.txt, each with its reason, are
+expected. Exit code 1: an unexpected survivor, or a line of equivalent.txt that
+no survivor has.
+"""
+import argparse
+import concurrent.futures
+import ctypes
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RULES = ROOT / "include" / "quant_ste" / "Rules"
+sys.path.insert(0, str(HERE.parent / "Conformance"))
+import cases
+import mutants
+from harness import expect, module_text, same_values
+
+SECONDS_PER_MUTANT = 30
+
+
+# What a rule is given, and what it must answer.
+
+class Question:
+    """One rule on many operands, with the known answer."""
+
+    def __init__(self, name, rule, operands, cotangent, answers, ulps=0):
+        self.name, self.rule, self.ulps = name, rule, ulps
+        self.operands, self.cotangent, self.answers = operands, cotangent, answers
+
+    def first_difference(self, library):
+        """Where the library's answer is another, or None."""
+        got = library.run(self)
+        for name, g, want in zip(("y",) + tuple(range(len(self.operands))), got, self.answers):
+            same = same_values(g, want, self.ulps)
+            if not same.all():
+                at = np.argmin(same)
+                at_operands = ", ".join(repr(o[at]) for o in self.operands)
+                what = "y" if name == "y" else f"gradient {name}"
+                return (f"{self.name}: {what} at ({at_operands}), dy = {self.cotangent[at]!r}: "
+                        f"got {g[at]!r}, want {want[at]!r}")
+        return None
+
+
+# No parameter is too strange: what comparisons and signs can turn on.
+STRANGE = (0.0, -0.0, -1.0, 1.0, 0.037, -0.3, np.inf, -np.inf, np.nan, 2.5, 1e-20, 1e30)
+
+
+def operand_rows(case, rng, settings=60, per_setting=500):
+    """x and the parameters: for each setting of the parameters, some of the
+    adversarial values and values on and beside every boundary it makes."""
+    pool = cases.adversarial("f32")
+    numbers = [v for _, v in case.attrs if isinstance(v, float)]
+    rows = []
+    for k in range(settings):
+        strange = k % 3 == 2
+        params = []
+        for name in case.parameters:
+            usual = cases.parameter_values(name)
+            # Now and then one parameter is strange, or two agree.
+            if strange and rng.random() < 0.5:
+                params.append(np.float32(rng.choice(STRANGE)))
+            else:
+                params.append(np.float32(rng.choice(usual)))
+        if strange and len(params) > 1 and rng.random() < 0.3:
+            params[0] = params[1]
+        with np.errstate(all="ignore"):
+            halves = np.arange(-40, 41, dtype=np.float32) / 2
+            edges = [np.float32(v) for v in numbers] + params
+            edges = [e for e in edges for e in (e, -e)]
+            near = [halves * p for p in params]
+            near += [((np.arange(-600, 601) / np.float32(2)) - q) * p
+                     for p, q in itertools.permutations(params, 2)]
+            near = np.concatenate([np.array(edges, np.float32)] + near).astype(np.float32)
+            near = near[rng.permutation(near.size)[:per_setting - len(edges)]]
+            near = np.concatenate([np.array(edges, np.float32), near])
+            near = np.concatenate([near, np.nextafter(near, np.float32(np.inf)),
+                                   np.nextafter(near, np.float32(-np.inf))])
+        x = np.concatenate([near, pool if not params and not k else rng.choice(pool, per_setting)])
+        rows.append([x] + [np.full(x.size, p) for p in params])
+        if not params:
+            break
+    return [np.concatenate(column).astype(np.float32) for column in zip(*rows)]
+
+
+def question(case, rule):
+    """The oracle's answer to a case. An operand without a gradient has 0."""
+    x, *params = operand_rows(case, np.random.default_rng(7))
+    dy = np.resize(np.array(cases.COTANGENTS), x.shape).astype(np.float32)
+    y, terms = expect(case, x, params, [(0,)] * len(params), dy, stated=True)
+    gradients = [terms.get(name) for name in case.operands]
+    gradients = [np.zeros_like(dy) if g is None else g for g in gradients]
+    return Question(str(case), rule, [x] + params, dy, [y] + gradients, case.ulps)
+
+
+def exp2_question(rule):
+    """exp2 in double precision, within its stated 2 ULP."""
+    rng = np.random.default_rng(8)
+    x = np.concatenate([rng.uniform(-60, 60, 100000), rng.uniform(-1100, 1100, 10000),
+                        np.arange(-1100, 1101), np.arange(-100, 100) / 2,
+                        [np.inf, -np.inf, np.nan, 1e300, -1e300, 1e-300]])
+    dy = np.ones_like(x)
+    with np.errstate(all="ignore"):
+        y = np.exp2(x.astype(np.longdouble)).astype(np.float64)
+    return Question("exp2", rule, [x], dy, [y, dy], ulps=2)
+
+
+def dumped_rules(rule_dump, all_cases):
+    """(type, arity, bytes) of each case's rule."""
+    texts = []
+    for i, case in enumerate(all_cases):
+        text = module_text(case, 1, ((0,),) * len(case.parameters), "f32", "f32")
+        texts.append(text.replace("@op(", f"@op{i}(").replace("@f(", f"@f{i}("))
+    done = subprocess.run([rule_dump], input="".join(texts), capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+    lines = done.stdout.splitlines()
+    without = {line.split()[1] for line in lines if line.startswith("op ")}
+    without -= {case.op for case in all_cases}
+    if without:
+        sys.exit(f"expected a case in cases.py for every op, got none for "
+                 f"{', '.join(sorted(without))}")
+    rules = []
+    for line in lines:
+        if line.startswith("rule "):
+            type_, arity, data = line[len("rule "):].rsplit(" ", 2)
+            rules.append((type_, int(arity), bytes.fromhex(data)))
+    if len(rules) != len(all_cases):
+        sys.exit(f"expected {len(all_cases)} rules, got {len(rules)}")
+    return rules
+
+
+# Compiled mutants.
+
+def driver_source(types):
+    runs = "\n".join(
+        f"  case {i}: return runRule<{type_}, {scalar}>"
+        "(bytes, n, operands, cotangent, result, gradients);"
+        for i, (type_, scalar) in enumerate(types))
+    return f"""#include "driver.h"
+using namespace mlir::quant_ste::test;
+extern "C" {{
+int quant_ste_mutant = 0;
+void run_rule(int rule, const void *bytes, size_t n, const void *const *operands,
+              const void *cotangent, void *result, void *const *gradients) {{
+  switch (rule) {{
+{runs}
+  }}
+}}
+}}
+"""
+
+
+class Library:
+    """A shared library of all rules, with a switch for the mutant."""
+
+    def __init__(self, path):
+        self.shared = ctypes.CDLL(str(path))
+        self.mutant = ctypes.c_int.in_dll(self.shared, "quant_ste_mutant")
+
+    def run(self, question):
+        index, data = question.rule
+        arrays = list(question.operands)
+        out = [np.empty_like(a) for a in question.answers]
+        pointers = lambda list_: (ctypes.c_void_p * len(list_))(*(a.ctypes.data for a in list_))
+        self.shared.run_rule(
+            ctypes.c_int(index), ctypes.c_char_p(data), ctypes.c_size_t(arrays[0].size),
+            pointers(arrays), ctypes.c_void_p(question.cotangent.ctypes.data),
+            ctypes.c_void_p(out[0].ctypes.data), pointers(out[1:]))
+        return out
+
+
+def compile_header(header, types, cxx, folder):
+    """Compiles the library with a header's mutants; returns its path and the
+    mutants that are no C++."""
+    place = folder / header.file
+    rules = place / "quant_ste" / "Rules"
+    rules.mkdir(parents=True)
+    for source in RULES.glob("*.h"):
+        shutil.copy(source, rules)
+    (place / "driver.cpp").write_text(driver_source(types))
+    library = place / "rules.so"
+    # Overflows of conversions that a mutant makes must not be assumed away.
+    command = [cxx, "-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-w",
+               "-I", str(place), "-I", str(HERE), str(place / "driver.cpp"), "-o", str(library)]
+    if "clang" in os.path.basename(cxx):
+        command += ["-ferror-limit=0"]
+    invalid = set()
+    while True:
+        text = header.text(invalid)
+        (rules / header.file).write_text(text)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            return library, invalid
+        lines = text.splitlines()
+        at_lines = re.findall(rf"{re.escape(header.file)}:(\d+):", done.stderr)
+        found = {int(n) for at in at_lines
+                 for n in re.findall(r"/\*@(\d+)\*/", lines[int(at) - 1])} - invalid
+        if not found:
+            sys.exit(done.stderr)
+        invalid |= found
+
+
+# Judging.
+
+def is_killed(library, number, questions):
+    """In a child: does the mutant give another answer?"""
+    signal.alarm(SECONDS_PER_MUTANT)
+    library.mutant.value = number
+    return any(q.first_difference(library) for q in questions)
+
+
+def survivors_of(tried, libraries, questions, jobs):
+    """The mutants that answer every question and end. Each runs in a process of
+    its own, as a mutant may crash or not end."""
+    running, survivors = {}, []
+
+    def wait():
+        child, status = os.wait()
+        mutant = running.pop(child)
+        if status == 0:
+            survivors.append(mutant)
+
+    for mutant in tried:
+        if len(running) == jobs:
+            wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(is_killed(libraries[mutant.file], mutant.number, questions))
+        running[child] = mutant
+    while running:
+        wait()
+    return sorted(survivors, key=lambda m: m.number)
+
+
+def read_equivalents(path):
+    """{(file, function, original, mutated): reason} of equivalent.txt."""
+    out, file, function, reason, original = {}, None, None, None, None
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line.startswith("- "):
+            original = line[2:].strip()
+        elif line.startswith("+ ") and original and reason:
+            out[file, function, original, line[2:].strip()] = reason
+        elif m := re.fullmatch(r"(\S+) ([^:\s]+(?:::[^:\s]+)*): (.+)", line):
+            file, function, reason = m.groups()
+            original = None
+        else:
+            sys.exit(f"{path}:{number}: expected `<file> <function>: <reason>`, then "
+                     f"`- <statement>` and `+ <mutated>`, got {line!r}")
+    return out
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rule-dump", required=True, metavar="PROGRAM")
+    parser.add_argument("--cxx", default="clang++", help="default: %(default)s")
+    parser.add_argument("--rule", action="append", metavar="FILE",
+                        help="only this header; may be repeated")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--equivalents", type=pathlib.Path, default=HERE / "equivalent.txt",
+                        metavar="FILE", help="default: %(default)s")
+    parser.add_argument("--list", action="store_true", help="print the mutants and stop")
+    args = parser.parse_args()
+    names = sorted(p.name for p in RULES.glob("*.h"))
+    for rule in args.rule or ():
+        if rule not in names:
+            parser.error(f"expected one of {', '.join(names)}, got {rule}")
+    args.rules = args.rule or names
+    return args
+
+
+def main():
+    args = parse_arguments()
+    headers, next_number = [], 1
+    for name in args.rules:
+        header = mutants.Header(name, (RULES / name).read_text(), next_number)
+        next_number = header.next
+        if header.mutants:
+            headers.append(header)
+    if args.list:
+        for m in itertools.chain(*(h.mutants for h in headers)):
+            print(f"{m.file}:{m.line}: {m.function}\n- {m.original}\n+ {m.mutated}")
+        return 0
+
+    all_cases = cases.every()
+    rules = dumped_rules(args.rule_dump, all_cases)
+    types = list(dict.fromkeys((type_, "float") for type_, _, _ in rules))
+    types.append(("Exp2Function", "double"))
+    questions = []
+    for case, (type_, arity, data) in zip(all_cases, rules):
+        if arity != len(case.operands):
+            sys.exit(f"{case}: expected {arity} operands, got {', '.join(case.operands)}")
+        questions.append(question(case, (types.index((type_, "float")), data)))
+    questions.append(exp2_question((len(types) - 1, b"\0")))
+
+    with tempfile.TemporaryDirectory() as folder:
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
+            built = list(threads.map(
+                lambda h: compile_header(h, types, args.cxx, pathlib.Path(folder)), headers))
+        libraries = {h.file: Library(path) for h, (path, _) in zip(headers, built)}
+        library = next(iter(libraries.values()))
+        wrong = [d for q in questions if (d := q.first_difference(library))]
+        if wrong:
+            print("The rules and the oracle disagree:", *wrong, sep="\n  ")
+            return 1
+        tried = [m for h, (_, invalid) in zip(headers, built)
+                 for m in h.mutants if m.number not in invalid]
+        survivors = survivors_of(tried, libraries, questions, args.jobs)
+    return report(args, tried, survivors)
+
+
+def report(args, tried, survivors):
+    equivalents = read_equivalents(args.equivalents)
+    unexpected = [m for m in survivors if m.key not in equivalents]
+    for m in unexpected:
+        print(f"{m.file}:{m.line}: survived, in {m.function}\n- {m.original}\n+ {m.mutated}")
+    alive = {m.key for m in survivors}
+    stale = [k for k in equivalents if k[0] in args.rules and k not in alive]
+    for file, function, original, mutated in stale:
+        print(f"{args.equivalents}: no survivor, {file} {function}\n- {original}\n+ {mutated}")
+    print(f"killed {len(tried) - len(survivors)} of {len(tried)}, "
+          f"{len(survivors) - len(unexpected)} equivalent, {len(unexpected)} survived, "
+          f"{len(stale)} stale")
+    return 1 if unexpected or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
