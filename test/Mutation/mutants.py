@@ -137,6 +137,7 @@ class Header:
                     self._scope(i + 1, close, names + ((name,) if name else ()))
                 elif kind == "function" and name not in SKIPPED_FUNCTIONS:
                     self.scalar, self.result = self._types(header, i)
+                    self.operands = self._operands(header, i)
                     self.function = "::".join(names + (name,))
                     self._body(i + 1, close)
                 i = close
@@ -176,6 +177,11 @@ class Header:
         before = [t for t in plain[:plain.index("(") - 1]
                   if t not in ("template", "inline", "static", "constexpr", "friend")]
         return scalar, "".join(before)
+
+    def _operands(self, begin, brace):
+        """The names of a function's scalar parameters."""
+        return [b.text for a, b, c in zip(*(self.tokens[begin + k:brace - 2 + k] for k in range(3)))
+                if a.text == self.scalar and b.kind == "name" and c.text in (",", ")")]
 
     # Statements
 
@@ -426,6 +432,8 @@ class Header:
         if name in OTHER_END:
             yield put(i, i + 1, OTHER_END[name])
         if not is_call:
+            if name in self.operands and (i == begin or self.tokens[i - 1].text != "."):
+                yield from (put(i, i + 1, o) for o in self.operands if o != name)
             if re.fullmatch(r"k[A-Z]\w*", name):
                 yield put(i, i + 1, "1.0")
             return

@@ -42,10 +42,12 @@ SECONDS_PER_MUTANT = 30
 # What a rule is given, and what it must answer.
 
 class Question:
-    """One rule on many operands, with the known answer."""
+    """A rule, as (C++ type, scalar, bytes), on many operands, with the known
+    answer."""
 
     def __init__(self, name, rule, operands, cotangent, answers, ulps=0):
-        self.name, self.rule, self.ulps = name, rule, ulps
+        self.name, self.ulps = name, ulps
+        self.type, self.bytes = rule[:2], rule[2]
         self.operands, self.cotangent, self.answers = operands, cotangent, answers
 
     def first_difference(self, library):
@@ -152,6 +154,28 @@ def dumped_rules(rule_dump, all_cases):
 
 # Compiled mutants.
 
+def readers_of(name):
+    """The rule headers that include this one, and itself."""
+    texts = {p.name: p.read_text() for p in RULES.glob("*.h") if p.name != "Rules.h"}
+    found, new = set(), {name}
+    while new:
+        found |= new
+        new = {n for n in texts.keys() - found
+               if any(f'#include "quant_ste/Rules/{f}"' in texts[n] for f in found)}
+    return found
+
+
+def home_of(type_):
+    """The header with a rule's definition; for driver.h's own, the one with the
+    functions that they call."""
+    name = re.match(r"(?:\w+::)*(\w+)", type_).group(1)
+    for path in [*sorted(RULES.glob("*.h")), HERE / "driver.h"]:
+        code = re.sub(r"//.*", "", path.read_text())
+        if re.search(rf"\bstruct {name}\b", code):
+            return "ScalarAlgebra.h" if path.name == "driver.h" else path.name
+    sys.exit(f"expected `struct {name}` in a rule header, found none")
+
+
 def driver_source(types):
     runs = "\n".join(
         f"  case {i}: return runRule<{type_}, {scalar}>"
@@ -172,37 +196,37 @@ void run_rule(int rule, const void *bytes, size_t n, const void *const *operands
 
 
 class Library:
-    """A shared library of all rules, with a switch for the mutant."""
+    """A shared library of rules, with a switch for the mutant."""
 
-    def __init__(self, path):
+    def __init__(self, path, types):
+        self.types = types
         self.shared = ctypes.CDLL(str(path))
         self.mutant = ctypes.c_int.in_dll(self.shared, "quant_ste_mutant")
 
     def run(self, question):
-        index, data = question.rule
         arrays = list(question.operands)
         out = [np.empty_like(a) for a in question.answers]
         pointers = lambda list_: (ctypes.c_void_p * len(list_))(*(a.ctypes.data for a in list_))
         self.shared.run_rule(
-            ctypes.c_int(index), ctypes.c_char_p(data), ctypes.c_size_t(arrays[0].size),
+            ctypes.c_int(self.types.index(question.type)), question.bytes, ctypes.c_size_t(arrays[0].size),
             pointers(arrays), ctypes.c_void_p(question.cotangent.ctypes.data),
             ctypes.c_void_p(out[0].ctypes.data), pointers(out[1:]))
         return out
 
 
 def compile_header(header, types, cxx, folder):
-    """Compiles the library with a header's mutants; returns its path and the
-    mutants that are no C++."""
+    """The library of these rules with a header's mutants, and the numbers of
+    those that are no C++."""
     place = folder / header.file
     rules = place / "quant_ste" / "Rules"
     rules.mkdir(parents=True)
     for source in RULES.glob("*.h"):
         shutil.copy(source, rules)
     (place / "driver.cpp").write_text(driver_source(types))
-    library = place / "rules.so"
+    path = place / "rules.so"
     # Overflows of conversions that a mutant makes must not be assumed away.
     command = [cxx, "-std=c++20", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-w",
-               "-I", str(place), "-I", str(HERE), str(place / "driver.cpp"), "-o", str(library)]
+               "-I", str(place), "-I", str(HERE), str(place / "driver.cpp"), "-o", str(path)]
     if "clang" in os.path.basename(cxx):
         command += ["-ferror-limit=0"]
     invalid = set()
@@ -211,7 +235,7 @@ def compile_header(header, types, cxx, folder):
         (rules / header.file).write_text(text)
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
-            return library, invalid
+            return Library(path, types), invalid
         lines = text.splitlines()
         at_lines = re.findall(rf"{re.escape(header.file)}:(\d+):", done.stderr)
         found = {int(n) for at in at_lines
@@ -231,7 +255,7 @@ def is_killed(library, number, questions):
 
 
 def survivors_of(tried, libraries, questions, jobs):
-    """The mutants that answer every question and end. Each runs in a process of
+    """The mutants that answer every question of their header and end. Each runs in a process of
     its own, as a mutant may crash or not end."""
     running, survivors = {}, []
 
@@ -246,7 +270,7 @@ def survivors_of(tried, libraries, questions, jobs):
             wait()
         child = os.fork()
         if child == 0:
-            os._exit(is_killed(libraries[mutant.file], mutant.number, questions))
+            os._exit(is_killed(libraries[mutant.file], mutant.number, questions[mutant.file]))
         running[child] = mutant
     while running:
         wait()
@@ -306,28 +330,31 @@ def main():
 
     all_cases = cases.every()
     rules = dumped_rules(args.rule_dump, all_cases)
-    types = list(dict.fromkeys((type_, "float") for type_, _, _ in rules))
-    types.append(("Exp2Function", "double"))
     questions = []
     for case, (type_, arity, data) in zip(all_cases, rules):
         if arity != len(case.operands):
             sys.exit(f"{case}: expected {arity} operands, got {', '.join(case.operands)}")
-        questions.append(question(case, (types.index((type_, "float")), data)))
-    questions.append(exp2_question((len(types) - 1, b"\0")))
+        questions.append(question(case, (type_, "float", data)))
+    questions.append(exp2_question(("Exp2Function", "double", b"\0")))
 
+    libraries, asked, tried = {}, {}, []
     with tempfile.TemporaryDirectory() as folder:
+        def build(header):
+            readers = readers_of(header.file)
+            asked[header.file] = [q for q in questions if home_of(q.type[0]) in readers]
+            types = list(dict.fromkeys(q.type for q in asked[header.file]))
+            return compile_header(header, types, args.cxx, pathlib.Path(folder))
+
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as threads:
-            built = list(threads.map(
-                lambda h: compile_header(h, types, args.cxx, pathlib.Path(folder)), headers))
-        libraries = {h.file: Library(path) for h, (path, _) in zip(headers, built)}
-        library = next(iter(libraries.values()))
-        wrong = [d for q in questions if (d := q.first_difference(library))]
+            for header, (library, invalid) in zip(headers, threads.map(build, headers)):
+                libraries[header.file] = library
+                tried += [m for m in header.mutants if m.number not in invalid]
+        wrong = {d for file, library in libraries.items()
+                 for q in asked[file] if (d := q.first_difference(library))}
         if wrong:
-            print("The rules and the oracle disagree:", *wrong, sep="\n  ")
+            print("The rules and the oracle disagree:", *sorted(wrong), sep="\n  ")
             return 1
-        tried = [m for h, (_, invalid) in zip(headers, built)
-                 for m in h.mutants if m.number not in invalid]
-        survivors = survivors_of(tried, libraries, questions, args.jobs)
+        survivors = survivors_of(tried, libraries, asked, args.jobs)
     return report(args, tried, survivors)
 
 

@@ -34,12 +34,12 @@ def mutated(function):
 
 def test_mutants_of_forward():
     assert mutated("forward") == [
-        ("auto above = x > a;", "auto above = x >= a;"),
-        ("auto above = x > a;", "auto above = x < a;")] + [
+        ("auto above = x > a;", f"auto above = {text};")
+        for text in ("a > a", "x >= a", "x < a", "x > x")] + [
         ("return select(above, a, S(0.0));", f"return {text};") for text in (
             "select(above, S(0.0), a)", "(a)", "(S(0.0))",
             "(a * select(above, S(1.0), S(0.0)))", "select(below, a, S(0.0))",
-            "select(above, a, S(1.0))", "select(above, a, S(-0.0))",
+            "select(above, x, S(0.0))", "select(above, a, S(1.0))", "select(above, a, S(-0.0))",
             "-(select(above, a, S(0.0)))")]
 
 
