@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 
 import numpy as np
 
@@ -247,11 +248,15 @@ def compile_header(header, types, cxx, folder):
 
 # Judging.
 
-def is_killed(library, number, questions):
-    """In a child: does the mutant give another answer?"""
-    signal.alarm(SECONDS_PER_MUTANT)
-    library.mutant.value = number
-    return any(q.first_difference(library) for q in questions)
+def answer_and_exit(library, number, questions):
+    """In a child: exits with 1 if the mutant gives another answer."""
+    try:
+        signal.alarm(SECONDS_PER_MUTANT)
+        library.mutant.value = number
+        os._exit(1 if any(q.first_difference(library) for q in questions) else 0)
+    except Exception:
+        traceback.print_exc()
+        os._exit(2)
 
 
 def survivors_of(tried, libraries, questions, jobs):
@@ -264,13 +269,15 @@ def survivors_of(tried, libraries, questions, jobs):
         mutant = running.pop(child)
         if status == 0:
             survivors.append(mutant)
+        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) != 1:
+            sys.exit(f"could not judge mutant {mutant.number} of {mutant.file}")
 
     for mutant in tried:
         if len(running) == jobs:
             wait()
         child = os.fork()
         if child == 0:
-            os._exit(is_killed(libraries[mutant.file], mutant.number, questions[mutant.file]))
+            answer_and_exit(libraries[mutant.file], mutant.number, questions[mutant.file])
         running[child] = mutant
     while running:
         wait()
