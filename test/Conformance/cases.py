@@ -1,14 +1,17 @@
 """Every op of the dialect in every setting, and the inputs it is tried on."""
 import numpy as np
 
-from harness import DTYPES, Case, case
+from harness import DTYPES, Case, case, quantizer
 
 NAN = float("nan")
 
 
 def _float(v):
     """A float as MLIR writes an f64 attribute."""
-    return f"0x{np.float64(v).view(np.uint64):016X}"
+    if not np.isfinite(v):
+        return f"0x{np.float64(v).view(np.uint64):016X}"
+    mantissa, e, exponent = repr(float(v)).partition("e")
+    return mantissa + (".0" if "." not in mantissa else "") + e + exponent
 
 
 def _clamp(lo, hi):
@@ -56,6 +59,35 @@ RANGES = [case(f"{end}_int", f"{end}_int",
 RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exact)",
                 narrow_range=n) for n in (True, False)]
 
+# The quantizers of the field: a line each. test_catalogue.py runs all of them.
+SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
+MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
+CATALOGUE = [
+    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
+    quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
+    quantizer("ceil", "ceil_open_window", "grad(open_window(-1.0, 2.5))", low=-1.0, high=2.5),
+    quantizer("binary_sign", "bitorch_sign", "nan_positive grad(ste)"),
+    quantizer("binary_sign", "approx_sign", "nan_positive grad(approx_sign)", policy="select"),
+    quantizer("binary_sign", "swish_sign", "nan_positive grad(swish(5.0))",
+              within={"x": (4, 5.0)}, beta=5.0),
+    quantizer("binary_sign", "tanh_sign", "grad(tanh(2.0))", within={"x": (4, 2.0)},
+              k=2.0),
+    quantizer("ternary_sign", "sigmoid_sign", "grad(sigmoid(3.0))",
+              within={"x": (4, 1.5)}, k=3.0),
+    quantizer("heaviside", "ste_heaviside", "grad(window(-1.0, 1.0))", policy="select"),
+    quantizer("heaviside", "heaviside_open", "grad(open_window(-1.0, 1.0))"),
+    *[quantizer("progressive_sign", "progressive_sign", f"temperature({_float(t)}) grad(ste)",
+                temperature=t) for t in (0.0, 0.5, 1.0)],
+    *[quantizer("dorefa", name, f"bits({bits}) grad({word})", bits=bits)
+      for bits in (1, 2, 8)
+      for name, word in (("dorefa_input", "ste"), ("dorefa_input_paper", "dorefa"))],
+    *[quantizer("dorefa_weight", name, f"bits({bits}) grad({word})", {"max": MAXIMA}, ("x",),
+                within={"y": ("step", 2 / (2 ** bits - 1)), "x": (4, 10.0)}, bits=bits)
+      for bits in (2, 8)
+      for name, word in (("dorefa_weight_given_max", "ste"),
+                         ("dorefa_weight_given_max_paper", "dorefa"))],
+]
+
 
 def every():
     """All of the cases above, in the order they are written."""
@@ -63,7 +95,8 @@ def every():
     return list(dict.fromkeys(c for v in lists for c in v if isinstance(c, Case)))
 
 
-# What a parameter may sensibly be, by its name; `None` is any other.
+# What a parameter may sensibly be where its case does not say, by its name;
+# `None` is any other.
 PARAMETERS = {
     "min": (-1.5, 0.0, 2.0), "max": (1.5, 1.0, 0.75),
     "alpha": (6.0, 1.0, 0.3),
@@ -73,8 +106,10 @@ PARAMETERS = {
 }
 
 
-def parameter_values(name):
-    return PARAMETERS.get(name, PARAMETERS[None])
+def parameter_values(case):
+    """For each operand after x, what it is tried at."""
+    return case.values or tuple(PARAMETERS.get(name, PARAMETERS[None])
+                                for name in case.parameters)
 
 
 # Cotangents to repeat; their number shares no factor with a count of inputs.

@@ -33,8 +33,9 @@ class Case:
     attrs: tuple = ()            # the oracle's attributes, as sorted items
     parameters: tuple = ()       # operands after x
     differentiable: tuple = ("x",)
+    values: tuple = ()           # per parameter, what it is tried at
+    within: tuple = ()           # (result, ULPs of its largest term); else bit for bit
     stated: str = ""             # name in oracle.OPS of what the dialect states
-    ulps: int = 0                # how far from that a result may be
 
     def __str__(self):
         return f"{self.op} {self.words}"
@@ -44,13 +45,26 @@ class Case:
         return ("x",) + self.parameters
 
 
-def case(op, oracle_name, words, parameters=(), differentiable=None, stated="",
-         ulps=0, **attrs):
+def case(op, oracle_name, words, parameters=(), differentiable=None, stated="", **attrs):
     """`stated`: what the op is to give bit for bit, where that is not the
-    library's `oracle_name`. `ulps`: the documented bound of an op that has one."""
+    library's `oracle_name`."""
     differentiable = ("x",) + parameters if differentiable is None else differentiable
     return Case(op, oracle_name, words, tuple(sorted(attrs.items())),
-                tuple(parameters), tuple(differentiable), stated or oracle_name, ulps)
+                tuple(parameters), tuple(differentiable), stated=stated or oracle_name)
+
+
+def quantizer(op, oracle_name, words, parameters=None, differentiable=None, within=None,
+              **attrs):
+    """A case of the catalogue; `parameters` maps each operand after x to the
+    values it is tried at. `within` says of a result by how many ULPs it may be
+    off, or (ULPs, c): of |result| + c |dy|, where terms of that size cancel; or
+    ("step", s): one element in a thousand may have been rounded to the next step.
+    All others are compared bit for bit."""
+    made = case(op, oracle_name, words, tuple(parameters or ()), differentiable, **attrs)
+    bounds = {k: v if isinstance(v, tuple) else (v, 0.0) for k, v in (within or {}).items()}
+    return dataclasses.replace(
+        made, values=tuple(tuple(v) for v in (parameters or {}).values()),
+        within=tuple(bounds.items()))
 
 
 def tensor(shape_rank, dtype):
@@ -132,8 +146,8 @@ def bits(a):
 
 
 def same_values(got, want, ulps=0):
-    """Where the bits are equal, or both are NaN, or the bound of an op allows
-    the difference. Zeros have equal signs."""
+    """Where the bits are equal or at most `ulps` apart, or both are NaN. Zeros
+    have equal signs."""
     bits_got, bits_want = bits(got), bits(want)
     same = bits_got == bits_want
     if same.all():
@@ -148,16 +162,62 @@ def same_values(got, want, ulps=0):
     return same
 
 
-def assert_same_bits(got, want, what, ulps=0):
+def assert_same_bits(got, want, what):
     """0 differing elements; NaN equals NaN, and zeros must have equal signs."""
     assert got.dtype == want.dtype and got.shape == want.shape, (
         f"{what}: {got.dtype}{got.shape} for {want.dtype}{want.shape}")
-    same = same_values(got, want, ulps)
+    same = same_values(got, want)
     if not same.all():
         at = np.argwhere(~same)[0]
         raise AssertionError(
             f"{what}: {np.count_nonzero(~same)} of {same.size} elements differ, "
             f"first at {tuple(at)}: got {got[tuple(at)]!r}, want {want[tuple(at)]!r}")
+
+
+def assert_steps(got, want, step, what):
+    a, b = got.astype(np.float64), rounded(want, got.dtype).astype(np.float64)
+    with np.errstate(all="ignore"):
+        same = (a == b) | (np.isnan(a) & np.isnan(b))
+        near = np.abs(a - b) <= step * 1.01
+    assert (same | near).all() and np.count_nonzero(~same) <= same.size / 1000, (
+        f"{what}: {np.count_nonzero(~same)} of {same.size} elements on another step, "
+        f"first got {got[~same][0]!r}, want {want[~same][0]!r}")
+
+
+def assert_close(got, want, bound, dy, what):
+    """Within `bound` = (ULPs of the compute type, c), then rounded to the type.
+    Elements with a cotangent that is not finite say nothing about ULPs."""
+    if bound[0] == "step":
+        assert_steps(got, want, bound[1], what)
+        return
+    ulps, cancelling = bound
+    fine = np.isfinite(dy.astype(np.float64))
+    got, want, dy = got[fine], want[fine], dy[fine]
+    wide = want.dtype
+    a, b = got.astype(np.float64), want.astype(np.float64)
+    digits = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+    least = {"float16": 2.0 ** -24, "bfloat16": 2.0 ** -133,
+             "float32": 2.0 ** -149, "float64": 5e-324}[got.dtype.name]
+    narrow = got.dtype != wide
+    with np.errstate(all="ignore"):
+        size = np.abs(b) + cancelling * np.abs(dy.astype(np.float64))
+        bound = size * ulps * np.finfo(wide).eps
+        bound += np.abs(b) * (2.0 ** -digits[got.dtype.name] if narrow else 0)
+        # A number beside the largest may round to infinity in the narrow type.
+        same = rounded(want, got.dtype).astype(np.float64) == a
+        same |= (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= bound + ulps * least)
+    assert same.all(), (
+        f"{what}: {np.count_nonzero(~same)} of {same.size} beyond {ulps} ULP, first got "
+        f"{got[~same][0]!r}, want {want[~same][0]!r}")
+
+
+def assert_result(case_, name, got, want, dy):
+    """'y' or a gradient against the oracle's terms, as exactly as the case says."""
+    bound = dict(case_.within).get(name)
+    if bound is None:
+        assert_same_bits(got, rounded(want, got.dtype), f"{case_} {name}")
+    else:
+        assert_close(got, want, bound, dy, f"{case_} {name}")
 
 
 def rounded(a, dtype):

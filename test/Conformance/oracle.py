@@ -60,6 +60,11 @@ def mask_grad(dy, m, attrs):
     return dy * m.astype(dy.dtype)
 
 
+def exact(f, x):
+    """f(x), correctly rounded in nearly every case: NumPy's own f32 functions are not."""
+    return f(x.astype(np.longdouble if x.dtype == np.float64 else np.float64)).astype(x.dtype)
+
+
 def sign0(x):            # torch.sign: (x>0)-(x<0); NaN -> +0, -0 -> +0
     return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
@@ -535,7 +540,8 @@ def dorefa_in(i, a):
 
 op("dorefa_input", dorefa_in, lambda i, a, dy: {"x": dy.copy()}, notes="bitorch: no clip mask in the gradient")
 op("dorefa_input_paper", dorefa_in,
-   quiet(lambda i, a, dy: {"x": np.where((i["x"] >= 0) & (i["x"] <= 1), dy, F(0, dy))}), notes="UNVERIFIED boundary convention")
+   quiet(lambda i, a, dy: {"x": np.where((i["x"] < 0) | (i["x"] > 1), F(0, dy), dy)}),
+   notes="UNVERIFIED boundary convention; NaN is not clipped")
 
 
 @quiet
@@ -552,6 +558,55 @@ op("dorefa_weight", dorefa_w, lambda i, a, dy: {"x": dy.copy()}, notes="bitorch:
 op("dorefa_weight_paper", dorefa_w,
    quiet(lambda i, a, dy: {"x": dy * (F(1, dy) - np.tanh(i["x"]) ** 2) / np.max(np.abs(np.tanh(i["x"])))}),
    notes="chain rule with the max held constant; UNVERIFIED against an author implementation")
+
+
+@quiet
+def dorefa_w_max(i, a):
+    """The same with max|tanh(x)| given, for any granularity."""
+    x, m = i["x"], i["max"]
+    n = F(2 ** a["bits"] - 1, x)
+    adj = exact(np.tanh, x) / (F(2, x) * m) + F(0.5, x)
+    return F(2, x) * (np.rint(adj * n) / n) - F(1, x)
+
+
+op("dorefa_weight_given_max", dorefa_w_max, lambda i, a, dy: {"x": dy.copy(), "max": None}, ("x", "max"))
+op("dorefa_weight_given_max_paper", dorefa_w_max,
+   quiet(lambda i, a, dy: {"x": dy * ((F(1, dy) - exact(np.tanh, i["x"]) ** 2) / i["max"]), "max": None}), ("x", "max"))
+
+
+# ---------------------------------------------------------------- surrogates of one value, apart from the forward
+def window_v(test):
+    return quiet(lambda i, a, dy: {"x": np.where(test(i["x"], a), dy, F(0, dy))})
+
+
+closed = window_v(lambda x, a: (x >= F(a["low"], x)) & (x <= F(a["high"], x)))
+opened = window_v(lambda x, a: (x > F(a.get("low", -1), x)) & (x < F(a.get("high", 1), x)))
+op("floor_window", quiet(lambda i, a: r_floor(i["x"])), closed)
+op("ceil_open_window", quiet(lambda i, a: r_ceil(i["x"])), opened)
+op("heaviside_open", quiet(lambda i, a: np.where(i["x"] > 0, F(1, i["x"]), F(-1, i["x"]))), opened)
+
+
+@quiet
+def round_ewgs_v(i, a, dy):
+    x = i["x"]
+    return {"x": dy * (F(1, x) + sign0(dy) * (F(a["delta"], x) * (x - np.rint(x))))}
+
+
+op("round_ewgs", quiet(lambda i, a: r_round(i["x"])), round_ewgs_v, notes="Lee et al. 2021, x - x_q in steps")
+
+
+def soft_step_v(factor):
+    @quiet
+    def v(i, a, dy):
+        # In double precision: 1 - tanh^2 cancels.
+        x = i["x"].astype(np.float64)
+        k = a["k"] * factor
+        return {"x": dy * (k / np.cosh(k * x) ** 2).astype(i["x"].dtype)}
+    return v
+
+
+op("tanh_sign", quiet(lambda i, a: binary_sign(i["x"])), soft_step_v(1.0))
+op("sigmoid_sign", quiet(lambda i, a: sign0(i["x"])), soft_step_v(0.5))
 op("identity", lambda i, a: i["x"].copy(), lambda i, a, dy: {"x": dy.copy()})
 
 

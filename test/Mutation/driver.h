@@ -22,14 +22,23 @@ namespace mlir::quant_ste::test {
 
 using namespace mlir::quant_ste::rules;
 
-/// exp2 on its own, as if it were an op.
-struct Exp2Function {
-  static constexpr unsigned arity = 1;
-  template <class S> S forward(S x) const { return exp2(x); }
-  template <class S> std::array<Partial<S>, 1> partials(S, S) const {
-    return {one<S>()};
-  }
-};
+/// A function of Elementary.h on its own, as if it were an op.
+#define QUANT_STE_FUNCTION(f)                                                  \
+  struct Function_##f {                                                        \
+    static constexpr unsigned arity = 1;                                       \
+    template <class S> S forward(S x) const { return rules::f(x); }            \
+    template <class S> std::array<Partial<S>, 1> partials(S, S) const {        \
+      return {one<S>()};                                                       \
+    }                                                                          \
+  };
+QUANT_STE_FUNCTION(exp)
+QUANT_STE_FUNCTION(exp2)
+QUANT_STE_FUNCTION(tanh)
+QUANT_STE_FUNCTION(cosh)
+QUANT_STE_FUNCTION(log)
+QUANT_STE_FUNCTION(log2)
+QUANT_STE_FUNCTION(floorLog2)
+#undef QUANT_STE_FUNCTION
 
 /// y and the gradients of n elements; every array has n.
 template <class Rule, class T>

@@ -16,7 +16,7 @@ SKIPPED_STRUCTS = {"Host", "Footprint"}
 
 TOKEN = re.compile(r"""
     (?P<skip>//[^\n]*|/\*.*?\*/|^[ \t]*\#[^\n]*|\s+)
-  | (?P<number>(?:0[xX][0-9a-fA-F]+|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)[uUlLfF]*)
+  | (?P<number>(?:0[xX][0-9a-fA-F.]+(?:[pP][-+]?\d+)?|\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)[uUlLfF]*)
   | (?P<name>[A-Za-z_]\w*)
   | (?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
   | (?P<sign>::|->|&&|\|\||<=|>=|==|!=|\+\+|--|[-+*/]=|[^\w\s])
@@ -58,11 +58,29 @@ def one_line(text):
     return " ".join(text.split())
 
 
+def only_beside_the_math(sources, asked):
+    """The skipped functions, and those that nothing but they call; not those
+    that are `asked` themselves."""
+    asked = {"forward", "partials", "apply", *asked}
+    callers = {}
+    for source in sources:
+        for name, used in Header("", source, 1).calls.items():
+            for other in used - {name}:
+                callers.setdefault(other, set()).add(name)
+    skipped, grown = set(), set(SKIPPED_FUNCTIONS)
+    while grown != skipped:
+        skipped = grown
+        grown = skipped | {f for f, by in callers.items()
+                           if by <= skipped and f not in asked}
+    return frozenset(skipped)
+
+
 class Header:
     """The mutants of one header, and its text with all of them."""
 
-    def __init__(self, file, source, first_number):
-        self.file, self.source = file, source
+    def __init__(self, file, source, first_number, skipped=frozenset(SKIPPED_FUNCTIONS)):
+        self.file, self.source, self.skipped = file, source, skipped
+        self.calls = {}  # by each function's name, the names that it uses
         self.tokens = [Token(m.lastgroup, m.group(), m.start(), m.end())
                        for m in TOKEN.finditer(source) if m.lastgroup != "skip"]
         self.match = self._matching_brackets()
@@ -135,7 +153,10 @@ class Header:
                 name, kind = self._what(header, i)
                 if kind == "scope" and name not in SKIPPED_STRUCTS:
                     self._scope(i + 1, close, names + ((name,) if name else ()))
-                elif kind == "function" and name not in SKIPPED_FUNCTIONS:
+                elif kind == "function":
+                    self.calls.setdefault(name, set()).update(
+                        t.text for t in self.tokens[i:close] if t.kind == "name")
+                if kind == "function" and name not in self.skipped:
                     self.scalar, self.result = self._types(header, i)
                     self.operands = self._operands(header, i)
                     self.function = "::".join(names + (name,))
@@ -419,6 +440,8 @@ class Header:
 
     @staticmethod
     def _other_numbers(text):
+        if text.startswith("0x"):
+            return [f"({text} * 2.0)", f"(-{text})"]
         if not re.fullmatch(r"\d+\.?\d*(?:[eE][-+]?\d+)?", text):
             return []
         if "." not in text and "e" not in text.lower():

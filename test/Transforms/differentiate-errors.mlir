@@ -313,3 +313,19 @@ func.func @ask(%x: tensor<?xf32>, %s: tensor<f32>) -> tensor<?xf32> {
     : (tensor<?xf32>, tensor<f32>, tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>, tensor<f32>)
   return %dx : tensor<?xf32>
 }
+
+// -----
+
+// A rule that is not linear in the cotangent has no forward mode.
+
+func.func private @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-error @below {{gradient rule 'ewgs' is not linear in the cotangent and has no forward mode}}
+  %y = quant_ste.round %x grad(ewgs(0.1)) : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%x: tensor<?xf32>) -> tensor<?xf32> {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %ty = quant_ste.jvp @f(%x) tangents(%x) wrt [0]
+    : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
+  return %ty : tensor<?xf32>
+}

@@ -23,16 +23,47 @@ namespace mlir::quant_ste::test {
 
 using namespace mlir::quant_ste::rules;
 
-/// Calls visit(name, rule) for every rule and setting.
-template <class Visit> void forEachRule(Visit visit) {
+/// Where each operand lies in ordinary use: positive scales, ordered bounds.
+using Ranges = std::vector<std::pair<double, double>>;
+
+/// Calls visit(name, rule, ranges) for every rule and setting.
+template <class Visit> void forEachRule(Visit visitor) {
+  auto visit = [&](const char *name, auto rule, Ranges ranges = {}) {
+    constexpr unsigned arity = decltype(rule)::arity;
+    if (ranges.empty())
+      ranges.assign(arity - 1, {0.2, 1.7});
+    if (ranges.size() < arity)
+      ranges.insert(ranges.begin(), {-4.0, 4.0});
+    visitor(name, rule, ranges);
+  };
+  Ranges bounds{{-1.5, -0.2}, {0.2, 1.5}};
+  Ranges integer{{0.06, 0.45}, {-3, 3}, {1.7, 4.5}}, width{{1.2, 7.0}};
   double nan = std::numeric_limits<double>::quiet_NaN();
   visit("round", RoundRule{});
   visit("floor", FloorRule{});
   visit("ceil", CeilRule{});
   visit("round_to_zero", RoundToZeroRule{});
   visit("dpu_round", DpuRoundRule{});
-  visit("binary_sign", BinarySignRule{});
-  visit("ternary_sign", TernarySignRule{});
+  visit("round ewgs", RoundRule{{Surrogate::Kind::ewgs, 0.25}});
+  visit("floor window", FloorRule{{Surrogate::Kind::window, -1.0, 2.0}});
+  for (Surrogate grad :
+       {Surrogate{}, Surrogate{Surrogate::Kind::window, -1.0, 1.0},
+        Surrogate{Surrogate::Kind::open_window, -1.0, 1.0},
+        Surrogate{Surrogate::Kind::approx_sign},
+        Surrogate{Surrogate::Kind::swish, 5.0},
+        Surrogate{Surrogate::Kind::tanh, 2.0},
+        Surrogate{Surrogate::Kind::sigmoid, 3.0}}) {
+    visit("binary_sign", BinarySignRule{grad, {}});
+    visit("ternary_sign", TernarySignRule{grad, {}});
+  }
+  visit("binary_sign nan_positive", BinarySignRule{{}, {true}});
+  visit("heaviside", HeavisideRule{{Surrogate::Kind::window, -1.0, 1.0}, {}});
+  for (double temperature : {0.0, 0.5, 1.0})
+    visit("progressive_sign", ProgressiveSignRule{{{}, {temperature}}});
+  for (bool ste : {false, true}) {
+    visit("dorefa", DoReFaRule{2, ste});
+    visit("dorefa_weight", DoReFaWeightRule{2, ste});
+  }
   visit("abs_binary_sign_grad", AbsBinarySignGradRule{});
   visit("scalar_clamp", ScalarClampRule{-1.5, 0.1});
   visit("scalar_clamp reversed", ScalarClampRule{1.0, -1.0});
@@ -40,20 +71,22 @@ template <class Visit> void forEachRule(Visit visit) {
   visit("scalar_clamp zeros", ScalarClampRule{-0.0, 0.0});
   visit("scalar_clamp_min", ScalarClampMinRule{0.25});
   visit("scalar_clamp_min nan", ScalarClampMinRule{nan});
-  visit("tensor_clamp ste", TensorClampRule{true});
-  visit("tensor_clamp exact", TensorClampRule{false});
+  visit("tensor_clamp ste", TensorClampRule{true}, bounds);
+  visit("tensor_clamp exact", TensorClampRule{false}, bounds);
   for (bool isSigned : {false, true})
     for (bool narrow : {false, true}) {
-      visit("max_int", MaxIntRule{{isSigned, narrow}});
-      visit("min_int", MinIntRule{{isSigned, narrow}});
+      visit("max_int", MaxIntRule{{isSigned, narrow}}, width);
+      visit("min_int", MinIntRule{{isSigned, narrow}}, width);
       visit("int_quant",
-            IntQuantRule{{isSigned, narrow}, RoundingMode::round, false});
+            IntQuantRule{{isSigned, narrow}, RoundingMode::round, false},
+            integer);
     }
   for (auto mode : {RoundingMode::floor, RoundingMode::ceil,
                     RoundingMode::round_to_zero, RoundingMode::dpu})
-    visit("int_quant rounding", IntQuantRule{{true, false}, mode, false});
-  visit("int_quant ste",
-        IntQuantRule{{true, false}, RoundingMode::round, true});
+    visit("int_quant rounding", IntQuantRule{{true, false}, mode, false},
+          integer);
+  visit("int_quant ste", IntQuantRule{{true, false}, RoundingMode::round, true},
+        integer);
   for (int64_t bits : {1, 2, 4, 8, 32})
     visit("pact", PactRule{bits});
 }

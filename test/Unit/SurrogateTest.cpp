@@ -34,37 +34,24 @@ static double surrogateAt(const Rule &rule, const std::array<S, Rule::arity> &x,
       .v;
 }
 
-/// Ordinary operands: positive scales, ordered bounds, real bit widths.
-template <class Rule>
-static std::array<double, Rule::arity> sample(std::mt19937_64 &random) {
-  std::normal_distribution<double> normal;
-  std::uniform_real_distribution<double> positive(0.2, 1.5);
-  std::array<double, Rule::arity> v;
-  v[0] = normal(random) * 2;
-  if constexpr (std::is_same_v<Rule, TensorClampRule>) {
-    v[1] = -positive(random);
-    v[2] = positive(random);
-  } else if constexpr (std::is_same_v<Rule, IntQuantRule>) {
-    v[1] = positive(random) * 0.3;
-    v[2] = std::round(normal(random));
-    v[3] = 1.5 + positive(random) * 2;
-  } else if constexpr (Rule::arity == 2) {
-    v[1] = positive(random) * 2;
-  } else if constexpr (std::is_same_v<Rule, MaxIntRule> ||
-                       std::is_same_v<Rule, MinIntRule>) {
-    v[0] = 1 + positive(random) * 4;
-  }
+template <size_t arity>
+static std::array<double, arity> sample(const Ranges &ranges,
+                                        std::mt19937_64 &random) {
+  std::array<double, arity> v;
+  for (size_t i = 0; i < arity; ++i)
+    v[i] = std::uniform_real_distribution<double>(ranges[i].first,
+                                                  ranges[i].second)(random);
   return v;
 }
 
 TEST(SurrogateTest, PartialsMatchCentralDifferences) {
   std::mt19937_64 random(2);
   size_t compared = 0, skipped = 0;
-  forEachRule([&](const char *name, auto rule) {
+  forEachRule([&](const char *name, auto rule, const Ranges &ranges) {
     using Rule = decltype(rule);
     size_t matched = 0;
     for (int trial = 0; trial < 300; ++trial) {
-      std::array<double, Rule::arity> at = sample<Rule>(random);
+      std::array<double, Rule::arity> at = sample<Rule::arity>(ranges, random);
       std::array<S, Rule::arity> s;
       std::copy(at.begin(), at.end(), s.begin());
       auto partials = callPartials(rule, s, callForward(rule, s));

@@ -12,6 +12,13 @@
 
 namespace mlir::quant_ste::rules {
 
+/// What is wrong with a bit width given as an attribute; empty when nothing is.
+inline std::string invalidBits(int64_t bits) {
+  if (bits >= 1 && bits <= 32)
+    return {};
+  return "expected bits in 1..32, got " + std::to_string(bits);
+}
+
 /// brevitas.function.ops.max_int and min_int (0.13). The bit width is a float
 /// and may be fractional; it is differentiable. Whole bit widths are exact.
 struct IntRange {

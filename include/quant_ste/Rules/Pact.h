@@ -9,6 +9,7 @@
 #define QUANT_STE_RULES_PACT_H
 
 #include "quant_ste/Rules/Clamp.h"
+#include "quant_ste/Rules/IntRange.h"
 
 namespace mlir::quant_ste::rules {
 
@@ -24,11 +25,7 @@ struct PactRule {
   template <class Op> static PactRule of(Op op) {
     return {static_cast<int64_t>(op.getBits())};
   }
-  std::string invalid() const {
-    if (bits >= 1 && bits <= 32)
-      return {};
-    return "expected bits in 1..32, got " + std::to_string(bits);
-  }
+  std::string invalid() const { return invalidBits(bits); }
 
   template <class S> S forward(S x, S alpha) const {
     S clipped = scalarClamp(x, S(0.0), alpha);

@@ -8,7 +8,7 @@
 #ifndef QUANT_STE_RULES_ROUND_H
 #define QUANT_STE_RULES_ROUND_H
 
-#include "quant_ste/Rules/ScalarAlgebra.h"
+#include "quant_ste/Rules/Surrogate.h"
 
 namespace mlir::quant_ste::rules {
 
@@ -59,19 +59,24 @@ template <class S> S roundBy(RoundingMode mode, S x) {
   return x;
 }
 
-/// brevitas.function.ops_ste.{round,floor,ceil,round_to_zero,dpu_round}_ste:
-/// the gradient passes straight through.
+/// brevitas.function.ops_ste.{round,floor,ceil,round_to_zero,dpu_round}_ste
+/// with grad(ste); EWGS' discretizer with grad(ewgs(delta)).
 template <RoundingMode mode> struct RoundingRule {
   static constexpr unsigned arity = 1;
-  static constexpr std::array<std::string_view, 1> words{"ste"};
+  static constexpr auto words = Surrogate::forRoundings;
+  Surrogate grad;
 
-  template <class Op> static RoundingRule of(Op) { return {}; }
+  template <class Op> static RoundingRule of(Op op) {
+    return {Surrogate::of(op)};
+  }
 
   template <class S> S forward(S x) const { return roundBy(mode, x); }
-  template <class S> std::array<Partial<S>, 1> partials(S, S) const {
-    return {one<S>()};
+  template <class S> std::array<Partial<S>, 1> partials(S x, S y) const {
+    return {grad.partial(x, y)};
   }
-  template <class S> S surrogate(S x, Frozen<S, 1>) const { return x; }
+  template <class S> S surrogate(S x, Frozen<S, 1> at) const {
+    return grad.integral(x, forward(at[0]));
+  }
 };
 
 using RoundRule = RoundingRule<RoundingMode::round>;

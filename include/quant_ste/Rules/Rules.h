@@ -9,6 +9,7 @@
 #define QUANT_STE_RULES_RULES_H
 
 #include "quant_ste/Rules/Clamp.h"
+#include "quant_ste/Rules/DoReFa.h"
 #include "quant_ste/Rules/IntQuant.h"
 #include "quant_ste/Rules/IntRange.h"
 #include "quant_ste/Rules/Pact.h"

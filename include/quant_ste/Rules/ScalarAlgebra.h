@@ -18,8 +18,9 @@
 //
 // S has + - * / and unary -, the ordered comparisons < > <= >= == (false on
 // NaN), literals (`0.0` converts), and the functions select, roundEven, floor,
-// ceil, abs, exp2. Comparisons give S::Bool with ! && ||. There is no `if` on
-// an S. Each operator is one IEEE operation; nothing is contracted.
+// ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
+// which are fixed polynomials. Comparisons give S::Bool with ! && ||. There is
+// no `if` on an S. Each operator is one IEEE operation; nothing is contracted.
 //
 // A rule may also have `invalid()`, a message for attributes out of range, and
 // `lint(constants, warn)`, which names what is defined but surely not meant.
@@ -34,6 +35,8 @@
 
 #ifndef QUANT_STE_RULES_SCALARALGEBRA_H
 #define QUANT_STE_RULES_SCALARALGEBRA_H
+
+#include "quant_ste/Rules/Elementary.h"
 
 #include <array>
 #include <cmath>
@@ -53,6 +56,7 @@ enum class PartialKind : uint8_t {
   Mask,   ///< select(mask, t, 0)
   Value,  ///< t * value
   Masked, ///< select(mask, t * value, 0): 0 stays 0 when t is not finite
+  BySign, ///< t * (1 + sign(t) * value), not linear: reverse mode only
 };
 
 /// The partial derivative of the result by one operand, in a form that keeps
@@ -76,6 +80,15 @@ template <class S> struct Partial {
       S scaled = t * value;
       return select(mask, scaled, S(0.0));
     }
+    case PartialKind::BySign: {
+      auto isPositive = t > S(0.0);
+      auto isNegative = t < S(0.0);
+      S falling = -value;
+      S down = select(isNegative, falling, S(0.0));
+      S signedValue = select(isPositive, value, down);
+      S factor = S(1.0) + signedValue;
+      return t * factor;
+    }
     }
     return t;
   }
@@ -90,6 +103,9 @@ template <class S> Partial<S> value(S v) { return {PartialKind::Value, {}, v}; }
 template <class S> Partial<S> masked(typename S::Bool m, S v) {
   return {PartialKind::Masked, m, v};
 }
+template <class S> Partial<S> bySign(S v) {
+  return {PartialKind::BySign, {}, v};
+}
 
 /// The operands at which a surrogate is differentiated. A surrogate may read
 /// them as constants, for example to hold a rounding error fixed.
@@ -97,57 +113,6 @@ template <class S, unsigned N> using Frozen = std::array<S, N>;
 
 /// Constants known for each operand (empty: unknown), for `lint`.
 using KnownConstants = std::span<const std::vector<double>>;
-
-/// ln 2, rounded to the compute type where it is used.
-inline constexpr double kLn2 = 0.6931471805599453094;
-
-//===----------------------------------------------------------------------===//
-// exp2: one polynomial for every reading and target
-//===----------------------------------------------------------------------===//
-
-/// 2^x on a double-precision scalar D that has powerOfTwo (2^n for whole
-/// |n| <= 1023). Exact for whole x; elsewhere within 2 ULP of the true value.
-/// f32 and narrower types are computed here and rounded once.
-template <class D> D exp2InDouble(D x) {
-  // Beyond +-1200 the result is 0 or inf; NaN takes the branch of 0 and comes
-  // back through f.
-  D low = select(x < D(-1200.0), D(-1200.0), x);
-  D clamped = select(low > D(1200.0), D(1200.0), low);
-  auto isNumber = clamped == clamped;
-  D number = select(isNumber, clamped, D(0.0));
-  D n = roundEven(number);
-  D f = clamped - n; // exact: |f| <= 1/2
-  // Taylor series of 2^f: the first omitted term is below 2^-57.
-  constexpr double c[] = {1.0,
-                          6.93147180559945286e-01,
-                          2.40226506959100722e-01,
-                          5.55041086648215762e-02,
-                          9.61812910762847688e-03,
-                          1.33335581464284411e-03,
-                          1.54035303933816061e-04,
-                          1.52527338040598393e-05,
-                          1.32154867901443053e-06,
-                          1.01780860092396960e-07,
-                          7.05491162080112087e-09,
-                          4.44553827187081007e-10,
-                          2.56784359934881940e-11,
-                          1.36914888539041280e-12};
-  constexpr int degree = sizeof(c) / sizeof(c[0]) - 1;
-  D p = f * D(c[degree]);
-  for (int i = degree - 1; i > 0; --i) {
-    D sum = p + D(c[i]);
-    p = sum * f;
-  }
-  D mantissa = p + D(c[0]);
-  // 2^n in two factors, so that neither overflows on its own.
-  D halfway = n * D(0.5);
-  D half = floor(halfway);
-  D rest = n - half;
-  D first = powerOfTwo(half);
-  D second = powerOfTwo(rest);
-  D scaled = mantissa * first;
-  return scaled * second;
-}
 
 //===----------------------------------------------------------------------===//
 // Reading on numbers
@@ -178,7 +143,10 @@ template <class T> struct Host {
   friend Host ceil(Host a) { return std::ceil(a.v); }
   friend Host abs(Host a) { return std::fabs(a.v); }
   friend Host powerOfTwo(Host n) { return std::ldexp(T(1), int(n.v)); }
-  friend Host exp2(Host a) { return exp2InDouble(Host<double>(a.v)).v; }
+  friend Host exponent(Host a) { return std::ilogb(a.v); }
+  template <class F> friend Host inDouble(Host a, F f) {
+    return f(Host<double>(a.v)).v;
+  }
 };
 
 //===----------------------------------------------------------------------===//
@@ -222,7 +190,7 @@ struct Footprint {
   friend Footprint floor(Footprint a) { return a; }
   friend Footprint ceil(Footprint a) { return a; }
   friend Footprint abs(Footprint a) { return a; }
-  friend Footprint exp2(Footprint a) { return a; }
+  template <class F> friend Footprint inDouble(Footprint a, F) { return a; }
 };
 
 } // namespace mlir::quant_ste::rules

@@ -7,6 +7,7 @@
 
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Conversion/RuleToLinalg.h"
+#include "quant_ste/Conversion/StatisticsToLinalg.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -73,6 +74,16 @@ struct DropDetach : OpRewritePattern<DetachOp> {
   }
 };
 
+template <class Op> struct LowerExtremum : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildExtremum(rewriter, op.getLoc(), op.getX(),
+                                         op.getResultMap(), op.getExtremum()));
+    return success();
+  }
+};
+
 struct ConvertQuantSTEToLinalg
     : quant_ste::impl::ConvertQuantSTEToLinalgPassBase<
           ConvertQuantSTEToLinalg> {
@@ -86,8 +97,9 @@ struct ConvertQuantSTEToLinalg
       return isa<PullbackOp, PushforwardOp>(op->getParentOp());
     });
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach>(
-        &getContext());
+    patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
+                 LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
+                 LowerExtremum<MinimumOp>>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

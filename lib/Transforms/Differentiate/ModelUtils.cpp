@@ -101,5 +101,6 @@ void quant_ste::registerDifferentiableModels(DialectRegistry &registry) {
   registerArithMathModels(registry);
   registerFuncModels(registry);
   registerLinalgModels(registry);
+  registerStatisticsModels(registry);
   registerTensorModels(registry);
 }

@@ -81,13 +81,12 @@ static Value jvp(tensor::ExpandShapeOp op, ImplicitLocOpBuilder &b,
 static Values vjp(tensor::CollapseShapeOp op, ImplicitLocOpBuilder &b, Value t,
                   ArrayRef<bool>) {
   RankedTensorType type = op.getSrcType();
-  // A group with one dynamic size is told by the cotangent; more need x, and a
-  // reshape: expand-strided-metadata cannot lower such an expand_shape.
+  // A group with one dynamic size is told by the cotangent; more need x.
   auto sizes = tensor::ExpandShapeOp::inferOutputShape(
       b, b.getLoc(), type, op.getReassociationIndices(),
       tensor::getMixedSizes(b, b.getLoc(), t));
   if (failed(sizes))
-    return {reshapeLike(b, t, op.getSrc())};
+    sizes = tensor::getMixedSizes(b, b.getLoc(), op.getSrc());
   return {tensor::ExpandShapeOp::create(b, type, t,
                                         op.getReassociationIndices(), *sizes)};
 }

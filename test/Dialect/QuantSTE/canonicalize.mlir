@@ -68,3 +68,16 @@ func.func @isolated(%x: tensor<?xf32>, %dy: tensor<?xf32>) -> (tensor<?xf32>, te
   } : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>)
   return %0, %dx : tensor<?xf32>, tensor<?xf32>
 }
+
+// round of round keeps the gradient of the inner one; an outer one that is not
+// the identity stays.
+// CHECK-LABEL: func @round_with_a_surrogate
+// CHECK: %[[R:.*]] = quant_ste.floor %{{.*}} grad(window
+// CHECK: %[[S:.*]] = quant_ste.round %[[R]] grad(ewgs
+// CHECK: return %[[R]], %[[S]]
+func.func @round_with_a_surrogate(%x: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>) {
+  %0 = quant_ste.floor %x grad(window(-1.0, 1.0)) : tensor<?xf32>
+  %1 = quant_ste.round %0 grad(ste) : tensor<?xf32>
+  %2 = quant_ste.round %0 grad(ewgs(0.1)) : tensor<?xf32>
+  return %1, %2 : tensor<?xf32>, tensor<?xf32>
+}

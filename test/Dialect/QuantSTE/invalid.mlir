@@ -49,7 +49,7 @@ func.func @word_of_no_rule(%x: tensor<4xf32>) {
 // -----
 
 func.func @unfitting_word(%x: tensor<4xf32>) {
-  // expected-error@+1 {{'quant_ste.round' op expected gradient rule 'ste', got 'pact'}}
+  // expected-error@+1 {{'quant_ste.round' op expected gradient rule 'ste' or 'window' or 'open_window' or 'ewgs', got 'pact'}}
   %0 = quant_ste.round %x grad(pact) : tensor<4xf32>
   return
 }
@@ -335,4 +335,80 @@ func.func @own_rule(%x: f32) -> f32 {
   // expected-error @below {{'arith.negf' op expected 'quant_ste.jvp' on a function}}
   %y = arith.negf %x {quant_ste.jvp = @own_rule} : f32
   return %y : f32
+}
+
+// -----
+
+func.func @word_without_its_number(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected '('}}
+  %0 = quant_ste.binary_sign %x grad(swish) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @word_with_a_number_too_many(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected ')'}}
+  %0 = quant_ste.binary_sign %x grad(ste(1.0)) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @number_of_a_wrong_type(%x: tensor<4xf32>) {
+  // expected-error@+1 {{expected floating point literal}}
+  %0 = quant_ste.binary_sign %x grad(swish("5")) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @temperature(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.progressive_sign' op expected temperature in [0, 1], got 1.5}}
+  %0 = quant_ste.progressive_sign %x temperature(1.5) grad(ste) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @dorefa_bits(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.dorefa' op expected bits in 1..32, got 0}}
+  %0 = quant_ste.dorefa %x bits(0) grad(ste) : tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @pushforward_of_a_rule_that_is_not_linear(%x: tensor<?xf32>) {
+  %t = quant_ste.pushforward(%x) at(%x) wrt [0] {
+  ^bb0(%a: tensor<?xf32>):
+    // expected-error@+1 {{gradient rule 'ewgs' is not linear in the cotangent and has no forward mode}}
+    %y = quant_ste.round %a grad(ewgs(0.25)) : tensor<?xf32>
+    quant_ste.yield %y : tensor<?xf32>
+  } : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>)
+  return
+}
+
+// -----
+
+func.func @statistic_word(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{'quant_ste.absmax' op expected gradient rule 'first' or 'shared', got 'ste'}}
+  %0 = quant_ste.absmax %x grad(ste) : tensor<4x?xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @statistic_type(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{expected a result of type 'tensor<4xf32>', the data's dimensions listed in axes, got 'tensor<f32>'}}
+  %0 = quant_ste.absmax %x axes([0]) grad(first) : tensor<4x?xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @statistic_axes(%x: tensor<4x?xf32>) {
+  // expected-error@+1 {{expected axes of 'x' in [0, 2), got 2}}
+  %0 = quant_ste.absmax %x axes([2]) grad(first) : tensor<4x?xf32> -> tensor<f32>
+  return
 }

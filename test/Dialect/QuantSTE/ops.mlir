@@ -125,3 +125,40 @@ func.func @derivatives(%x: tensor<?xf32>, %alpha: tensor<f32>, %dy: tensor<?xf32
   } : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>)
   return
 }
+
+// The forward function and its surrogate gradient are two choices.
+// CHECK-LABEL: func @surrogates
+func.func @surrogates(%x: tensor<?xf32>, %max: tensor<f32>) {
+  // CHECK: quant_ste.binary_sign %{{.*}} nan_positive grad(approx_sign) :
+  %0 = quant_ste.binary_sign %x nan_positive grad(approx_sign) : tensor<?xf32>
+  // CHECK: quant_ste.binary_sign %{{.*}} grad(swish(5.000000e+00)) :
+  %1 = quant_ste.binary_sign %x grad(swish(5.0)) : tensor<?xf32>
+  // CHECK: quant_ste.ternary_sign %{{.*}} grad(tanh(2.000000e+00)) :
+  %2 = quant_ste.ternary_sign %x grad(tanh(2.0)) : tensor<?xf32>
+  // CHECK: quant_ste.heaviside %{{.*}} grad(sigmoid(1.000000e+00)) :
+  %3 = quant_ste.heaviside %x grad(sigmoid(1.0)) : tensor<?xf32>
+  // CHECK: quant_ste.heaviside %{{.*}} grad(window(-1.000000e+00, 1.000000e+00)) :
+  %4 = quant_ste.heaviside %x grad(window(-1.0, 1.0)) : tensor<?xf32>
+  // CHECK: quant_ste.floor %{{.*}} grad(open_window(-1.000000e+00, 1.000000e+00)) :
+  %5 = quant_ste.floor %x grad(open_window(-1.0, 1.0)) : tensor<?xf32>
+  // CHECK: quant_ste.round %{{.*}} grad(ewgs(1.000000e-01)) :
+  %6 = "quant_ste.round"(%x) {grad = #quant_ste<ewgs(0.1)>} : (tensor<?xf32>) -> tensor<?xf32>
+  // CHECK: quant_ste.progressive_sign %{{.*}} temperature(5.000000e-01) grad(ste) :
+  %7 = quant_ste.progressive_sign %x temperature(0.5) grad(ste) : tensor<?xf32>
+  // CHECK: quant_ste.dorefa %{{.*}} bits(2) grad(dorefa) :
+  %8 = quant_ste.dorefa %x bits(2) grad(dorefa) : tensor<?xf32>
+  // CHECK: quant_ste.dorefa_weight %{{.*}}, %{{.*}} bits(2) grad(ste) :
+  %9 = quant_ste.dorefa_weight %x, %max bits(2) grad(ste) : tensor<?xf32>, tensor<f32>
+  return
+}
+
+// CHECK-LABEL: func @statistics
+func.func @statistics(%x: tensor<4x?xf32>) {
+  // CHECK: quant_ste.absmax %{{.*}} axes([0]) grad(first) : tensor<4x?xf32> -> tensor<4xf32>
+  %0 = quant_ste.absmax %x axes([0]) grad(first) : tensor<4x?xf32> -> tensor<4xf32>
+  // CHECK: quant_ste.maximum %{{.*}} grad(shared) : tensor<4x?xf32> -> tensor<f32>
+  %1 = quant_ste.maximum %x grad(shared) : tensor<4x?xf32> -> tensor<f32>
+  // CHECK: quant_ste.minimum %{{.*}} axes([1]) grad(shared) : tensor<4x?xf32> -> tensor<?xf32>
+  %2 = quant_ste.minimum %x axes([1]) grad(shared) : tensor<4x?xf32> -> tensor<?xf32>
+  return
+}

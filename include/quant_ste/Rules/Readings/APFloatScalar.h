@@ -111,9 +111,13 @@ public:
     return APFloatScalar(llvm::scalbn(APFloat(1.0), int(n.v.convertToDouble()),
                                       APFloat::rmNearestTiesToEven));
   }
-  friend APFloatScalar exp2(const APFloatScalar &x) {
+  friend APFloatScalar exponent(const APFloatScalar &x) {
+    return APFloatScalar(APFloat(double(ilogb(x.v))));
+  }
+  template <class F>
+  friend APFloatScalar inDouble(const APFloatScalar &x, F f) {
     APFloatScalar wide(x.in(APFloat::IEEEdouble()));
-    return APFloatScalar(rules::exp2InDouble(wide).in(x.v.getSemantics()));
+    return APFloatScalar(f(wide).in(x.v.getSemantics()));
   }
 
 private:

@@ -99,14 +99,24 @@ public:
     Value bits = arith::ShLIOp::create(b, biased, mantissaBits);
     return {b, arith::BitcastOp::create(b, b.getF64Type(), bits)};
   }
-  friend IRScalar exp2(IRScalar x) {
+  /// floor(log2(x)) of a positive, normal, finite double: its exponent field.
+  friend IRScalar exponent(IRScalar x) {
+    ImplicitLocOpBuilder &b = *x.b;
+    Type i64 = b.getI64Type();
+    Value bits = arith::BitcastOp::create(b, i64, x.v);
+    Value mantissaBits = arith::ConstantIntOp::create(b, 52, 64);
+    Value biased = arith::ShRUIOp::create(b, bits, mantissaBits);
+    Value bias = arith::ConstantIntOp::create(b, 1023, 64);
+    Value whole = arith::SubIOp::create(b, biased, bias);
+    return {b, arith::SIToFPOp::create(b, b.getF64Type(), whole)};
+  }
+  template <class F> friend IRScalar inDouble(IRScalar x, F f) {
     ImplicitLocOpBuilder &b = *x.b;
     Type type = x.v.getType(), f64 = b.getF64Type();
     if (type == f64)
-      return rules::exp2InDouble(x);
+      return f(x);
     Value wide = arith::ExtFOp::create(b, f64, x.v);
-    Value power = rules::exp2InDouble(IRScalar(b, wide)).v;
-    return {b, arith::TruncFOp::create(b, type, power)};
+    return {b, arith::TruncFOp::create(b, type, f(IRScalar(b, wide)).v)};
   }
 
 private:

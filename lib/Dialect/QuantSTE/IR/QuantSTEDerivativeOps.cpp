@@ -169,7 +169,7 @@ LogicalResult PullbackOp::verify() {
 
 LogicalResult PushforwardOp::verify() {
   auto rule = verifyBody(*this, getBody(), getPrimals(), getWrt());
-  if (failed(rule) ||
+  if (failed(rule) || failed(verifyLinear(*rule)) ||
       failed(verifyTypes(*this, "tangents", typesAt(getPrimals(), getWrt()),
                          getTangents().getTypes())))
     return failure();

@@ -67,6 +67,28 @@ LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
 // grad(word)
 //===----------------------------------------------------------------------===//
 
+ParseResult quant_ste::parseNumber(AsmParser &parser, FloatAttr &number) {
+  double value;
+  if (parser.parseFloat(value))
+    return failure();
+  number = parser.getBuilder().getF64FloatAttr(value);
+  return success();
+}
+
+void quant_ste::printNumber(AsmPrinter &printer, FloatAttr number) {
+  printer.printFloat(number.getValue());
+}
+
+LogicalResult
+quant_ste::verifyNumbers(function_ref<InFlightDiagnostic()> emitError,
+                         StringRef word, ArrayRef<FloatAttr> numbers) {
+  for (FloatAttr number : numbers)
+    if (!number.getType().isF64() || !number.getValue().isFinite())
+      return emitError() << "expected a finite number of type f64 in '" << word
+                         << "', got " << number;
+  return success();
+}
+
 ParseResult quant_ste::parseGrad(OpAsmParser &parser,
                                  GradientAttrInterface &grad) {
   if (parser.parseKeyword("grad") || parser.parseLParen())

@@ -34,13 +34,16 @@ void QuantSTEDialect::registerOps() {
 
 namespace {
 /// R(R'(x)) -> R'(x), R' one of the roundings that give a whole number and
-/// keep whole numbers, signed zeros, infinities and NaN as they are. Both
-/// gradients are straight-through. round_to_zero is not among them: it turns
+/// keep whole numbers, signed zeros, infinities and NaN as they are, and the
+/// gradient of R straight through. round_to_zero is not among them: it turns
 /// -0 into +0.
 template <class Op> struct RoundOfWhole : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
+    if (!isa<STEAttr>(op.getGrad()))
+      return rewriter.notifyMatchFailure(op,
+                                         "the gradient is not the identity");
     Operation *inner = op->getOperand(0).getDefiningOp();
     if (!isa_and_nonnull<RoundOp, FloorOp, CeilOp, DpuRoundOp>(inner))
       return rewriter.notifyMatchFailure(op, "operand is not a rounded value");

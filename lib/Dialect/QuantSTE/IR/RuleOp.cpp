@@ -42,8 +42,8 @@ SmallVector<AffineMap> quant_ste::getParameterMaps(Operation *op,
   return maps;
 }
 
-static LogicalResult verifyAxes(Operation *op, StringRef name,
-                                ArrayRef<int64_t> axes, int64_t dataRank) {
+LogicalResult quant_ste::verifyAxes(Operation *op, StringRef name,
+                                    ArrayRef<int64_t> axes, int64_t dataRank) {
   for (auto [i, axis] : llvm::enumerate(axes)) {
     if (axis < 0 || axis >= dataRank)
       return op->emitOpError("expected axes of '")
@@ -92,6 +92,21 @@ static LogicalResult verifyParameter(Operation *op, StringRef name, Type type,
   return success();
 }
 
+LogicalResult quant_ste::verifyWord(Operation *op,
+                                    ArrayRef<std::string_view> words) {
+  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
+  if (llvm::is_contained(words, std::string_view(grad.getWord())))
+    return success();
+  return op->emitOpError("expected gradient rule ")
+         << llvm::join(
+                llvm::map_range(words,
+                                [](std::string_view w) {
+                                  return ("'" + StringRef(w) + "'").str();
+                                }),
+                " or ")
+         << ", got '" << grad.getWord() << "'";
+}
+
 LogicalResult quant_ste::verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
                                       ArrayRef<std::string_view> words,
                                       const std::string &invalid) {
@@ -101,16 +116,8 @@ LogicalResult quant_ste::verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
     if (failed(verifyParameter(op, name, type, data)))
       return failure();
 
-  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
-  if (!llvm::is_contained(words, std::string_view(grad.getWord())))
-    return op->emitOpError("expected gradient rule ")
-           << llvm::join(
-                  llvm::map_range(words,
-                                  [](std::string_view w) {
-                                    return ("'" + StringRef(w) + "'").str();
-                                  }),
-                  " or ")
-           << ", got '" << grad.getWord() << "'";
+  if (failed(verifyWord(op, words)))
+    return failure();
   if (!invalid.empty())
     return op->emitOpError(invalid);
   return success();
@@ -243,15 +250,21 @@ quant_ste::buildPullback(OpBuilder &b, Operation *op,
   return grads;
 }
 
+LogicalResult quant_ste::verifyLinear(Operation *op) {
+  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
+  if (!grad || grad.isLinear())
+    return success();
+  return op->emitError("gradient rule '")
+         << grad.getWord()
+         << "' is not linear in the cotangent and has no forward mode";
+}
+
 FailureOr<SmallVector<Value>>
 quant_ste::buildPushforward(OpBuilder &b, Operation *op,
                             ArrayRef<Value> tangents) {
+  if (failed(verifyLinear(op)))
+    return failure();
   auto rule = cast<GradientRuleInterface>(op);
-  auto grad = op->getAttrOfType<GradientAttrInterface>("grad");
-  if (grad && !grad.isLinear())
-    return op->emitError("gradient rule '")
-           << grad.getWord()
-           << "' is not linear in the cotangent and has no forward mode";
   SmallVector<int64_t> wrt;
   SmallVector<Value> given;
   for (auto [i, part] : llvm::enumerate(rule.getFootprint()))

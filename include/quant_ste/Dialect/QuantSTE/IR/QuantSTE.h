@@ -21,6 +21,18 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "quant_ste/Dialect/QuantSTE/IR/RuleOp.h"
 
+namespace mlir::quant_ste {
+
+/// The number of a gradient word, as in grad(swish(5.0)).
+ParseResult parseNumber(AsmParser &parser, FloatAttr &number);
+void printNumber(AsmPrinter &printer, FloatAttr number);
+
+/// A word's own numbers are finite and of type f64.
+LogicalResult verifyNumbers(function_ref<InFlightDiagnostic()> emitError,
+                            StringRef word, ArrayRef<FloatAttr> numbers);
+
+} // namespace mlir::quant_ste
+
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTEDialect.h.inc"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTEEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
@@ -40,6 +52,14 @@ void printSignedness(OpAsmPrinter &printer, Operation *op, UnitAttr isSigned);
 /// `rounding(word)`; round when left out.
 ParseResult parseRounding(OpAsmParser &parser, RoundingAttr &rounding);
 void printRounding(OpAsmPrinter &printer, Operation *op, RoundingAttr rounding);
+
+enum class Extremum : uint8_t { absmax, maximum, minimum };
+
+/// The projection of the data's dimensions onto those listed.
+AffineMap getAxesMap(RankedTensorType data,
+                     std::optional<ArrayRef<int64_t>> axes);
+
+LogicalResult verifyExtremum(Operation *op);
 
 /// f returns a float, and the arguments to differentiate it by exist, are
 /// floats, and are listed once; else an error at `op`.

@@ -58,14 +58,37 @@ def QuantSTE_Dialect : Dialect {
 // Gradient words
 //===----------------------------------------------------------------------===//
 
-class QuantSTE_GradientWord<string name, string word, string summary_>
+/// `numbers` are the word's own parameters, finite numbers printed in
+/// parentheses: grad(swish(5.0)).
+class QuantSTE_GradientWord<string name, string word, string summary_,
+                            list<string> numbers = [], bit isLinear = 1>
     : AttrDef<QuantSTE_Dialect, name, [
-        DeclareAttrInterfaceMethods<QuantSTE_GradientAttrInterface>]> {
+        DeclareAttrInterfaceMethods<QuantSTE_GradientAttrInterface, [
+          "getParameters", "isLinear"]>]> {
   let mnemonic = word;
   let summary = summary_;
+  let parameters = !dag(ins, !foreach(n, numbers, "::mlir::FloatAttr"), numbers);
+  let assemblyFormat = !if(!empty(numbers), ?,
+      "`(` " # !interleave(!foreach(n, numbers, "custom<Number>($" # n # ")"),
+                           " `,` ") # " `)`");
+  let genVerifyDecl = !not(!empty(numbers));
   let extraClassDefinition = [{
     ::llvm::StringRef $cppClass::getWord() const { return getMnemonic(); }
-  }];
+    bool $cppClass::isLinear() const { return }] # isLinear # [{; }
+    ::mlir::DictionaryAttr $cppClass::getParameters() const {
+      ::mlir::Builder b(getContext());
+      return b.getDictionaryAttr({}] #
+      !interleave(!foreach(n, numbers, "b.getNamedAttr(\"" # n #
+          "\", getImpl()->" # n # ")"), ", ") # "}" # [{);
+    }
+  }] # !if(!empty(numbers), "", [{
+    ::llvm::LogicalResult $cppClass::verify(
+        ::llvm::function_ref<::mlir::InFlightDiagnostic()> emitError, }] #
+        !interleave(!foreach(n, numbers, "::mlir::FloatAttr " # n), ", ") # [{) {
+      return verifyNumbers(emitError, getMnemonic(), {}] #
+      !interleave(numbers, ", ") # "}" # [{);
+    }
+  }]);
 }
 
 def QuantSTE_STE : QuantSTE_GradientWord<"STE", "ste",
@@ -74,6 +97,29 @@ def QuantSTE_Exact : QuantSTE_GradientWord<"Exact", "exact",
     "the true derivative">;
 def QuantSTE_Clipped : QuantSTE_GradientWord<"Clipped", "clipped",
     "straight-through inside the range, zero where the value was clipped">;
+def QuantSTE_Window : QuantSTE_GradientWord<"Window", "window",
+    "straight-through on the closed interval [low, high], zero outside; on "
+    "[-1, 1] the hard tanh of binarized networks (Courbariaux et al. 2016, "
+    "arXiv:1602.02830)", ["low", "high"]>;
+def QuantSTE_OpenWindow : QuantSTE_GradientWord<"OpenWindow", "open_window",
+    "straight-through on the open interval (low, high), zero outside",
+    ["low", "high"]>;
+def QuantSTE_ApproxSign : QuantSTE_GradientWord<"ApproxSign", "approx_sign",
+    "the cotangent times 2 - 2|x| on [-1, 1], zero outside (Bi-Real Net, Liu et "
+    "al. 2018, arXiv:1808.00278)">;
+def QuantSTE_Swish : QuantSTE_GradientWord<"Swish", "swish",
+    "the derivative of SignSwish, beta (2 - beta x tanh(beta x / 2)) / "
+    "(1 + cosh(beta x)) (BNN+, Darabi et al. 2018, arXiv:1812.11800)",
+    ["beta"]>;
+def QuantSTE_Tanh : QuantSTE_GradientWord<"Tanh", "tanh",
+    "the derivative of tanh(k x), k (1 - tanh(k x)^2)", ["k"]>;
+def QuantSTE_Sigmoid : QuantSTE_GradientWord<"Sigmoid", "sigmoid",
+    "the derivative of 2 sigmoid(k x) - 1, k/2 (1 - tanh(k x / 2)^2)", ["k"]>;
+def QuantSTE_EWGS : QuantSTE_GradientWord<"EWGS", "ewgs",
+    "element-wise gradient scaling, dy (1 + delta sign(dy) (x - y)) (Lee et al. "
+    "2021, arXiv:2104.00903); not linear in dy", ["delta"], 0>;
+def QuantSTE_DoReFa : QuantSTE_GradientWord<"DoReFa", "dorefa",
+    "as published: Zhou et al. 2016, arXiv:1606.06160">;
 def QuantSTE_BinarySign : QuantSTE_GradientWord<"BinarySign", "binary_sign",
     "the cotangent times binary_sign(x)">;
 def QuantSTE_Pact : QuantSTE_GradientWord<"Pact", "pact",

@@ -9,6 +9,7 @@
 #define QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEOPS_TD
 
 include "quant_ste/Dialect/QuantSTE/IR/QuantSTEBase.td"
+include "quant_ste/Dialect/QuantSTE/IR/StatisticsOps.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/RegionKindInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -21,8 +22,10 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 def QuantSTE_RoundOp : QuantSTE_RuleOp<"round", "RoundRule"> {
   let summary = "round half to even";
   let description = [{
-    `y = roundeven(x)`, `dx = dy`. -0, infinities and NaN stay as they are.
-    Source: brevitas.function.ops_ste.round_ste.
+    `y = roundeven(x)`. -0, infinities and NaN stay as they are. `grad(ste)` is
+    brevitas.function.ops_ste.round_ste; `grad(ewgs(delta))` the discretizer of
+    Lee et al. 2021 on x scaled to whole numbers: its `x - x_q` is in units of
+    one step there, so delta is the paper's divided by the number of steps.
 
     ```mlir
     %y = quant_ste.round %x grad(ste) : tensor<?xf32>
@@ -87,12 +90,24 @@ def QuantSTE_DpuRoundOp : QuantSTE_RuleOp<"dpu_round", "DpuRoundRule"> {
 // Signs
 //===----------------------------------------------------------------------===//
 
-def QuantSTE_BinarySignOp : QuantSTE_RuleOp<"binary_sign", "BinarySignRule"> {
+def QuantSTE_BinarySignOp : QuantSTE_RuleOp<"binary_sign", "BinarySignRule",
+    [], (ins UnitAttr:$nan_positive), "(`nan_positive` $nan_positive^)?"> {
   let summary = "+1 from zero up, -1 below";
   let description = [{
-    `y = x >= 0 ? 1 : -1`, `dx = dy`. Both zeros give +1; NaN gives -1. The
-    library's documentation once said 0 below zero; its code gives -1, and so
-    does this op. Source: brevitas.function.ops_ste.binary_sign_ste.
+    `y = x >= 0 ? 1 : -1`; both zeros give +1, NaN gives -1, and +1 with
+    `nan_positive`. The gradient is a word of its own:
+
+    | spelling | source |
+    |---|---|
+    | `grad(ste)` | brevitas.function.ops_ste.binary_sign_ste |
+    | `nan_positive grad(ste)` | bitorch Sign |
+    | `nan_positive grad(approx_sign)` | bitorch ApproxSign; Bi-Real Net |
+    | `nan_positive grad(swish(5.0))` | bitorch SwishSign; BNN+ |
+    | `grad(window(-1.0, 1.0))` | Courbariaux et al. 2016 |
+    | `grad(tanh(k))`, `grad(sigmoid(k))` | soft steps |
+
+    Brevitas' documentation once said 0 below zero; its code gives -1, and so
+    does this op.
 
     ```mlir
     %y = quant_ste.binary_sign %x grad(ste) : tensor<?xf32>
@@ -104,11 +119,39 @@ def QuantSTE_TernarySignOp
     : QuantSTE_RuleOp<"ternary_sign", "TernarySignRule"> {
   let summary = "+1, 0 or -1";
   let description = [{
-    `y = (x > 0) - (x < 0)`, `dx = dy`. Both zeros and NaN give +0.
-    Source: brevitas.function.ops_ste.ternary_sign_ste.
+    `y = (x > 0) - (x < 0)`. Both zeros and NaN give +0. Source:
+    brevitas.function.ops_ste.ternary_sign_ste, which has `grad(ste)`.
 
     ```mlir
     %y = quant_ste.ternary_sign %x grad(ste) : tensor<?xf32>
+    ```
+  }];
+}
+
+def QuantSTE_HeavisideOp : QuantSTE_RuleOp<"heaviside", "HeavisideRule"> {
+  let summary = "+1 above zero, -1 from zero down";
+  let description = [{
+    `y = x > 0 ? 1 : -1`: unlike binary_sign, both zeros give -1; so does NaN.
+    Source: bitorch SteHeaviside, which has `grad(window(-1.0, 1.0))`.
+
+    ```mlir
+    %y = quant_ste.heaviside %x grad(window(-1.0, 1.0)) : tensor<?xf32>
+    ```
+  }];
+}
+
+def QuantSTE_ProgressiveSignOp
+    : QuantSTE_RuleOp<"progressive_sign", "ProgressiveSignRule", [],
+                      (ins F64Attr:$temperature),
+                      "`temperature` `(` $temperature `)`"> {
+  let summary = "a ramp that steepens into a sign";
+  let description = [{
+    `y = clamp(x / max(1 - temperature, 1e-7), -1, 1)`, temperature in [0, 1];
+    NaN stays NaN. Source: bitorch ProgressiveSign in training, which has
+    `grad(ste)`, without the slope of the ramp; in evaluation it is binary_sign.
+
+    ```mlir
+    %y = quant_ste.progressive_sign %x temperature(0.5) grad(ste) : tensor<?xf32>
     ```
   }];
 }
@@ -233,6 +276,41 @@ def QuantSTE_MaxUIntOp : QuantSTE_RuleOp<"max_uint", "MaxIntRule", [],
 //===----------------------------------------------------------------------===//
 // Quantizers
 //===----------------------------------------------------------------------===//
+
+def QuantSTE_DoReFaOp : QuantSTE_RuleOp<"dorefa", "DoReFaRule", [],
+    (ins I64Attr:$bits), "`bits` `(` $bits `)`"> {
+  let summary = "DoReFa-Net's activation quantizer";
+  let description = [{
+    With `n = 2^bits - 1` and c = x clamped to [0, 1] as `scalar_clamp` does:
+    `y = roundeven(c * n) / n`. bits in 1..32.
+    `grad(ste)`: `dx = dy`, clipped elements too (bitorch InputDoReFa).
+    `grad(dorefa)`: dx where `!(x < 0 || x > 1)` (Zhou et al. 2016,
+    arXiv:1606.06160).
+
+    ```mlir
+    %y = quant_ste.dorefa %x bits(2) grad(dorefa) : tensor<?xf32>
+    ```
+  }];
+}
+
+def QuantSTE_DoReFaWeightOp
+    : QuantSTE_RuleOp<"dorefa_weight", "DoReFaWeightRule", ["max"],
+                      (ins I64Attr:$bits), "`bits` `(` $bits `)`"> {
+  let summary = "DoReFa-Net's weight quantizer";
+  let description = [{
+    With `n = 2^bits - 1`, `t = tanh(x)` and `a = t / (2 max) + 1/2`:
+    `y = 2 (roundeven(a n) / n) - 1`, where max is the largest abs(tanh(x)) of
+    the whole tensor, which is the tanh of its largest abs(x). max gets no
+    gradient; all zeros give NaN. bits in 1..32.
+    `grad(ste)`: `dx = dy` (bitorch WeightDoReFa). `grad(dorefa)`:
+    `dx = dy (1 - t^2) / max` (Zhou et al. 2016, arXiv:1606.06160, max held).
+
+    ```mlir
+    %y = quant_ste.dorefa_weight %w, %max bits(2) grad(dorefa)
+      : tensor<?x?xf32>, tensor<f32>
+    ```
+  }];
+}
 
 def QuantSTE_PactOp : QuantSTE_RuleOp<"pact", "PactRule", ["alpha"],
     (ins I64Attr:$bits), "`bits` `(` $bits `)`"> {

@@ -31,11 +31,21 @@ LogicalResult verifyRuleOp(Operation *op, ArrayRef<StringRef> names,
                            ArrayRef<std::string_view> words,
                            const std::string &invalid);
 
+/// Axes are dimensions of the data, in ascending order.
+LogicalResult verifyAxes(Operation *op, StringRef name, ArrayRef<int64_t> axes,
+                         int64_t dataRank);
+
+/// The op's gradient word is one of `words`.
+LogicalResult verifyWord(Operation *op, ArrayRef<std::string_view> words);
+
 /// f16 and bf16 are computed in f32 and rounded once; f32 and f64 as they are.
 FloatType getComputeTypeFor(Type data);
 
 /// The op applied to constant operands, or null.
 Attribute foldRuleOp(GradientRuleInterface op, ArrayRef<Attribute> operands);
+
+/// Only a rule that is linear in the cotangent has a forward mode.
+LogicalResult verifyLinear(Operation *op);
 
 /// A quant_ste.pullback (pushforward) of the op, standing alone.
 FailureOr<SmallVector<Value>> buildPullback(OpBuilder &b, Operation *op,
@@ -106,6 +116,12 @@ template <class Rule> struct RuleOp {
         return failure();
       results.push_back(folded);
       return success();
+    }
+
+    /// A number of the gradient word, as beta in grad(swish(beta)).
+    double getGradNumber(StringRef name) {
+      return cast<FloatAttr>(self().getGrad().getParameters().get(name))
+          .getValueAsDouble();
     }
 
     SmallVector<AffineMap> getOperandMaps() {

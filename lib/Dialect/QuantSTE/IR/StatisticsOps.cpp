@@ -1,0 +1,37 @@
+//===- StatisticsOps.cpp - what scales are derived from -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+AffineMap quant_ste::getAxesMap(RankedTensorType data,
+                                std::optional<ArrayRef<int64_t>> axes) {
+  MLIRContext *ctx = data.getContext();
+  SmallVector<AffineExpr> dims;
+  for (int64_t axis : axes.value_or(ArrayRef<int64_t>()))
+    dims.push_back(getAffineDimExpr(axis, ctx));
+  return AffineMap::get(data.getRank(), 0, dims, ctx);
+}
+
+LogicalResult quant_ste::verifyExtremum(Operation *op) {
+  auto data = cast<RankedTensorType>(op->getOperand(0).getType());
+  auto got = cast<RankedTensorType>(op->getResult(0).getType());
+  SmallVector<int64_t> shape;
+  if (auto axes = op->getAttrOfType<DenseI64ArrayAttr>("axes")) {
+    if (failed(verifyAxes(op, "x", axes, data.getRank())))
+      return failure();
+    for (int64_t axis : axes.asArrayRef())
+      shape.push_back(data.getDimSize(axis));
+  }
+  auto expected = RankedTensorType::get(shape, data.getElementType());
+  if (got != expected)
+    return op->emitOpError("expected a result of type ")
+           << expected << ", the data's dimensions listed in axes, got " << got;
+  return verifyWord(op, {"first", "shared"});
+}
