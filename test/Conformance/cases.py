@@ -63,7 +63,8 @@ RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exa
 SCALES = (0.1, 0.037, 0.25, 1.0, 3.0)
 MAXIMA = (1.0, 0.9640276, 0.1, 0.5)
 CATALOGUE = [
-    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
+    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", stated="round_ewgs_closed",
+              delta=0.25),
     quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
     quantizer("ceil", "ceil_open_window", "grad(open_window(-1.0, 2.5))", low=-1.0, high=2.5),
     quantizer("binary_sign", "bitorch_sign", "nan_positive grad(ste)"),

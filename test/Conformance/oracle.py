@@ -595,6 +595,17 @@ def round_ewgs_v(i, a, dy):
 op("round_ewgs", quiet(lambda i, a: r_round(i["x"])), round_ewgs_v, notes="Lee et al. 2021, x - x_q in steps")
 
 
+@quiet
+def round_ewgs_closed_v(i, a, dy):
+    """The sign of dy selects: 0 stays 0 where x - x_q is NaN (x infinite or NaN)."""
+    x = i["x"]
+    d = F(a["delta"], x) * (x - np.rint(x))
+    return {"x": dy * (F(1, x) + np.where(dy > 0, d, np.where(dy < 0, -d, F(0, x))))}
+
+
+op("round_ewgs_closed", quiet(lambda i, a: r_round(i["x"])), round_ewgs_closed_v)
+
+
 def soft_step_v(factor):
     @quiet
     def v(i, a, dy):

@@ -38,6 +38,7 @@ QUANT_STE_FUNCTION(cosh)
 QUANT_STE_FUNCTION(log)
 QUANT_STE_FUNCTION(log2)
 QUANT_STE_FUNCTION(floorLog2)
+QUANT_STE_FUNCTION(wholePowerOfTwo)
 #undef QUANT_STE_FUNCTION
 
 /// y and the gradients of n elements; every array has n.

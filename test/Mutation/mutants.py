@@ -258,11 +258,14 @@ class Header:
         """The numbers of a constexpr array, which stops being one."""
         keyword = next(t for t in self.tokens[begin:assign] if t.text == "constexpr")
         self._edits.append((keyword.start, keyword.end, lambda left_out: "const"))
+        name, index = self.tokens[assign - 3].text, 0
         for i in range(assign + 1, end):
+            index += self.tokens[i].text == ","
             if self.tokens[i].kind == "number":
                 value = self.tokens[i].text
                 self._choice(i, i + 1, self._emit_value("double"), "",
-                             texts=[f"{value} * 1.001", "0.0", f"-{value}"])
+                             texts=[f"{value} * 1.001", "0.0", f"-{value}"],
+                             element=f"{name}[{index}]")
 
     def _emit_value(self, kind):
         """Emits an expression that chooses; `kind` is its type or ''."""
@@ -283,27 +286,28 @@ class Header:
             lines.append(f"if (quant_ste_mutant == {number}) return {text}; /*@{number}*/")
         return "\n".join(lines + [f"return {original}; }}"])
 
-    def _choice(self, begin, end, emit, kind, edit_begin=None, edit_end=None, texts=None):
+    def _choice(self, begin, end, emit, kind, edit_begin=None, edit_end=None, texts=None,
+                element=""):
         """Adds the mutants of the expression from token `begin` to `end`."""
         emit = emit or self._emit_return
         edit_begin = begin if edit_begin is None else edit_begin
         edit_end = end if edit_end is None else edit_end
         original = one_line(self._range(begin, end))
-        table = texts is not None
-        if not table:
+        if not element:
             texts = [one_line(t) for t in self._mutate(begin, end)]
             if kind in ("S", "D"):
                 texts.append(f"-({original})")
             if kind == "bool":
                 texts += [f"!({original})", "true", "false"]
-        # A statement is shown from its first token, a table's number alone.
+        # A statement is shown from its first token, a number by its place.
         first, last = begin, end
-        while not table and first > 0 and self.tokens[first - 1].text not in (";", "{", "}", ":") and not (
+        while not element and first > 0 and self.tokens[first - 1].text not in (";", "{", "}", ":") and not (
                 self.tokens[first - 1].text == ")" and kind != "bool"):
             first -= 1
-        if not table and self.tokens[end].text in (";", ")"):
+        if not element and self.tokens[end].text in (";", ")"):
             last = end + 1
         before, after = self._range(first, begin), self._range(end, last)
+        before = f"{element} =" if element else before
         shown = lambda text: one_line(f"{before} {text}{after}").replace("( ", "(")
         line = self.source.count("\n", 0, self.tokens[begin].start) + 1
         alternatives = []

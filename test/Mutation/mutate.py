@@ -81,40 +81,42 @@ class Question:
 STRANGE = (0.0, -0.0, -1.0, 1.0, 0.037, -0.3, np.inf, -np.inf, np.nan, 2.5, 1e-20, 1e30)
 
 
-def operand_rows(case, rng, settings=60, per_setting=500):
+def parameter_settings(case, rng):
+    """Usual parameters; each of them strange, alone and with others; two that
+    agree. A bound holds for what is usual only."""
+    usual = cases.parameter_values(case)
+    some = lambda values: [np.float32(rng.choice(v)) for v in values]
+    settings = [some(usual) for _ in range(12)]
+    if usual and not case.within:
+        for i in range(len(usual)):
+            settings += [some(usual[:i]) + [np.float32(v)] + some(usual[i + 1:]) for v in STRANGE]
+        settings += [some([STRANGE] * len(usual)) for _ in range(12)]
+        settings += [[p] * len(usual) for p in some([usual[0]] * 3)]
+    return settings if usual else [[]]
+
+
+def operand_rows(case, rng):
     """x and the parameters: for each setting of the parameters, some of the
     adversarial values and values on and beside every boundary it makes."""
     pool = cases.adversarial("f32")
-    numbers = [v for _, v in case.attrs if isinstance(v, float)]
+    numbers = [np.float32(v) for _, v in case.attrs if isinstance(v, float)]
+    # A strange x meets every cotangent.
+    strange = np.repeat(np.array(STRANGE, np.float32), len(cases.COTANGENTS))
+    halves = np.arange(-40, 41, dtype=np.float32) / 2
+    many_halves = np.arange(-600, 601, dtype=np.float32) / 2
     rows = []
-    for k in range(settings):
-        # A bound holds for what is usual.
-        strange = k % 3 == 2 and not case.within
-        params = []
-        for usual in cases.parameter_values(case):
-            # Now and then one parameter is strange, or two agree.
-            if strange and rng.random() < 0.5:
-                params.append(np.float32(rng.choice(STRANGE)))
-            else:
-                params.append(np.float32(rng.choice(usual)))
-        if strange and len(params) > 1 and rng.random() < 0.3:
-            params[0] = params[1]
+    for k, params in enumerate(parameter_settings(case, rng)):
+        count = 300 if k < 12 else 100
         with np.errstate(all="ignore"):
-            halves = np.arange(-40, 41, dtype=np.float32) / 2
-            edges = [np.float32(v) for v in numbers] + params
-            edges = [e for e in edges for e in (e, -e)]
+            edges = np.array([e for v in numbers + params for e in (v, -v)], np.float32)
             near = [halves * p for p in params]
-            near += [((np.arange(-600, 601) / np.float32(2)) - q) * p
-                     for p, q in itertools.permutations(params, 2)]
-            near = np.concatenate([np.array(edges, np.float32)] + near).astype(np.float32)
-            near = near[rng.permutation(near.size)[:per_setting - len(edges)]]
-            near = np.concatenate([np.array(edges, np.float32), near])
-            near = np.concatenate([near, np.nextafter(near, np.float32(np.inf)),
-                                   np.nextafter(near, np.float32(-np.inf))])
-        x = np.concatenate([near, pool if not params and not k else rng.choice(pool, per_setting)])
+            near += [(many_halves - q) * p for p, q in itertools.permutations(params, 2)]
+            near = np.concatenate([*near, edges]).astype(np.float32)
+            near = np.concatenate([edges, rng.permutation(near)[:count]])
+            beside = [np.nextafter(near, np.float32(s * np.inf)) for s in (1, -1)]
+        x = np.concatenate([strange, near, *beside,
+                            rng.choice(pool, count) if params else pool])
         rows.append([x] + [np.full(x.size, p) for p in params])
-        if not params:
-            break
     return [np.concatenate(column).astype(np.float32) for column in zip(*rows)]
 
 
@@ -133,6 +135,7 @@ def question(case, rule):
 # precision, in ULPs; log2 in whole numbers is frexp.
 FUNCTIONS = {"exp": (np.exp, 2), "exp2": (np.exp2, 2), "tanh": (np.tanh, 4),
              "cosh": (np.cosh, 3), "log": (np.log, 3), "log2": (np.log2, 3),
+             "wholePowerOfTwo": (np.exp2, 0),
              "floorLog2": (lambda x: np.where(np.isfinite(x), np.frexp(x)[1] - 1, x), 0)}
 
 
@@ -141,13 +144,17 @@ def function_question(name):
     exact, ulps = FUNCTIONS[name]
     rng = np.random.default_rng(8)
     x = np.concatenate([
-        rng.uniform(-60, 60, 30000), rng.uniform(-1100, 1100, 20000), rng.uniform(-2, 2, 30000),
-        rng.standard_normal(10000) * np.exp2(rng.uniform(-1000, 1000, 10000)),
-        1 + rng.uniform(-1e-3, 1e-3, 10000), np.exp2(rng.uniform(-1074, 1023, 10000)),
+        rng.uniform(-60, 60, 8000), rng.uniform(-1100, 1100, 4000), rng.uniform(-2, 2, 8000),
+        rng.standard_normal(4000) * np.exp2(rng.uniform(-1000, 1000, 4000)),
+        # Beside halves and 1, where a polynomial of 2^f or ln m is at its worst.
+        rng.integers(-60, 60, 30000) + rng.uniform(0.49, 0.51, 30000),
+        1 + rng.uniform(-1e-3, 1e-3, 4000), np.exp2(rng.uniform(-1074, 1023, 4000)),
         np.arange(-1100, 1101), np.arange(-100, 100) / 2, np.exp2(np.arange(-1074, 1024)),
         [0.0, -0.0, np.inf, -np.inf, np.nan, 1e300, -1e300, 1.7976931348623157e308]])
     if name == "floorLog2":
         x = x[~(x <= 0)]
+    if name == "wholePowerOfTwo":
+        x = np.arange(-1022.0, 1023.0)
     with np.errstate(all="ignore"):
         y = exact(x.astype(np.longdouble)).astype(np.float64)
     case = harness.case(name, "", "")
@@ -376,7 +383,7 @@ def main():
         if arity != len(case.operands):
             sys.exit(f"{case}: expected {arity} operands, got {', '.join(case.operands)}")
         questions.append(question(case, (type_, arity, data)))
-    questions += map(function_question, FUNCTIONS)
+    questions = [*map(function_question, FUNCTIONS), *questions]
 
     libraries, asked, tried = {}, {}, []
     with tempfile.TemporaryDirectory() as folder:
