@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up this machine, builds, and runs every test. --all adds the slow ones:
-# full trainings, and the tests again in a build with sanitizers (address,
-# undefined behaviour) and in one by g++ with warnings as errors.
+# full trainings, every 16-bit input, mutants of the rules, and the tests again
+# in a build with sanitizers (address, undefined behaviour) and in one by g++
+# with warnings as errors.
 # The last line is `N passed, N failed`; exit code 0 if none failed.
 
 . "$(dirname "$0")/setup.sh"

@@ -2,7 +2,7 @@
 import numpy as np
 
 import oracle
-from harness import DTYPES, case, quantizer
+from harness import DTYPES, Case, case, quantizer
 
 NAN = float("nan")
 
@@ -44,7 +44,7 @@ def _int_quant(signed, narrow, rounding="round", ste=False):
              + f" rounding({rounding}) grad({'ste' if ste else 'clipped'})")
     parameters = ("scale", "zero_point", "bit_width")
     return case("int_quant", "int_quant", words, parameters,
-                ("x", "scale") if ste else None, signed=signed, narrow_range=narrow,
+                ("x", "scale") if ste else None, stated="int_quant_closed", signed=signed, narrow_range=narrow,
                 rounding=rounding, clamp_ste=ste, policy="select")
 
 
@@ -55,7 +55,7 @@ INT_QUANT = ([_int_quant(s, n) for s in (True, False) for n in (True, False)]
 
 RANGES = [case(f"{end}_int", f"{end}_int",
                f"{'signed' if s else 'unsigned'}{' narrow_range' if n else ''} grad(exact)",
-               signed=s, narrow_range=n)
+               stated="min_int_closed" if end == "min" else "", signed=s, narrow_range=n)
           for end in ("max", "min") for s in (True, False) for n in (True, False)]
 RANGES += [case("max_uint", "max_uint", f"{'narrow_range ' if n else ''}grad(exact)",
                 narrow_range=n) for n in (True, False)]
@@ -133,7 +133,8 @@ CATALOGUE = [
                 rounding=rounding)
       for signed, rounding, words in ((True, "round", ""), (False, "floor", ""),
                                       (True, "round", "stepwise "))],
-    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", delta=0.25),
+    quantizer("round", "round_ewgs", "grad(ewgs(0.25))", stated="round_ewgs_closed",
+              delta=0.25),
     quantizer("floor", "floor_window", "grad(window(-1.0, 2.5))", low=-1.0, high=2.5),
     quantizer("ceil", "ceil_open_window", "grad(open_window(-1.0, 2.5))", low=-1.0, high=2.5),
     quantizer("binary_sign", "bitorch_sign", "nan_positive grad(ste)"),
@@ -212,6 +213,34 @@ CATALOGUE = [
       for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
     quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
 ]
+
+
+def every():
+    """All of the cases above, in the order they are written."""
+    lists = [v for v in globals().values() if isinstance(v, list)]
+    return list(dict.fromkeys(c for v in lists for c in v if isinstance(c, Case)))
+
+
+# What a parameter may sensibly be where its case does not say, by its name;
+# `None` is any other.
+PARAMETERS = {
+    "min": (-1.5, 0.0, 2.0), "max": (1.5, 1.0, 0.75),
+    "alpha": (6.0, 1.0, 0.3),
+    "scale": (0.1, 0.25, 1.0, 3.0), "zero_point": (3.0, 0.0, -2.0),
+    "bit_width": (8.0, 4.0, 2.0),
+    None: (1.0, 0.3, 2.0),
+}
+
+
+def parameter_values(case):
+    """For each operand after x, what it is tried at."""
+    return case.values or tuple(PARAMETERS.get(name, PARAMETERS[None])
+                                for name in case.parameters)
+
+
+# Cotangents to repeat; their number shares no factor with a count of inputs.
+COTANGENTS = (1.0, -0.3, 0.1, np.inf, -2.5, np.nan, 0.0, -0.0, 1000.0, -np.inf,
+              1e-3, 7.0, -1.0)
 
 
 def adversarial(dtype, finite=False):

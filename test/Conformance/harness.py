@@ -35,6 +35,7 @@ class Case:
     differentiable: tuple = ("x",)
     values: tuple = ()           # per parameter, what it is tried at
     within: tuple = ()           # (result, ULPs of its largest term); else bit for bit
+    stated: str = ""             # name in oracle.OPS of what the dialect states
 
     def __str__(self):
         return f"{self.op} {self.words}"
@@ -44,10 +45,12 @@ class Case:
         return ("x",) + self.parameters
 
 
-def case(op, oracle_name, words, parameters=(), differentiable=None, **attrs):
+def case(op, oracle_name, words, parameters=(), differentiable=None, stated="", **attrs):
+    """`stated`: what the op is to give bit for bit, where that is not the
+    library's `oracle_name`."""
     differentiable = ("x",) + parameters if differentiable is None else differentiable
     return Case(op, oracle_name, words, tuple(sorted(attrs.items())),
-                tuple(parameters), tuple(differentiable))
+                tuple(parameters), tuple(differentiable), stated=stated or oracle_name)
 
 
 def quantizer(op, oracle_name, words, parameters=None, differentiable=None, within=None,
@@ -68,9 +71,7 @@ def tensor(shape_rank, dtype):
     return f"tensor<{'?x' * shape_rank}{dtype}>"
 
 
-@functools.lru_cache(maxsize=None)
-def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
-             reference=False):
+def module_text(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
     """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands).
 
     axes[i] is the tuple of x's dimensions that parameter i has."""
@@ -83,7 +84,7 @@ def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
     wrt = [case_.operands.index(n) for n in case_.differentiable]
     results = ", ".join([types[0]] + [types[i] for i in wrt])
     names = ", ".join(o.split()[0] for o in operands)
-    text = f"""
+    return f"""
 func.func @op({args}) -> {types[0]} {{
   %y = quant_ste.{case_.op} {', '.join(operands)} {case_.words} : {', '.join(types)}
   return %y : {types[0]}
@@ -94,7 +95,13 @@ func.func @f({args}, %dy: {types[0]}) -> ({results}) {{
   return {', '.join(f'%r#{i}' for i in range(1 + len(wrt)))} : {results}
 }}
 """
-    return quant_ste_ctypes.compile(text, reference=reference)
+
+
+@functools.lru_cache(maxsize=None)
+def compiled(case_: Case, rank: int, axes: tuple, dtype: str, param: str,
+             reference=False):
+    return quant_ste_ctypes.compile(module_text(case_, rank, axes, dtype, param),
+                                    reference=reference)
 
 
 def compute_dtype(dtype):
@@ -119,8 +126,9 @@ def run(case_, x, params, axes, dy, reference=False):
     return dict(zip(("y",) + case_.differentiable, out))
 
 
-def expect(case_, x, params, axes, dy):
-    """The oracle's y, and the terms of each gradient, in the compute type."""
+def expect(case_, x, params, axes, dy, stated=False):
+    """The oracle's y, and the terms of each gradient, in the compute type: the
+    library's, or what the dialect states."""
     wide = compute_dtype({v: k for k, v in DTYPES.items()}[x.dtype])
     if "stepwise" in case_.words.split():
         wide = x.dtype  # NumPy rounds each operation to the operands' type
@@ -128,7 +136,7 @@ def expect(case_, x, params, axes, dy):
     for name, p, a in zip(case_.parameters, params, axes):
         inputs[name] = spread(p.astype(wide), a, x.shape)
     attrs = dict(case_.attrs)
-    op = oracle.OPS[case_.oracle]
+    op = oracle.OPS[case_.stated if stated else case_.oracle]
     with np.errstate(all="ignore"):
         y = op.forward(inputs, attrs)
         terms = op.vjp(inputs, attrs, dy.astype(wide))
@@ -139,12 +147,28 @@ def bits(a):
     return a.view({2: np.uint16, 4: np.uint32, 8: np.uint64}[a.dtype.itemsize])
 
 
+def same_values(got, want, ulps=0):
+    """Where the bits are equal or at most `ulps` apart, or both are NaN. Zeros
+    have equal signs."""
+    bits_got, bits_want = bits(got), bits(want)
+    same = bits_got == bits_want
+    if same.all():
+        return same
+    same |= (got != got) & (want != want)
+    if ulps:
+        # Within a sign, consecutive floats have consecutive bits.
+        sign = np.signbit(got) == np.signbit(want)
+        distance = np.where(bits_got > bits_want, bits_got - bits_want,
+                            bits_want - bits_got)
+        same |= sign & (got == got) & (want == want) & (distance <= ulps)
+    return same
+
+
 def assert_same_bits(got, want, what):
     """0 differing elements; NaN equals NaN, and zeros must have equal signs."""
     assert got.dtype == want.dtype and got.shape == want.shape, (
         f"{what}: {got.dtype}{got.shape} for {want.dtype}{want.shape}")
-    wide_got, wide_want = got.astype(np.float64), want.astype(np.float64)
-    same = (bits(got) == bits(want)) | (np.isnan(wide_got) & np.isnan(wide_want))
+    same = same_values(got, want)
     if not same.all():
         at = np.argwhere(~same)[0]
         raise AssertionError(
@@ -187,6 +211,15 @@ def assert_close(got, want, bound, dy, what):
     assert same.all(), (
         f"{what}: {np.count_nonzero(~same)} of {same.size} beyond {ulps} ULP, first got "
         f"{got[~same][0]!r}, want {want[~same][0]!r}")
+
+
+def assert_result(case_, name, got, want, dy):
+    """'y' or a gradient against the oracle's terms, as exactly as the case says."""
+    bound = dict(case_.within).get(name)
+    if bound is None:
+        assert_same_bits(got, rounded(want, got.dtype), f"{case_} {name}")
+    else:
+        assert_close(got, want, bound, dy, f"{case_} {name}")
 
 
 def rounded(a, dtype):

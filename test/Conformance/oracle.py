@@ -69,11 +69,11 @@ def sign0(x):            # torch.sign: (x>0)-(x<0); NaN -> +0, -0 -> +0
     return (x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)
 
 
-def torch_clamp(x, lo, hi):   # python-scalar bounds
-    if np.isnan(lo) or np.isnan(hi):
-        return np.full_like(x, np.nan)
-    y = np.where(x < F(lo, x), F(lo, x), x)      # keeps x on equality (so keeps -0) and NaN
-    return np.where(y > F(hi, x), F(hi, x), y)   # upper bound wins when lo > hi
+def torch_clamp(x, lo, hi):   # bounds of x's type
+    lo, hi = F(lo, x), F(hi, x)
+    y = np.where(x < lo, lo, x)                  # keeps x on equality (so keeps -0) and NaN
+    y = np.where(y > hi, hi, y)                  # upper bound wins when lo > hi
+    return np.where(np.isnan(lo) | np.isnan(hi), F(np.nan, x), y)
 
 
 # ---------------------------------------------------------------- rounding family
@@ -165,37 +165,44 @@ op("tensor_clamp_ste_", tclamp_inplace_f, lambda i, a, dy: {"x": dy.copy(), "min
 
 
 # ---------------------------------------------------------------- integer ranges (bit_width is the differentiable operand)
+def pow2(e):
+    """2**e in double precision, rounded once to e's type (torch's own powf is within an ULP of it)."""
+    return np.asarray(np.exp2(e.astype(np.float64))).astype(e.dtype)
+
+
 def int_max(signed, narrow, bw):
     bw = np.asarray(bw)
-    two = F(2, bw)
     if signed:
-        return np.power(two, bw - F(1, bw)) - F(1, bw)
-    return np.power(two, bw) - F(2 if narrow else 1, bw)
+        return pow2(bw - F(1, bw)) - F(1, bw)
+    return pow2(bw) - F(2 if narrow else 1, bw)
 
 
 def int_min(signed, narrow, bw):
     bw = np.asarray(bw)
     if not signed:
         return F(0, bw) * bw
-    p = -np.power(F(2, bw), bw - F(1, bw))
+    p = -pow2(bw - F(1, bw))
     return p + F(1, bw) if narrow else p
 
 
 def int_max_vjp(signed, bw, g):
-    p = np.power(F(2, bw), bw - F(1, bw)) if signed else np.power(F(2, bw), bw)
+    p = pow2(bw - F(1, bw)) if signed else pow2(bw)
     return g * (p * F(np.log(2.0), bw))
 
 
 def int_min_vjp(signed, bw, g):
     if not signed:
         return g * F(0, bw)
-    return -g * (np.power(F(2, bw), bw - F(1, bw)) * F(np.log(2.0), bw))
+    return -g * (pow2(bw - F(1, bw)) * F(np.log(2.0), bw))
 
 
 op("max_int", quiet(lambda i, a: int_max(a["signed"], a["narrow_range"], i["x"])),
    quiet(lambda i, a, dy: {"x": int_max_vjp(a["signed"], i["x"], dy)}))
 op("min_int", quiet(lambda i, a: int_min(a["signed"], a["narrow_range"], i["x"])),
    quiet(lambda i, a, dy: {"x": int_min_vjp(a["signed"], i["x"], dy)}))
+op("min_int_closed", quiet(lambda i, a: int_min(a["signed"], a["narrow_range"], i["x"])),
+   quiet(lambda i, a, dy: {"x": int_min_vjp(a["signed"], i["x"], dy) if a["signed"] else np.zeros_like(dy)}),
+   notes="an unsigned lower bound is constant: its gradient is 0, not dy*0")
 op("max_uint", quiet(lambda i, a: int_max(False, a["narrow_range"], i["x"])),
    quiet(lambda i, a, dy: {"x": int_max_vjp(False, i["x"], dy)}), notes="2020 API; equals max_int(signed=False)")
 
@@ -272,6 +279,28 @@ def intq_v(i, a, dy):
 
 
 op("int_quant", intq_f, intq_v, ("x", "scale", "zero_point", "bit_width"))
+
+
+@quiet
+def intq_closed_v(i, a, dy):
+    """The closed form: dx is the masked dy, not (dy*s)/s; ds one product with w - x/s (w where clipped)."""
+    x, s, z, bw = (i[k] for k in ("x", "scale", "zero_point", "bit_width"))
+    r, w, _, lo, hi = _iq(x, s, z, s, z, bw, a)
+    gt = r > hi
+    lt = np.where(gt, hi, r) < lo
+    out = gt | lt
+    error = w - x / s
+    O = F(0, x)
+    if a.get("clamp_ste", False):
+        return {"x": dy.copy(), "scale": reduce_to(dy * error, np.shape(s)), "zero_point": None, "bit_width": None}
+    step = s * int_max_vjp(a["signed"], bw, F(1, x))
+    dbw = np.where(lt, -step if a["signed"] else O, step)
+    return {"x": np.where(out, O, dy), "scale": reduce_to(dy * np.where(out, w, error), np.shape(s)),
+            "zero_point": reduce_to(np.where(out, dy * -s, O), np.shape(z)),
+            "bit_width": reduce_to(np.where(out, dy * dbw, O), np.shape(bw))}
+
+
+op("int_quant_closed", intq_f, intq_closed_v, ("x", "scale", "zero_point", "bit_width"))
 op("decoupled_int_quant", decoupled_f, decoupled_v,
    ("x", "pre_scale", "pre_zero_point", "scale", "zero_point", "bit_width"))
 
@@ -657,6 +686,17 @@ def round_ewgs_v(i, a, dy):
 op("round_ewgs", quiet(lambda i, a: r_round(i["x"])), round_ewgs_v, notes="Lee et al. 2021, x - x_q in steps")
 
 
+@quiet
+def round_ewgs_closed_v(i, a, dy):
+    """The sign of dy selects: 0 stays 0 where x - x_q is NaN (x infinite or NaN)."""
+    x = i["x"]
+    d = F(a["delta"], x) * (x - np.rint(x))
+    return {"x": dy * (F(1, x) + np.where(dy > 0, d, np.where(dy < 0, -d, F(0, x))))}
+
+
+op("round_ewgs_closed", quiet(lambda i, a: r_round(i["x"])), round_ewgs_closed_v)
+
+
 def soft_step_v(factor):
     @quiet
     def v(i, a, dy):
@@ -675,9 +715,7 @@ op("identity", lambda i, a: i["x"].copy(), lambda i, a, dy: {"x": dy.copy()})
 @quiet
 def pact_f(i, a):
     x, al = i["x"], np.asarray(i["alpha"])
-    lower = np.where(x < F(0, x), F(0, x), x)
-    # torch.clamp to alpha.item(), here for each element's own alpha.
-    c = np.where(np.isnan(al), F(np.nan, x), np.where(lower > al.astype(x.dtype), al.astype(x.dtype), lower))
+    c = torch_clamp(x, 0.0, al)
     sc = (F(1, x) / al.astype(x.dtype)) * F(2 ** a["bits"] - 1, x)   # int / tensor is reciprocal-then-multiply in torch
     return np.rint(c * sc) / sc
 

@@ -9,6 +9,7 @@
 #define QUANT_STE_RULES_FAKEQUANTIZE_H
 
 #include "quant_ste/Rules/Clamp.h"
+#include "quant_ste/Rules/IntBounds.h"
 #include "quant_ste/Rules/IntRange.h"
 
 namespace mlir::quant_ste::rules {

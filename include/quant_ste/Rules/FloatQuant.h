@@ -89,7 +89,7 @@ struct FloatQuantRule {
       S ds = select(clipped, c, error);
       return {mask<S>(inside), value<S>(ds)};
     }
-    auto isNormal = isNormalNumber(q.magnitude);
+    typename S::Bool isNormal = isNormalNumber(q.magnitude);
     S stretch = q.v / q.t;
     S dx = select(isNormal, stretch, S(1.0));
     S ds = select(clipped, c, error);

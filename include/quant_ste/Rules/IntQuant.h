@@ -112,13 +112,10 @@ struct IntQuantRule {
     S slope = range.slope(q.power);
     S dmax = select(above, fromAbove, S(0.0));
     S rise = dmax * slope;
-    S dbits = rise;
-    if (range.isSigned) {
-      S dmin = select(below, dw, S(0.0));
-      S down = -dmin;
-      S fall = down * slope;
-      dbits = fall + rise;
-    }
+    S dmin = select(below, dw, S(0.0));
+    S down = -dmin;
+    S fall = range.isSigned ? down * slope : dmin * S(0.0);
+    S dbits = fall + rise;
     return {dx, ds, dz, dbits};
   }
 

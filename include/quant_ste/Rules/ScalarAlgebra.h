@@ -66,12 +66,7 @@ template <class S> struct Partial {
   typename S::Bool mask{};
   S value{};
 
-  /// `multiplied`: masks multiply, as some libraries' do: 0 times an infinite t
-  /// is NaN then.
-  S apply(S t, bool multiplied = false) const {
-    if (multiplied &&
-        (kind == PartialKind::Mask || kind == PartialKind::Masked))
-      return applyMultiplied(t);
+  S apply(S t) const {
     switch (kind) {
     case PartialKind::Zero:
       return S(0.0);
@@ -96,15 +91,6 @@ template <class S> struct Partial {
     }
     }
     return t;
-  }
-
-private:
-  S applyMultiplied(S t) const {
-    S zeroOrOne = select(mask, S(1.0), S(0.0));
-    if (kind == PartialKind::Mask)
-      return t * zeroOrOne;
-    S slope = value * zeroOrOne;
-    return slope * t;
   }
 };
 

@@ -42,6 +42,21 @@ template <class Rule> bool hasOwnVjp(const Rule &rule) {
   return false;
 }
 
+/// p.apply(t), or with masks that multiply, as some libraries' do: 0 times an
+/// infinite t is NaN then.
+template <class S>
+S applyPartial(const rules::Partial<S> &p, S t, bool multiplyMasks) {
+  using rules::PartialKind;
+  bool isMasked = p.kind == PartialKind::Mask || p.kind == PartialKind::Masked;
+  if (!multiplyMasks || !isMasked)
+    return p.apply(t);
+  S zeroOrOne = select(p.mask, S(1.0), S(0.0));
+  if (p.kind == PartialKind::Mask)
+    return t * zeroOrOne;
+  S slope = p.value * zeroOrOne;
+  return slope * t;
+}
+
 /// The cotangent of each operand, given t, that of the result y.
 template <class S, class Rule>
 std::array<S, Rule::arity> callVjp(const Rule &rule,
@@ -54,7 +69,7 @@ std::array<S, Rule::arity> callVjp(const Rule &rule,
           s);
   std::array<S, Rule::arity> grads;
   for (auto [grad, p] : llvm::zip_equal(grads, callPartials(rule, s, y)))
-    grad = p.apply(t, multiplyMasks);
+    grad = applyPartial(p, t, multiplyMasks);
   return grads;
 }
 
@@ -122,8 +137,8 @@ SmallVector<Value> emitRuleJvp(const Rule &rule, ImplicitLocOpBuilder &b,
   for (auto [p, t] : llvm::zip_equal(partials, tangents)) {
     if (!t || p.kind == rules::PartialKind::Zero)
       continue;
-    Value term =
-        p.apply(IRScalar(b, t), multiplyMasks).materialize(b, typeOf(scalars));
+    Value term = applyPartial(p, IRScalar(b, t), multiplyMasks)
+                     .materialize(b, typeOf(scalars));
     sum = sum ? arith::AddFOp::create(b, sum, term).getResult() : term;
   }
   return {sum};
@@ -168,7 +183,7 @@ evaluateRuleJvp(const Rule &rule, ArrayRef<APFloat> scalars,
   for (auto [p, t] : llvm::zip_equal(callPartials(rule, s, y), tangents)) {
     if (!t || p.kind == rules::PartialKind::Zero)
       continue;
-    APFloat term = p.apply(APFloatScalar(*t), multiplyMasks).in(format);
+    APFloat term = applyPartial(p, APFloatScalar(*t), multiplyMasks).in(format);
     sum = sum ? *sum + term : term;
   }
   return {sum.value_or(APFloat::getZero(format))};

@@ -113,6 +113,8 @@ template <class Rule> struct RuleOp {
     ConcreteOp self() { return cast<ConcreteOp>(this->getOperation()); }
 
   public:
+    using RuleType = Rule;
+
     static LogicalResult verifyTrait(Operation *op) {
       std::string invalid;
       if constexpr (requires(Rule r) { r.invalid(); })
