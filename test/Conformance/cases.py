@@ -185,6 +185,7 @@ CATALOGUE = [
                 format=f, brevitas=b) for f in ("int8", "e4m3_ocp", "e2m1") for b in (False, True)],
     *[quantizer("power_of_two", "power_of_two_restrict",
                 f"{'of_log2 ' if log2 else ''}rounding({r}) grad(ste)", within={"x": 3},
+                stated="power_of_two_closed",
                 is_log2=log2, rounding=r) for log2 in (False, True) for r in ROUNDINGS],
     quantizer("pact", "pact", "bits(4) grad(pact_paper)", {"alpha": ALPHAS}, bits=4,
               policy="select", paper=True),
@@ -199,7 +200,8 @@ CATALOGUE = [
     *[quantizer("tqt", "tqt", f"bits({b}) {'signed' if s else 'unsigned'} grad(tqt)",
                 {"log2_threshold": LOGARITHMS}, bits=b, signed=s)
       for b in (2, 8) for s in (True, False)],
-    *[quantizer("ewgs", "ewgs_discretize", f"levels({n}) grad(ewgs(0.1))", levels=n, delta=0.1)
+    *[quantizer("ewgs", "ewgs_discretize", f"levels({n}) grad(ewgs(0.1))", stated="ewgs_closed",
+                levels=n, delta=0.1)
       for n in (2, 4, 255)],
     *[quantizer("fake_quantize", "fake_quantize",
                 f"qmin({n}) qmax({p}) scaling({scaling}) zero_point({position}) grad(clipped)",

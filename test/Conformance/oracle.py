@@ -496,6 +496,16 @@ def pow2_v(i, a, dy):
 op("power_of_two_restrict", pow2_f, pow2_v, notes="is_log2: x is in the log domain, as Brevitas learns it")
 
 
+@quiet
+def pow2_closed_v(i, a, dy):
+    """ln2 cancels before it can lose the digits of a denormal x."""
+    x, y = i["x"], pow2_f(i, a)
+    return {"x": dy * (y * F(np.log(2.0), x) if a.get("is_log2", False) else y / x)}
+
+
+op("power_of_two_closed", pow2_f, pow2_closed_v)
+
+
 # ---------------------------------------------------------------- MX group quantisation (last axis, group_size | n)
 @quiet
 def mx_scale(i, a):
@@ -1054,7 +1064,18 @@ def ewgs_v(i, a, dy):
     return {"x": dy * (F(1, x) + F(a["delta"], x) * sign0(dy) * d)}
 
 
+@quiet
+def ewgs_closed_v(i, a, dy):
+    """The sign of dy selects: 0 stays 0 where x - x_q is NaN."""
+    x = i["x"]
+    n = F(a["levels"] - 1, x)
+    d = F(a["delta"], x) * (x - np.rint(x * n) / n)
+    return {"x": dy * (F(1, x) + np.where(dy > 0, d, np.where(dy < 0, -d, F(0, x))))}
+
+
 op("ewgs_discretize", quiet(lambda i, a: np.rint(i["x"] * F(a["levels"] - 1, i["x"])) / F(a["levels"] - 1, i["x"])), ewgs_v,
+   notes="x already in [0,1]; UNVERIFIED against an author implementation")
+op("ewgs_closed", quiet(lambda i, a: np.rint(i["x"] * F(a["levels"] - 1, i["x"])) / F(a["levels"] - 1, i["x"])), ewgs_closed_v,
    notes="x already in [0,1]; UNVERIFIED against an author implementation")
 
 
