@@ -24,3 +24,7 @@ config.substitutions.append(("%examples",
 config.environment["PATH"] = os.pathsep.join(
     [config.quant_ste_tools_dir, config.llvm_tools_dir,
      config.environment.get("PATH", "")])
+
+# LLVM's allocators poison what they have not given out yet, and a libMLIR that is
+# not sanitized does not lift that.
+config.environment["ASAN_OPTIONS"] = "allow_user_poisoning=0"

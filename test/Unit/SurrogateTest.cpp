@@ -66,7 +66,7 @@ TEST(SurrogateTest, PartialsMatchCentralDifferences) {
         double slope = (left + right) / 2;
         double scale = std::max(1.0, std::fabs(slope));
         // On a kink the two sides disagree: a rounded value at its bound.
-        if (!(std::fabs(right - left) < 1e-3 * scale)) {
+        if (!(std::fabs(right - left) < 1e-4 * scale)) {
           ++skipped;
           continue;
         }
