@@ -74,6 +74,37 @@ def QuantSTEExposeFunctionsPass : Pass<"quant-ste-expose-functions", "ModuleOp">
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def QuantSTECallerDestinationsPass
+    : Pass<"quant-ste-caller-destinations", "::mlir::ModuleOp"> {
+  let summary = "Write results where the caller says";
+  let description = [{
+    Each result that is marked `quant_ste.destination` becomes an argument, after
+    the others and in order: a buffer of the result's shape, row-major, which
+    overlaps no other buffer. Run just before bufferization, so that kernels
+    write there at once. Calls within the module go to a private copy that
+    returns its results.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<?xf32>) -> (tensor<?xf32> {quant_ste.destination}) {
+      ...
+      return %y : tensor<?xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: tensor<?xf32>, %out: memref<?xf32>) {
+      ...
+      bufferization.materialize_in_destination %y in restrict writable %out
+          : (tensor<?xf32>, memref<?xf32>) -> ()
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
   let summary = "Give each op that writes a destination of its own";
   let description = [{
