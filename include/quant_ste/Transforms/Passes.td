@@ -275,7 +275,7 @@ def QuantSTEDifferentiatePass
     inlined before this pass. A function that only has a rule for one mode has no
     derivative in the other.
 
-    The generated function is marked for later passes: `quant_ste.num_primals`,
+    The generated function is marked for later passes: `quant_ste.num_primal_results`,
     how many of its results are the function's own, and `quant_ste.cotangent` or
     `quant_ste.tangent` on the arguments that it has besides.
 
@@ -298,7 +298,7 @@ def QuantSTEDifferentiatePass
     ```mlir
     func.func private @f_vjp(%x: tensor<?xf32>,
         %t: tensor<?xf32> {quant_ste.cotangent}) -> (tensor<?xf32>, tensor<?xf32>)
-        attributes {quant_ste.num_primals = 1 : i64} {
+        attributes {quant_ste.num_primal_results = 1 : i64} {
       %y = arith.mulf %x, %x : tensor<?xf32>
       %0 = arith.mulf %t, %x : tensor<?xf32>
       %1 = arith.mulf %t, %x : tensor<?xf32>
@@ -354,7 +354,7 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
     Before:
     ```mlir
     func.func @f_vjp(%x: tensor<?xf32>, %dy: tensor<?xf32> {quant_ste.cotangent})
-        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64}
+        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64}
     ```
     After:
     ```mlir
