@@ -59,8 +59,12 @@ compileLevel(ModuleOp source, ArrayRef<CFunction> functions, const Level &level,
   for (const CFunction &f : functions)
     signatures.push_back(f.signature);
   options.codegen = level.codegen;
-  if (failed(lowerToLLVM(*module, signatures, options)))
-    return failure();
+  {
+    StepTimer timer(options.codegen, "passes");
+    if (failed(lowerToLLVM(*module, signatures, options)))
+      return failure();
+  }
+  StepTimer timer(options.codegen, "translation");
   auto translated = translateToLLVMIR(*module, context, machine);
   if (succeeded(translated))
     dedicate(**translated, machine, suffix);
@@ -137,7 +141,8 @@ LogicalResult quant_ste::compileLibrary(ModuleOp module,
 
 llvm::Expected<std::string> quant_ste::findLinker(StringRef given) {
   if (!given.empty()) {
-    if (auto path = llvm::sys::findProgramByName(given))
+    auto path = llvm::sys::findProgramByName(given);
+    if (path && llvm::sys::fs::can_execute(*path))
       return *path;
     return llvm::createStringError("no linker '" + given + "'");
   }

@@ -10,8 +10,8 @@
 
 // Scalars go in by value and come out through pointers; half a number is its
 // bits, a truth value a byte.
-// HEADER: int types(double argument0, int64_t n, uint8_t flag, uint16_t h,
-// HEADER-NEXT: int64_t *n_, uint8_t *flag_, float *y);
+// HEADER: int types(double argument0, int64_t n, uint8_t flag, uint16_t h, int64_t *n_,
+// HEADER-NEXT: uint8_t *result1, float *y);
 // CHECK: ok: 0 no error
 // CHECK-NEXT: 7 0 1.25 1
 func.func @types(%0: f64, %n: index, %flag: i1, %h: f16)
@@ -51,7 +51,7 @@ func.func @same(%x: tensor<?x?xf32>, %s: tensor<?xf32>) -> tensor<?x?xf32> {
 }
 
 // An argument that is written to is not const.
-// HEADER: int update(float *w, int64_t w_size0, float *result0);
+// HEADER: int update(float *w, int64_t w_size0, float *e);
 // CHECK-NEXT: in place: 0 no error
 // CHECK-NEXT: 2
 // CHECK-NEXT: in place: 2 update: w_size0: expected 6

@@ -15,7 +15,7 @@
 // SUFFIX: error: -o: expected a file that ends in .o, .so, .s or .ll, got '{{.*}}.exe'
 // RUN: not qopt-compile %s 2>&1 | FileCheck %s --check-prefix=OUTPUT
 // OUTPUT: error: expected -o and a file
-// RUN: not qopt-compile %s -o %t.so --linker=/no/such/linker 2>&1 | FileCheck %s --check-prefix=LINKER
+// RUN: not qopt-compile %s -o %t.so --function=fine --linker=/no/such/linker 2>&1 | FileCheck %s --check-prefix=LINKER
 // LINKER: error: no linker '/no/such/linker'
 // RUN: env PATH=/no/such/path not qopt-compile %s -o %t.so 2>&1 | FileCheck %s --check-prefix=NOLINKER
 // NOLINKER: error: linking a shared library takes clang, cc or gcc, and none is in PATH; write an object with -o f.o, or give one by --linker

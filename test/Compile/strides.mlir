@@ -6,10 +6,10 @@
 // RUN: %cc %S/Inputs/strides.c -I%t %t/strides.so -Wl,-rpath,%t -o %t/main
 // RUN: %t/main | FileCheck %s
 
-// HEADER: int my_double(const float *x, int64_t x_size0, int64_t x_size1,
-// HEADER-NEXT: int64_t x_stride0, int64_t x_stride1, float *y,
-// HEADER-NEXT: int64_t y_stride0, int64_t y_stride1);
-func.func @double(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
+// HEADER: int my_twice(const float *x, int64_t x_size0, int64_t x_size1,
+// HEADER-NEXT: int64_t x_stride0, int64_t x_stride1, float *y, int64_t y_stride0,
+// HEADER-NEXT: int64_t y_stride1);
+func.func @twice(%x: tensor<?x?xf32>) -> tensor<?x?xf32> {
   %y = arith.addf %x, %x : tensor<?x?xf32>
   return %y : tensor<?x?xf32>
 }

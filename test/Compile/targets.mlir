@@ -14,10 +14,10 @@
 // One library for several processors; which one is found by cpuid when loaded.
 // RUN: qopt-compile %s --target=x86_64:x86-64+x86-64-v3+x86-64-v4,avx512bf16 -o %t.levels.s
 // RUN: FileCheck %s --check-prefix=LEVELS --input-file=%t.levels.s
-// LEVELS-LABEL: {{^}}f_task.x86-64:
+// LEVELS-LABEL: "f_task.x86-64":
 // LEVELS-NOT: ymm
 // LEVELS-NOT: zmm
-// LEVELS-LABEL: {{^}}f_task.x86-64-v3:
+// LEVELS-LABEL: "f_task.x86-64-v3":
 // LEVELS: vroundps {{.*}}ymm
 // LEVELS-NOT: zmm
 // LEVELS-LABEL: "f_task.x86-64-v4,avx512bf16":

@@ -23,3 +23,11 @@ func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {
   %y = quant_ste.round %x grad(ste) : tensor<?xf32>
   return %y : tensor<?xf32>
 }
+
+// Many processes at once: one entry, and the right result in each.
+// RUN: rm -rf %t.cache
+// RUN: bash -c 'export QUANT_STE_CACHE_DIR=%t.cache; for i in 1 2 3 4; do qopt-run %s --function=f --cache --input=3xf32=0.4,1.6,2.5 & done; wait' | FileCheck %s --check-prefix=MANY
+// MANY-COUNT-4: result[0]: 3xf32=0 2 2
+// RUN: ls %t.cache | FileCheck %s --check-prefix=ONE
+// ONE: llvmcache-{{[0-9a-f]+$}}
+// ONE-NOT: llvmcache-

@@ -22,6 +22,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
@@ -46,6 +47,7 @@ struct Options {
   std::string inputFile, output, header, target, linker;
   CInterfaceOptions c;
   CompileOptions compile;
+  bool time = false;
 };
 } // namespace
 
@@ -100,6 +102,9 @@ static void parseOptions(int argc, char **argv, Options &options) {
       "linker", cl::value_desc("path"), cl::location(options.linker),
       cl::desc("The clang, cc or gcc that links shared libraries"),
       cl::cat(category));
+  static cl::opt<bool, true> time("time", cl::location(options.time),
+                                  cl::desc("Print how long each step took"),
+                                  cl::cat(category));
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();
@@ -224,7 +229,14 @@ static LogicalResult configurePasses(PassManager &pm) {
   return success();
 }
 
+static void printStep(StringRef step, double seconds) {
+  llvm::errs() << llvm::format("  %-16s%10.2f ms\n", step.str().c_str(),
+                               1e3 * seconds);
+}
+
 static int run(Options &options, DialectRegistry &registry) {
+  if (options.time)
+    options.compile.codegen.reportTime = printStep;
   auto format = getFormat(options.output);
   if (!format)
     return fail(format.takeError());

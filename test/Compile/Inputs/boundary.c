@@ -20,8 +20,8 @@ int main(void) {
   say("null", same(NULL, 2, 3, x, 3, y));
   say("null result", same(x, 2, 3, x, 3, NULL));
   say("empty", same(NULL, 0, 3, x, 3, NULL));
-  say("overflow", same(x, INT64_C(1) << 40, INT64_C(1) << 40, x,
-                       INT64_C(1) << 40, y));
+  say("overflow",
+      same(x, INT64_C(1) << 40, INT64_C(1) << 40, x, INT64_C(1) << 40, y));
   say("unaligned", same((const float *)((const char *)x + 2), 1, 1, x, 1, y));
   say("overlap", same(x, 2, 3, z, 3, x + 5));
   say("beside", same(x, 1, 3, z, 3, x + 3));
