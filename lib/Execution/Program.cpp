@@ -176,6 +176,7 @@ public:
   void modifyPassConfig(llvm::orc::MaterializationResponsibility &,
                         llvm::jitlink::LinkGraph &,
                         llvm::jitlink::PassConfiguration &config) override {
+    config.PrePrunePasses.push_back(keepNames);
     config.PostFixupPasses.push_back(writeNames);
   }
   llvm::Error
@@ -191,6 +192,13 @@ public:
                                    llvm::orc::ResourceKey) override {}
 
 private:
+  /// Calls within a section need no symbol, which would be dropped.
+  static llvm::Error keepNames(llvm::jitlink::LinkGraph &graph) {
+    for (llvm::jitlink::Symbol *symbol : graph.defined_symbols())
+      if (symbol->isCallable())
+        symbol->setLive(true);
+    return llvm::Error::success();
+  }
   static llvm::Error writeNames(llvm::jitlink::LinkGraph &graph) {
     std::string path =
         ("/tmp/perf-" + Twine(llvm::sys::Process::getProcessId()) + ".map")
