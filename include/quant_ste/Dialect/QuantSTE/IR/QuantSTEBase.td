@@ -50,7 +50,8 @@ def QuantSTE_Dialect : Dialect {
     multiplies by masks (torch, bitorch), so that an infinite cotangent makes NaN
     of a clipped element.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasOperationAttrVerify = 1;
