@@ -48,6 +48,10 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
   for (const std::string &path : options.rules)
     pipeline.rules.push_back(path);
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
+#ifdef NDEBUG
+  // The parser has verified what is given; qopt-opt verifies after each pass.
+  pm.enableVerifier(false);
+#endif
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();
   buildCpuPipeline(pm, pipeline);

@@ -82,9 +82,22 @@ LogicalResult EntryBuilder::build(const Signature &signature) {
   llvm::Value *slots = entry->getArg(0);
 
   SmallVector<llvm::Value *> operands;
+  // What the type says already, the function need not be told: a network has
+  // thousands of arguments.
   auto addDescriptor = [&](const ValueType &type, llvm::Value *from) {
-    for (unsigned k = 0, n = 3 + 2 * type.shape.size(); k < n; ++k)
-      operands.push_back(field(from, k));
+    unsigned rank = type.shape.size();
+    SmallVector<std::optional<int64_t>> known(3 + 2 * rank);
+    known[2] = 0;
+    int64_t stride = 1;
+    for (unsigned d = rank; d-- > 0;) {
+      known[3 + rank + d] = stride;
+      if (type.shape[d] == ValueType::kDynamic)
+        break;
+      known[3 + d] = type.shape[d];
+      stride *= type.shape[d];
+    }
+    for (auto [k, constant] : llvm::enumerate(known))
+      operands.push_back(constant ? b.getInt64(*constant) : field(from, k));
   };
   for (auto [i, type] : llvm::enumerate(signature.arguments)) {
     llvm::Value *from = slot(slots, i);
@@ -156,7 +169,7 @@ struct CollectErrors : llvm::DiagnosticHandler {
 /// loops; and to make vectors of the loops that were left to it. All of clang
 /// -O2 takes six times as long, for the same code.
 static constexpr StringLiteral kPasses =
-    "globaldce,function(sroa,early-cse,simplifycfg,"
+    "globaldce,ipsccp,deadargelim,function(sroa,early-cse,simplifycfg,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),loop-simplify,"
     "loop(loop-rotate),loop-mssa(licm),loop-vectorize,"
     "instcombine<no-verify-fixpoint>,gvn,simplifycfg,adce)";
