@@ -64,6 +64,12 @@ public:
   llvm::Expected<SmallVector<HostArray>>
   call(const Signature &function, ArrayRef<HostArray> arguments) const;
 
+  /// The compiled entry itself (see getEntryName), for callers that check the
+  /// arguments. Null: the function cannot be called.
+  void (*getEntry(const Signature &function) const)(void **) {
+    return entries[&function - functions.data()];
+  }
+
 private:
   Program();
   std::unique_ptr<llvm::orc::LLJIT> jit;
