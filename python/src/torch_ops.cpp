@@ -168,10 +168,9 @@ static bool isFloatType(at::ScalarType type) {
 /// The type of a parameter in a kernel with data of this type.
 static at::ScalarType getParameterType(at::ScalarType parameter,
                                        at::ScalarType data) {
-  if (parameter == data)
+  if (parameter == data || data == at::kDouble)
     return data;
-  return data == at::kDouble && parameter != at::kFloat ? at::kDouble
-                                                        : at::kFloat;
+  return at::kFloat;
 }
 
 /// The operand as a tensor that broadcasts to x: one-dimensional operands of an
@@ -941,5 +940,6 @@ static void define(const std::string &name, const std::string &schema,
 
 NB_MODULE(_ops, m) {
   m.doc() = "Registers the ops of quant_ste.torch; see its table.";
+  m.attr("TORCH_VERSION") = QUANT_STE_TORCH_VERSION;
   m.def("define", &define);
 }

@@ -140,6 +140,8 @@ class Kernel:
 
     def operand_type(self, i: int) -> str:
         extent, dtype, _ = self.operands[i]
+        if extent == BAKED:
+            dtype = self.dtype
         sizes = {ONE: "", BAKED: "", CHANNEL: "?x", ELEMENT: "?x" * _RANKS[self.layout]}
         return f"tensor<{sizes[extent]}{dtype}>"
 
@@ -148,9 +150,17 @@ class Kernel:
                 ELEMENT: list(range(_RANKS[self.layout]))}.get(self.operands[i][0])
         return f"%p{i}" + (f" axes({axes})" if axes else "")
 
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether rounding each step makes a difference, and is defined: f32 and f64 are
+        computed as they are, and the operands must have the data's type."""
+        return self.dtype in ("f16", "bf16") and all(
+            extent == BAKED or dtype == self.dtype for extent, dtype, _ in self.operands)
+
     def render_words(self) -> str:
         words = self.op.words
-        return words(self.values) if callable(words) else words.format_map(self.values)
+        text = words(self.values) if callable(words) else words.format_map(self.values)
+        return text if self.is_stepwise else text.replace("stepwise ", "")
 
     def body(self) -> str:
         if self.op.body is not None:
@@ -165,8 +175,8 @@ class Kernel:
         passed = [i for i, o in enumerate(self.operands) if o[0] != BAKED]
         inputs = [("%x", self.x_type)] + [(f"%p{i}", self.operand_type(i)) for i in passed]
         constants = "".join(
-            f"  %p{i} = arith.constant dense<{number(value)}> : tensor<{dtype}>\n"
-            for i, (extent, dtype, value) in enumerate(self.operands) if extent == BAKED)
+            f"  %p{i} = arith.constant dense<{number(value)}> : {self.operand_type(i)}\n"
+            for i, (extent, _, value) in enumerate(self.operands) if extent == BAKED)
         signature = ", ".join(f"{n}: {t}" for n, t in inputs)
         types, names = ", ".join(t for _, t in inputs), ", ".join(n for n, _ in inputs)
         text = (f"func.func private @op({signature}) -> {self.x_type} {{\n{constants}"
@@ -315,7 +325,7 @@ _BITORCH = [
        "nan_positive stepwise multiply_masks grad(swish({beta}))",
        source="bitorch.quantizations.SwishSign"),
     Op("progressive_sign", "Tensor x, float temperature", "progressive_sign",
-       "temperature({temperature}) stepwise grad(ste)", PASS,
+       "temperature({temperature}) grad(ste)", PASS,
        source="bitorch.quantizations.ProgressiveSign"),
     Op("input_dorefa", "Tensor x, int bits", "dorefa", "bits({bits}) stepwise grad(ste)", PASS,
        source="bitorch.quantizations.InputDoReFa"),
