@@ -113,8 +113,9 @@ bool quant_ste_function_result(const quant_ste_module *module, int32_t function,
  * function cannot be called or is not compiled. One slot for each argument,
  * then one for each result: of a scalar, a pointer to it; of a tensor, a
  * pointer to {void *allocated, *aligned; int64_t offset, sizes[rank],
- * strides[rank]}, row-major without gaps. A tensor that is returned is freed
- * with free(allocated), unless it is an argument. */
+ * strides[rank]}, row-major without gaps. Of a result whose shape follows from
+ * the arguments it is read: the result is written where it points. Of another
+ * it is written, and its memory freed with free(allocated). */
 typedef void (*quant_ste_entry)(void **slots);
 quant_ste_entry quant_ste_function_entry(const quant_ste_module *module,
                                          int32_t function);
@@ -133,12 +134,6 @@ char *quant_ste_add_derivative(const char *text, size_t length,
                                const char *function, const char *name,
                                bool is_forward, const int32_t *wrt,
                                int32_t num_wrt, char **error);
-/* The module's text with tensor results written to further arguments, which
- * take their places at the end of the argument list: @f(x) -> y becomes
- * @f(x, y), for every public function. Scalar results stay. */
-char *quant_ste_results_to_arguments(const char *text, size_t length,
-                                     char **error);
-
 /* Checks the arguments, calls, and gives the results, or NULL. The arguments
  * are copied where they have gaps, and not written to unless the module says
  * so of one (`bufferization.writable = true`). Several threads may
@@ -147,6 +142,14 @@ quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
                                   int32_t num_arguments, char **error);
+/* The same, with an array for each tensor result, in order, to write it to:
+ * row-major without gaps, overlapping no other array. */
+quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
+                                       int32_t function,
+                                       const quant_ste_array *arguments,
+                                       int32_t num_arguments,
+                                       const quant_ste_array *outs,
+                                       int32_t num_outs, char **error);
 int32_t quant_ste_results_count(const quant_ste_results *results);
 /* Contiguous; lives as long as `results`. */
 const quant_ste_array *quant_ste_results_get(const quant_ste_results *results,

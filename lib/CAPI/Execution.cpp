@@ -180,9 +180,11 @@ static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
 
 static llvm::Expected<SmallVector<HostArray>>
 call(const quant_ste_module &module, const Signature &signature,
-     ArrayRef<HostArray> arguments) {
+     ArrayRef<HostArray> arguments, ArrayRef<HostArray> outs) {
   if (module.program)
-    return module.program->call(signature, arguments);
+    return module.program->call(signature, arguments, outs);
+  if (!outs.empty())
+    return llvm::createStringError("the evaluator writes to no caller's array");
   CollectDiagnostics errors(*module.context);
   auto function =
       ModuleOp(*module.source).lookupSymbol<func::FuncOp>(signature.function);
@@ -192,22 +194,48 @@ call(const quant_ste_module &module, const Signature &signature,
   return std::move(*results);
 }
 
+static llvm::Expected<SmallVector<HostArray>>
+wrapAll(StringRef what, const quant_ste_array *arrays, int32_t count) {
+  SmallVector<HostArray> wrapped;
+  for (int32_t i = 0; i < count; ++i) {
+    auto array = wrapArgument(arrays[i]);
+    if (!array)
+      return llvm::createStringError(what + " #" + Twine(i) + ": " +
+                                     llvm::toString(array.takeError()));
+    wrapped.push_back(std::move(*array));
+  }
+  return wrapped;
+}
+
 quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
                                   int32_t num_arguments, char **error) {
+  return quant_ste_call_into(module, function, arguments, num_arguments,
+                             nullptr, 0, error);
+}
+
+quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
+                                       int32_t function,
+                                       const quant_ste_array *arguments,
+                                       int32_t num_arguments,
+                                       const quant_ste_array *outs,
+                                       int32_t num_outs, char **error) {
   const Signature *signature = module->get(function);
   if (!signature)
     return fail(error, "no function of index " + Twine(function));
-  SmallVector<HostArray> wrapped;
-  for (int32_t i = 0; i < num_arguments; ++i) {
-    auto array = wrapArgument(arguments[i]);
-    if (!array)
-      return fail(error, "argument #" + Twine(i) + ": " +
-                             llvm::toString(array.takeError()));
-    wrapped.push_back(std::move(*array));
-  }
-  auto results = call(*module, *signature, wrapped);
+  auto wrapped = wrapAll("argument", arguments, num_arguments);
+  if (!wrapped)
+    return fail(error, wrapped.takeError());
+  auto wrappedOuts = wrapAll("out", outs, num_outs);
+  if (!wrappedOuts)
+    return fail(error, wrappedOuts.takeError());
+  int32_t expected = llvm::count_if(
+      signature->results, [](const ValueType &t) { return !t.isScalar; });
+  if (num_outs != 0 && num_outs != expected)
+    return fail(error, "expected out to have " + Twine(expected) +
+                           " arrays, got " + Twine(num_outs));
+  auto results = call(*module, *signature, *wrapped, *wrappedOuts);
   if (!results)
     return fail(error, results.takeError());
   auto *out = new quant_ste_results{std::move(*results), {}};

@@ -6,10 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Session.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/SymbolTable.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -27,8 +25,7 @@ static char *rewrite(const char *text, size_t length, char **error,
                      function_ref<LogicalResult(ModuleOp)> change) {
   std::unique_ptr<MLIRContext> context = makeContext();
   // Of the ops that are added; parsing loads the others.
-  context->loadDialect<func::FuncDialect, QuantSTEDialect,
-                       bufferization::BufferizationDialect>();
+  context->loadDialect<func::FuncDialect, QuantSTEDialect>();
   CollectDiagnostics errors(*context);
   auto module = parseSourceString<ModuleOp>(StringRef(text, length),
                                             context.get(), "<text>");
@@ -140,69 +137,6 @@ char *quant_ste_add_derivative(const char *text, size_t length,
       return failure();
     return addDerivative(module, primal, name, is_forward,
                          SmallVector<int64_t>(wrt, wrt + num_wrt));
-  });
-}
-
-//===----------------------------------------------------------------------===//
-// Destinations
-//===----------------------------------------------------------------------===//
-
-/// @f becomes private, and its name that of a function which calls it and
-/// writes its tensors where the caller says.
-static LogicalResult addDestinations(ModuleOp module, func::FuncOp body) {
-  SmallVector<Type> arguments(body.getArgumentTypes());
-  for (Type type : body.getResultTypes())
-    if (isa<RankedTensorType>(type))
-      arguments.push_back(type);
-  SymbolTable symbols(module);
-  std::string name = body.getName().str();
-  if (failed(symbols.renameToUnique(body, {})))
-    return failure();
-  body.setPrivate();
-  size_t numInputs = body.getNumArguments();
-  SmallVector<Value> scalars;
-  addFunction(
-      module, body.getLoc(), name, arguments,
-      [&](OpBuilder &b, ValueRange values) -> ValueRange {
-        Location loc = body.getLoc();
-        auto call =
-            func::CallOp::create(b, loc, body, values.take_front(numInputs));
-        ValueRange outs = values.drop_front(numInputs);
-        for (Value result : call.getResults()) {
-          auto type = dyn_cast<RankedTensorType>(result.getType());
-          if (!type) {
-            scalars.push_back(result);
-            continue;
-          }
-          auto memref = MemRefType::get(type.getShape(), type.getElementType());
-          Value buffer =
-              bufferization::ToBufferOp::create(b, loc, memref, outs.front());
-          auto write = bufferization::MaterializeInDestinationOp::create(
-              b, loc, result, buffer);
-          write.setRestrict(true);
-          write.setWritable(true);
-          outs = outs.drop_front();
-        }
-        return scalars;
-      });
-  auto function = module.lookupSymbol<func::FuncOp>(name);
-  for (unsigned i = 0, e = body.getNumArguments(); i < e; ++i)
-    if (auto attributes = body.getArgAttrDict(i))
-      function.setArgAttrs(i, attributes);
-  for (unsigned i = numInputs, e = arguments.size(); i < e; ++i)
-    function.setArgAttr(i,
-                        bufferization::BufferizationDialect::kWritableAttrName,
-                        BoolAttr::get(module.getContext(), true));
-  return success();
-}
-
-char *quant_ste_results_to_arguments(const char *text, size_t length,
-                                     char **error) {
-  return rewrite(text, length, error, [&](ModuleOp module) -> LogicalResult {
-    for (auto f : llvm::to_vector(module.getOps<func::FuncOp>()))
-      if (f.isPublic() && !f.isExternal() && failed(addDestinations(module, f)))
-        return failure();
-    return success();
   });
 }
 

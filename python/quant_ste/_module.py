@@ -92,14 +92,15 @@ class Function:
         results = self._call(arguments)
         return results[0] if len(results) == 1 else tuple(results) if results else None
 
-    def _call(self, arguments: Sequence[Any]) -> list[Any]:
+    def _call(self, arguments: Sequence[Any], outs: Sequence[Any] = ()) -> list[Any]:
         like = next((a for a in arguments if library_of(a)), None)
         elements = [t.element for t in self.arguments]
         elements += ["f32"] * (len(arguments) - len(elements))  # counted below
         prepared = [prepare(a, e, i) for i, (a, e) in enumerate(zip(arguments, elements))]
+        prepared += [prepare(o, "", i) for i, o in enumerate(outs)]
         try:
             results = self._native.call(self._index, [p[0] for p in prepared],
-                                        [p[1] for p in prepared], framework_of(like))
+                                        [p[1] for p in prepared], framework_of(like), len(outs))
         except _native.Error as error:
             raise CallError(str(error)) from None
         return [finish(r, t.element, like, t.shape is None)
@@ -111,8 +112,7 @@ class Function:
         if len(outs) != len(wanted):
             raise CallError(f"expected out to have {len(wanted)} arrays, got {len(outs)}")
         if all(may_write(o) for o in outs) and not _overlap(outs, arguments):
-            inner = self._module._with_destinations()[self.name]
-            scalars = iter(inner._call([*arguments, *outs]))
+            results = self._call(arguments, outs)
         else:
             results = self._call(arguments)
             tensors = [r for r, t in zip(results, self.results) if t.shape is not None]
@@ -121,7 +121,7 @@ class Function:
                     raise CallError(f"expected out of shape {tuple(value.shape)}, got "
                                     f"{tuple(o.shape)}")
                 assign(o, value)
-            scalars = iter([r for r, t in zip(results, self.results) if t.shape is None])
+        scalars = iter([r for r, t in zip(results, self.results) if t.shape is None])
         written = iter(outs)
         all_results = [next(scalars if t.shape is None else written) for t in self.results]
         return all_results[0] if len(all_results) == 1 else tuple(all_results)
@@ -222,11 +222,6 @@ class Module:
         text = _checked(self._name, _native.add_derivative, self._text, function, name,
                         is_forward, list(wrt))
         return Module(text.encode(), self._name, self._options)[name]
-
-    @functools.lru_cache(maxsize=1)
-    def _with_destinations(self) -> "Module":
-        text = _checked(self._name, _native.results_to_arguments, self._text)
-        return Module(text.encode(), self._name, self._options)
 
 
 def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,

@@ -217,10 +217,11 @@ public:
   }
 
   /// `bf16` says of each argument whether it is bf16 seen as 16-bit integers;
-  /// `framework` is "numpy", "torch" or "" (anything that has from_dlpack).
+  /// The last `numOuts` arguments hold the results. `framework` is "numpy",
+  /// "torch" or "" (anything that has from_dlpack).
   nb::list call(int32_t function, nb::sequence arguments,
-                const std::vector<bool> &bf16,
-                const std::string &framework) const {
+                const std::vector<bool> &bf16, const std::string &framework,
+                size_t numOuts) const {
     std::vector<Argument> wrapped;
     size_t count = nb::len(arguments);
     wrapped.reserve(count);
@@ -235,8 +236,9 @@ public:
     quant_ste_results *out;
     {
       nb::gil_scoped_release released;
-      out = quant_ste_call(module, function, views.data(), views.size(),
-                           failure);
+      size_t numArguments = count - numOuts;
+      out = quant_ste_call_into(module, function, views.data(), numArguments,
+                                views.data() + numArguments, numOuts, failure);
     }
     if (!out)
       failure.raise();
@@ -272,8 +274,8 @@ private:
       argument.strides.push_back(array.stride(d));
     }
     argument.view = {const_cast<void *>(array.data()), *type,
-                     static_cast<int32_t>(array.ndim()),
-                     argument.sizes.data(), argument.strides.data()};
+                     static_cast<int32_t>(array.ndim()), argument.sizes.data(),
+                     argument.strides.data()};
     return argument;
   }
 
@@ -287,8 +289,8 @@ private:
     nb::dlpack::dtype type = getDType(array->element_type);
     auto make = [&]<class Framework>(Framework) {
       return nb::cast(nb::ndarray<Framework>(array->data, shape.size(),
-                                             shape.data(), owner, nullptr,
-                                             type, nb::device::cpu::value),
+                                             shape.data(), owner, nullptr, type,
+                                             nb::device::cpu::value),
                       nb::rv_policy::reference);
     };
     if (framework == "torch")
@@ -323,19 +325,9 @@ static std::string addDerivative(nb::bytes text, const std::string &function,
                                  const std::string &name, bool isForward,
                                  const std::vector<int32_t> &wrt) {
   Failure failure;
-  char *out = quant_ste_add_derivative(text.c_str(), text.size(),
-                                       function.c_str(), name.c_str(),
-                                       isForward, wrt.data(), wrt.size(),
-                                       failure);
-  if (!out)
-    failure.raise();
-  return takeString(out);
-}
-
-static std::string resultsToArguments(nb::bytes text) {
-  Failure failure;
-  char *out = quant_ste_results_to_arguments(text.c_str(), text.size(),
-                                             failure);
+  char *out = quant_ste_add_derivative(
+      text.c_str(), text.size(), function.c_str(), name.c_str(), isForward,
+      wrt.data(), wrt.size(), failure);
   if (!out)
     failure.raise();
   return takeString(out);
@@ -361,11 +353,10 @@ NB_MODULE(_native, m) {
       .def("types", &Module::getTypes, "function"_a, "of_results"_a)
       .def("entry", &Module::getEntry, "function"_a)
       .def("call", &Module::call, "function"_a, "arguments"_a, "bf16"_a,
-           "framework"_a);
+           "framework"_a, "num_outs"_a = 0);
   m.def("lower", &lower, "text"_a, "options"_a, "phase"_a);
   m.def("add_derivative", &addDerivative, "text"_a, "function"_a, "name"_a,
         "is_forward"_a, "wrt"_a);
-  m.def("results_to_arguments", &resultsToArguments, "text"_a);
   m.def("version", [] { return takeString(quant_ste_version()); });
   m.def("set_thread_count", &quant_ste_set_thread_count, "count"_a);
 }

@@ -73,10 +73,10 @@ enum class Extent : uint8_t { One, Channel, Element, Baked };
 
 /// The shape that a kernel sees: x as it lies in memory, collapsed.
 enum class Layout : uint8_t {
-  Flat,                // [n]
-  ChannelInner,        // [channels, inner]
-  OuterChannel,        // [outer, channels]
-  OuterChannelInner,   // [outer, channels, inner]
+  Flat,              // [n]
+  ChannelInner,      // [channels, inner]
+  OuterChannel,      // [outer, channels]
+  OuterChannelInner, // [outer, channels, inner]
 };
 
 /// Words that tell one kernel of an op from another.
@@ -90,8 +90,8 @@ struct Kernel {
 struct OpSpec {
   std::string name;
   std::vector<Arg> args;
-  bool promotes;     // x takes the common type of all operands
-  bool givesFloat;   // the result is f32, whatever x is
+  bool promotes;      // x takes the common type of all operands
+  bool givesFloat;    // the result is f32, whatever x is
   nb::object getText; // (is_backward, dtype, layout, operands, words, wrt)
   std::optional<c10::OperatorHandle> forward, backward;
 
@@ -109,7 +109,7 @@ struct OpSpec {
 namespace {
 /// One operand of a kernel.
 struct Operand {
-  Tensor tensor;  // as the kernel reads it; undefined if a number or baked
+  Tensor tensor; // as the kernel reads it; undefined if a number or baked
   double number = 0;
   Extent extent = Extent::One;
   at::ScalarType type = at::kFloat;
@@ -229,7 +229,6 @@ static bool placeChannel(Plan &plan, Operand &operand, const Tensor &p,
   return true;
 }
 
-
 namespace {
 /// The arguments of a call by kind.
 struct Call {
@@ -272,9 +271,9 @@ static at::ScalarType getDataType(const OpSpec &spec, const Call &call) {
       type = at::native::result_type(state);
     }
   }
-  TORCH_CHECK_TYPE(isFloatType(type), "quant_ste::", spec.name,
-                   ": expected x of float16, bfloat16, float32 or float64, got ",
-                   type);
+  TORCH_CHECK_TYPE(
+      isFloatType(type), "quant_ste::", spec.name,
+      ": expected x of float16, bfloat16, float32 or float64, got ", type);
   return type;
 }
 
@@ -622,8 +621,8 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
   for (int64_t i : wrt) {
     const Tensor &given = call.tensors[i];
     if (i == 0)
-      results.push_back(at::sum_to(gradients[0], given.sizes())
-                            .to(given.scalar_type()));
+      results.push_back(
+          at::sum_to(gradients[0], given.sizes()).to(given.scalar_type()));
     else
       results.push_back(finishGradient(gradients[i],
                                        plan.operands[operandOf[i] - 1], given,
@@ -886,9 +885,8 @@ static torch::Library &getLibrary() {
 
 template <class Functor>
 static torch::CppFunction box(const OpSpec &spec, c10::DispatchKey key) {
-  return torch::dispatch(
-      key, torch::CppFunction::makeFromBoxedFunctor(
-               std::make_unique<Functor>(spec)));
+  return torch::dispatch(key, torch::CppFunction::makeFromBoxedFunctor(
+                                  std::make_unique<Functor>(spec)));
 }
 
 /// Registers an op. `args` are (kind, gradient, bake); `schema` and
@@ -910,15 +908,15 @@ static void define(const std::string &name, const std::string &schema,
   std::string overload =
       base.size() == name.size() ? "" : name.substr(base.size() + 1);
   const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag};
-  library.def(torch::schema(schema.c_str(), c10::AliasAnalysisKind::FROM_SCHEMA),
-              tags);
+  library.def(
+      torch::schema(schema.c_str(), c10::AliasAnalysisKind::FROM_SCHEMA), tags);
   library.impl(name.c_str(), box<ForwardCPU>(*spec, c10::DispatchKey::CPU));
   library.impl(name.c_str(), box<ForwardMeta>(*spec, c10::DispatchKey::Meta));
   library.impl(name.c_str(),
                box<ForwardAutograd>(*spec, c10::DispatchKey::Autograd));
   auto &dispatcher = c10::Dispatcher::singleton();
-  spec->forward = dispatcher.findSchemaOrThrow(
-      ("quant_ste::" + base).c_str(), overload.c_str());
+  spec->forward = dispatcher.findSchemaOrThrow(("quant_ste::" + base).c_str(),
+                                               overload.c_str());
   if (backwardSchema.empty())
     return;
   std::string backwardBase = base + "_backward";
@@ -931,9 +929,10 @@ static void define(const std::string &name, const std::string &schema,
                box<BackwardCPU>(*spec, c10::DispatchKey::CPU));
   library.impl(backwardName.c_str(),
                box<BackwardMeta>(*spec, c10::DispatchKey::Meta));
-  library.impl(backwardName.c_str(),
-               torch::dispatch(c10::DispatchKey::Autograd,
-                               torch::autograd::autogradNotImplementedFallback()));
+  library.impl(
+      backwardName.c_str(),
+      torch::dispatch(c10::DispatchKey::Autograd,
+                      torch::autograd::autogradNotImplementedFallback()));
   spec->backward = dispatcher.findSchemaOrThrow(
       ("quant_ste::" + backwardBase).c_str(), overload.c_str());
 }
