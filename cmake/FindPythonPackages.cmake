@@ -14,7 +14,9 @@ endif()
 execute_process(COMMAND ${python} -m nanobind --cmake_dir
                 OUTPUT_VARIABLE QUANT_STE_NANOBIND_DIR ERROR_QUIET
                 OUTPUT_STRIP_TRAILING_WHITESPACE)
-if(QUANT_STE_NANOBIND_DIR AND NOT QUANT_STE_SANITIZERS)
+# What compilers say of nanobind's and torch's headers is not ours to mend.
+if(QUANT_STE_NANOBIND_DIR AND NOT QUANT_STE_SANITIZERS AND
+   NOT QUANT_STE_WARNINGS_AS_ERRORS)
   set(hasNanobind ON)
 else()
   set(hasNanobind OFF)
