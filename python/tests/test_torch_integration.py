@@ -65,7 +65,7 @@ class Net(torch.nn.Module):
     def forward(self, x):
         hidden = self.act(self.first(x))
         weight = self.weight(self.second.weight)
-        return torch.nn.functional.linear(qt.round_ste(hidden * 4), weight)
+        return torch.nn.functional.linear(qt.round_ste(hidden * 4), weight, self.second.bias)
 
 
 def gradients(model, f, x):
@@ -245,4 +245,5 @@ def test_distributed():
     model, x = Net(), torch.randn(8, 6)
     halves = [gradients(model, model, x[i:i + 4]) for i in (0, 4)]
     for a, first, second in zip(got, *halves):
-        assert torch.equal(torch.tensor(a), (first + second) / 2)
+        # torch's matrix products may differ in the last bit between processes.
+        torch.testing.assert_close(torch.tensor(a), (first + second) / 2)

@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Training steps in PyTorch, before and after quant_ste.torch.accelerate.
+
+    PYTHONPATH=build/release/python .venv/bin/python benchmarks/torch_step.py [--quick] [--compile]
+
+For each model: milliseconds of a step (forward and backward; the least of several,
+the forms taken in turn), and the bytes that autograd keeps for the backward pass,
+each storage counted once, parameters not. Then the time of a call from Python.
+"""
+import argparse
+import copy
+import time
+
+import torch
+
+import quant_ste.torch as qt
+
+
+def brevitas_cnn(quick):
+    import brevitas.nn as qnn
+    channels = 8 if quick else 32
+    return torch.nn.Sequential(
+        qnn.QuantConv2d(3, channels, 3, padding=1, weight_bit_width=4),
+        qnn.QuantReLU(bit_width=4),
+        qnn.QuantConv2d(channels, channels, 3, padding=1, weight_bit_width=4),
+        qnn.QuantReLU(bit_width=4), torch.nn.Flatten(),
+        qnn.QuantLinear(channels * 32 * 32, 10, bias=True, weight_bit_width=4),
+    ), torch.randn(4 if quick else 16, 3, 32, 32)
+
+
+class Block(torch.nn.Module):
+    """A transformer block with quantized projections and activations."""
+
+    def __init__(self, width, heads):
+        import brevitas.nn as qnn
+        super().__init__()
+
+        def linear(a, b):
+            return qnn.QuantLinear(a, b, bias=True, weight_bit_width=8)
+
+        self.heads = heads
+        self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(width) for _ in range(2))
+        self.qkv, self.out = linear(width, 3 * width), linear(width, width)
+        self.up, self.down = linear(width, 4 * width), linear(4 * width, width)
+        self.act = qnn.QuantReLU(bit_width=8)
+        self.inputs = torch.nn.ModuleList(qnn.QuantIdentity(bit_width=8) for _ in range(2))
+
+    def forward(self, x):
+        b, t, w = x.shape
+        q, k, v = (self.qkv(self.inputs[0](self.norms[0](x)))
+                   .view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4))
+        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        x = x + self.out(mixed.transpose(1, 2).reshape(b, t, w))
+        return x + self.down(self.act(self.up(self.inputs[1](self.norms[1](x)))))
+
+
+def transformer(quick):
+    width = 64 if quick else 256
+    return Block(width, 4), torch.randn(2 if quick else 8, 128, width)
+
+
+def step(f, x):
+    f(x).square().mean().backward()
+
+
+def bytes_kept(f, x, model):
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def pack(t):
+        storage = t.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        y = f(x).square().mean()
+    y.backward()
+    return sum(kept.values())
+
+
+def times(forms, repeats):
+    """The least time of each, in turn, so that all meet the same disturbances."""
+    best = [float("inf")] * len(forms)
+    for _ in range(repeats + 2):
+        for i, form in enumerate(forms):
+            start = time.perf_counter()
+            form()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+def models(options):
+    print(f"{'model':12} {'form':22} {'ms a step':>10} {'kept, MB':>9}")
+    for name, make in (("CNN", brevitas_cnn), ("transformer", transformer)):
+        torch.manual_seed(0)
+        model, x = make(options.quick)
+        step(model, x)  # statistics, lazy state
+        fast = copy.deepcopy(model)
+        qt.accelerate(fast)
+        forms = {"Brevitas, eager": (model, model), "accelerated, eager": (fast, fast)}
+        if options.compile:
+            forms["Brevitas, compiled"] = (torch.compile(model), model)
+            forms["accelerated, compiled"] = (torch.compile(fast), fast)
+        best = times([lambda f=f: step(f, x) for f, _ in forms.values()], options.repeats)
+        for (form, (f, m)), seconds in zip(forms.items(), best):
+            print(f"{name:12} {form:22} {seconds * 1e3:10.2f} "
+                  f"{bytes_kept(f, x, m) / 1e6:9.2f}")
+
+
+def calls(options):
+    x = torch.randn(8)
+    ops = torch.ops.quant_ste
+    pairs = {
+        "round (ATen) / round_ste": (lambda: torch.round(x), lambda: ops.round_ste(x)),
+        "fake_quantize_per_tensor_affine": (
+            lambda: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127),
+            lambda: ops.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
+    }
+    print(f"\n{'a call, 8 elements':34} {'ATen, us':>9} {'ours, us':>9}")
+    n = 200 if options.quick else 2000
+
+    def loop(f):
+        for _ in range(n):
+            f()
+
+    with torch.no_grad():
+        for name, both in pairs.items():
+            theirs, ours = times([lambda f=f: loop(f) for f in both], options.repeats)
+            print(f"{name:34} {theirs / n * 1e6:9.2f} {ours / n * 1e6:9.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small models")
+    parser.add_argument("--compile", action="store_true", help="torch.compile as well")
+    parser.add_argument("--repeats", type=int, default=10)
+    options = parser.parse_args()
+    models(options)
+    calls(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Runs Brevitas' own tests of its functions and core with patch_brevitas() active, and
+without, and says the counts. Brevitas' packages have no tests: give a checkout.
+
+    python python/tests/brevitas_suite.py path/to/brevitas
+
+Its tests need mock, pytest-cases and pytest-mock, with pytest 8.
+
+Exit code 0 if the same tests pass.
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+
+SUITES = ("tests/brevitas/function", "tests/brevitas/core")
+# Imported by pytest before any test module, so that each sees the patched names.
+PLUGIN = """
+import importlib, pkgutil
+import brevitas.core, brevitas.function
+for package in (brevitas.core, brevitas.function):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(found.name)
+import quant_ste.torch
+_patch = quant_ste.torch.patch_brevitas()
+_names = _patch.__enter__()
+
+def pytest_report_header():
+    return "patched: " + ", ".join(_names)
+"""
+
+
+def run(checkout: pathlib.Path, patched: bool) -> set[str]:
+    """The names of the tests that pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = pathlib.Path(folder, "results.xml")
+        pathlib.Path(folder, "quant_ste_patch.py").write_text(PLUGIN)
+        # A package, so that tests/brevitas is not taken for brevitas itself.
+        shutil.copytree(checkout / "tests", pathlib.Path(folder, "tests"))
+        pathlib.Path(folder, "tests/__init__.py").touch()
+        command = [sys.executable, "-c",
+                   f"import sys; sys.path.insert(0, {folder!r}); import pytest; "
+                   "sys.exit(pytest.main(sys.argv[1:]))",
+                   "-q", "-p", "no:cacheprovider", f"--junitxml={results}"]
+        command += ["-p", "quant_ste_patch"] if patched else []
+        command += ["--continue-on-collection-errors", *SUITES]
+        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        print("with" if patched else "without", "patch_brevitas():",
+              (re.findall(r"\d+ (?:passed|failed).*", ran.stdout) or [ran.stdout[-2000:]])[-1])
+        passed = set()
+        for case in ElementTree.parse(results).iter("testcase"):
+            if not any(child.tag in ("failure", "error", "skipped") for child in case):
+                passed.add(f"{case.get('classname')}.{case.get('name')}")
+        return passed
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    checkout = pathlib.Path(sys.argv[1]).resolve()
+    without, patched = run(checkout, False), run(checkout, True)
+    for name in sorted(without - patched):
+        print("passes no more:", name)
+    for name in sorted(patched - without):
+        print("passes now:", name)
+    return int(bool(without - patched))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
