@@ -117,6 +117,7 @@ LOGARITHMS = (0.0, -0.0, 0.3, -1.7, 2.5, 7.0)
 WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
+OBSERVED = (0.5, -1.25, 3.0, 0.1)
 CATALOGUE = [
     # What reproduces the libraries where the dialect's defaults do otherwise.
     quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
@@ -214,6 +215,9 @@ CATALOGUE = [
                 {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=n, qmax=p, grad_factor=g)
       for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
     quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
+    *[quantizer("moving_average", "moving_average", f"constant({_float(c)}){' weighted' * w} grad(detached)",
+                {"observed": OBSERVED}, (), constant=c, weighted=w)
+      for c, w in ((0.01, False), (0.1, True), (1.0, False))],
 ]
 
 

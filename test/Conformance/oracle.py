@@ -1088,3 +1088,19 @@ def sr_f(i, a):
 
 op("stochastic_round_ste", sr_f, lambda i, a, dy: {"x": dy.copy(), "u": None}, ("x", "u"),
    "distribution matches; the bit stream does not (torch.bernoulli); reference raises for NaN/inf")
+
+
+# ---------------------------------------------------------------- observers and scales
+@quiet
+def moving_average_f(i, a):
+    s, m = i["x"], i["observed"]
+    c = F(a["constant"], s)
+    moved = s * F(1 - a["constant"], s) + m * c if a.get("weighted") else s + c * (m - s)
+    return np.where(np.isinf(s), m, moved)
+
+
+def detached_v(i, a, dy):
+    return {}
+
+
+op("moving_average", moving_average_f, detached_v, ("x", "observed"))

@@ -144,6 +144,8 @@ template <class Visit> void forEachRule(Visit visitor) {
   visit("learnable_fake_quantize", LearnableFakeQuantizeRule{{-8, 7}, 0.3},
         shifted);
   visit("stochastic_round", StochasticRoundRule{}, {{0.0, 1.0}});
+  for (bool weighted : {false, true})
+    visit("moving_average", MovingAverageRule{0.1, weighted});
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

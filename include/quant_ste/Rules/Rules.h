@@ -20,6 +20,7 @@
 #include "quant_ste/Rules/LSQ.h"
 
 #include "quant_ste/Rules/MX.h"
+#include "quant_ste/Rules/MovingAverage.h"
 #include "quant_ste/Rules/Pact.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"

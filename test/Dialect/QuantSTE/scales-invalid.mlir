@@ -1,0 +1,15 @@
+// RUN: qopt-opt %s --split-input-file --verify-diagnostics
+
+func.func @constant(%a: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.moving_average' op expected a constant in [0, 1], got 1.5}}
+  %0 = quant_ste.moving_average %a, %a constant(1.5) grad(detached) : tensor<f32>, tensor<f32>
+  return
+}
+
+// -----
+
+func.func @word(%a: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.moving_average' op expected gradient rule 'detached', got 'ste'}}
+  %0 = quant_ste.moving_average %a, %a constant(0.5) grad(ste) : tensor<f32>, tensor<f32>
+  return
+}

@@ -1,0 +1,13 @@
+// RUN: qopt-opt %s | qopt-opt | FileCheck %s
+// RUN: qopt-opt %s --mlir-print-op-generic | qopt-opt | FileCheck %s
+
+// CHECK-LABEL: func @scales
+func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
+                  %s: f32) {
+  // CHECK: quant_ste.moving_average %{{.*}}, %{{.*}} axes([0]) constant(1.000000e-02) grad(detached) : tensor<4xf32>, tensor<4xf32>
+  %0 = quant_ste.moving_average %a, %b axes([0]) constant(0.01) grad(detached)
+    : tensor<4xf32>, tensor<4xf32>
+  // CHECK: quant_ste.moving_average %{{.*}}, %{{.*}} constant(1.000000e-01) weighted grad(detached) : f32, f32
+  %1 = quant_ste.moving_average %s, %s constant(0.1) weighted grad(detached) : f32, f32
+  return
+}
