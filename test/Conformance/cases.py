@@ -118,6 +118,17 @@ WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 OBSERVED = (0.5, -1.25, 3.0, 0.1)
+TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6)
+QPARAMS = [(-128, 127, False, False), (0, 255, True, False), (-8, 7, True, False),
+           (0, 15, False, True), (-127, 127, True, True), (0, 255, True, True)]
+
+
+def _choose(what, qmin, qmax, symmetric, observer):
+    words = f"qmin({qmin}) qmax({qmax}){' symmetric' * symmetric}{' observer' * observer} grad(detached)"
+    return quantizer(f"choose_qparams_{what}", f"choose_qparams_{what}", words, {"max": TOPS}, (),
+                     qmin=qmin, qmax=qmax, symmetric=symmetric, observer=observer)
+
+
 CATALOGUE = [
     # What reproduces the libraries where the dialect's defaults do otherwise.
     quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
@@ -218,6 +229,7 @@ CATALOGUE = [
     *[quantizer("moving_average", "moving_average", f"constant({_float(c)}){' weighted' * w} grad(detached)",
                 {"observed": OBSERVED}, (), constant=c, weighted=w)
       for c, w in ((0.01, False), (0.1, True), (1.0, False))],
+    *[_choose("scale", *q) for q in QPARAMS],
 ]
 
 

@@ -1104,3 +1104,31 @@ def detached_v(i, a, dy):
 
 
 op("moving_average", moving_average_f, detached_v, ("x", "observed"))
+
+
+def real_range(lo, hi, a):
+    """The range with 0 in it; `symmetric` in ATen's form widens it before."""
+    if a["symmetric"] and not a["observer"]:
+        half = (a["qmax"] - a["qmin"]) // 2
+        step = np.maximum(lo / F(-half - 1, lo), np.abs(hi / F(half, hi)))
+        inside = (lo < 0) & (hi > 0)
+        lo, hi = np.where(inside, step * F(-half - 1, lo), lo), np.where(inside, step * F(half, hi), hi)
+    return np.where(lo > 0, F(0, lo), lo), np.where(hi < 0, F(0, hi), hi)
+
+
+def qparams_scale(lo, hi, a):
+    """(what the range asks for, the scale)"""
+    count = a["qmax"] - a["qmin"]
+    if a["observer"]:
+        wanted = (np.maximum(-lo, hi) / F(count / 2, lo) if a["symmetric"]
+                  else (hi - lo) / F(count, lo))
+        return wanted, np.where(wanted < F(2.0 ** -23, lo), F(2.0 ** -23, lo), wanted)
+    wanted = ((hi.astype(np.float64) - lo.astype(np.float64)) / count).astype(lo.dtype)
+    wanted = np.where((wanted == 0) | np.isinf(F(1, lo) / wanted), F(0.1, lo), wanted)
+    least = F(np.float32(6.1e-5), lo)
+    return wanted, np.where(wanted < least, least, wanted)
+
+
+op("choose_qparams_scale",
+   quiet(lambda i, a: qparams_scale(*real_range(i["x"], i["max"], a), a)[1]),
+   detached_v, ("x", "max"))

@@ -146,6 +146,11 @@ template <class Visit> void forEachRule(Visit visitor) {
   visit("stochastic_round", StochasticRoundRule{}, {{0.0, 1.0}});
   for (bool weighted : {false, true})
     visit("moving_average", MovingAverageRule{0.1, weighted});
+  for (bool symmetric : {false, true})
+    for (bool observer : {false, true}) {
+      ChooseQParams chosen{{-8, 7}, symmetric, observer};
+      visit("choose_qparams_scale", ChooseScaleRule{chosen});
+    }
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

@@ -9,6 +9,7 @@
 #define QUANT_STE_RULES_RULES_H
 
 #include "quant_ste/Rules/BinaryQuant.h"
+#include "quant_ste/Rules/ChooseQParams.h"
 #include "quant_ste/Rules/Clamp.h"
 #include "quant_ste/Rules/DecoupledIntQuant.h"
 #include "quant_ste/Rules/DoReFa.h"

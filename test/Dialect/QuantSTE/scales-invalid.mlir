@@ -13,3 +13,11 @@ func.func @word(%a: tensor<f32>) {
   %0 = quant_ste.moving_average %a, %a constant(0.5) grad(ste) : tensor<f32>, tensor<f32>
   return
 }
+
+// -----
+
+func.func @one_integer(%a: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.choose_qparams_scale' op expected qmin < qmax, got 7 and 7}}
+  %0 = quant_ste.choose_qparams_scale %a, %a qmin(7) qmax(7) grad(detached) : tensor<f32>, tensor<f32>
+  return
+}

@@ -9,5 +9,8 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
     : tensor<4xf32>, tensor<4xf32>
   // CHECK: quant_ste.moving_average %{{.*}}, %{{.*}} constant(1.000000e-01) weighted grad(detached) : f32, f32
   %1 = quant_ste.moving_average %s, %s constant(0.1) weighted grad(detached) : f32, f32
+  // CHECK: quant_ste.choose_qparams_scale %{{.*}}, %{{.*}} axes([0]) qmin(-8) qmax(7) symmetric grad(detached) : tensor<4xf32>, tensor<4xf32>
+  %2 = quant_ste.choose_qparams_scale %a, %b axes([0]) qmin(-8) qmax(7) symmetric
+    grad(detached) : tensor<4xf32>, tensor<4xf32>
   return
 }

@@ -40,4 +40,33 @@ def QuantSTE_MovingAverageOp
   }];
 }
 
+def QuantSTE_ChooseQParamsScaleOp
+    : QuantSTE_RuleOp<"choose_qparams_scale", "ChooseScaleRule", ["max"],
+    (ins I64Attr:$qmin, I64Attr:$qmax, UnitAttr:$symmetric, UnitAttr:$observer),
+    [{`qmin` `(` $qmin `)` `qmax` `(` $qmax `)` (`symmetric` $symmetric^)?
+      (`observer` $observer^)?}], "min"> {
+  let summary = "the scale of a range of numbers";
+  let description = [{
+    The scale that maps [min, max], extended to hold 0, to the integers of
+    [qmin, qmax]: `(max - min) / (qmax - qmin)`, computed in double precision
+    and rounded once; 0.1 where that is 0 or has an infinite reciprocal, and
+    6.1e-5 (a number of f32) at least. `symmetric`: where the range holds 0, it
+    is first extended to `[-(h + 1) t, h t]`, with h = (qmax - qmin) div 2 and
+    `t = max(abs(min / (h + 1)), abs(max / h))`. NaN gives NaN. No gradient.
+    qmin < qmax.
+    Source: ChooseQuantizationParams of ATen and FBGEMM, as
+    torch.fused_moving_avg_obs_fake_quant calls it.
+
+    `observer`: what the observers of torch.ao.quantization compute, without
+    double precision: 2^-23 at least, and `symmetric`
+    `max(-min, max) / ((qmax - qmin) / 2)`. Theirs is 1 where nothing was
+    observed (inf and -inf), this one 2^-23.
+
+    ```mlir
+    %s = quant_ste.choose_qparams_scale %min, %max qmin(0) qmax(255) grad(detached)
+      : tensor<f32>, tensor<f32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
