@@ -230,6 +230,7 @@ CATALOGUE = [
                 {"observed": OBSERVED}, (), constant=c, weighted=w)
       for c, w in ((0.01, False), (0.1, True), (1.0, False))],
     *[_choose("scale", *q) for q in QPARAMS],
+    *[_choose("zero_point", *q) for q in QPARAMS],
 ]
 
 

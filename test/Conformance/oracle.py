@@ -1132,3 +1132,31 @@ def qparams_scale(lo, hi, a):
 op("choose_qparams_scale",
    quiet(lambda i, a: qparams_scale(*real_range(i["x"], i["max"], a), a)[1]),
    detached_v, ("x", "max"))
+
+
+@quiet
+def qparams_zero_point(i, a):
+    lo, hi = real_range(i["x"], i["max"], a)
+    qmin, qmax = a["qmin"], a["qmax"]
+    wanted, scale = qparams_scale(lo, hi, a)
+    if a["observer"]:
+        if a["symmetric"]:
+            return np.full_like(lo, 0 if qmin < 0 else (qmin + qmax + 1) // 2)
+        return np.clip(F(qmin, lo) - np.rint(lo / scale), F(qmin, lo), F(qmax, lo))
+    least = F(np.float32(6.1e-5), lo)
+    reach = F(np.float32(6.1e-5) * np.float32(qmax - qmin), lo)
+    factor = least / wanted
+    small = wanted < least
+    wide_lo = np.where(lo == 0, lo, np.where(hi == 0, -reach, lo * factor))
+    wide_hi = np.where(lo == 0, reach, np.where(hi == 0, hi, hi * factor))
+    wide = np.float64
+    lo, hi, s = (v.astype(wide) for v in (np.where(small, wide_lo, lo), np.where(small, wide_hi, hi), scale))
+    by_min, by_max = qmin - lo / s, qmax - hi / s
+    better = abs(qmin) + np.abs(lo / s) < abs(qmax) + np.abs(hi / s)
+    z = np.where(better, by_min, by_max)
+    if a["symmetric"]:
+        z = np.where((lo < 0) & (hi > 0), (qmin + qmax) / 2, z)
+    return (np.rint(np.clip(z, qmin, qmax)) + 0.0).astype(i["x"].dtype)
+
+
+op("choose_qparams_zero_point", qparams_zero_point, detached_v, ("x", "max"))

@@ -150,6 +150,7 @@ template <class Visit> void forEachRule(Visit visitor) {
     for (bool observer : {false, true}) {
       ChooseQParams chosen{{-8, 7}, symmetric, observer};
       visit("choose_qparams_scale", ChooseScaleRule{chosen});
+      visit("choose_qparams_zero_point", ChooseZeroPointRule{chosen});
     }
 }
 

@@ -122,6 +122,87 @@ struct ChooseScaleRule : ChooseQParams {
   }
 };
 
+struct ChooseZeroPointRule : ChooseQParams {
+  template <class Op> static ChooseZeroPointRule of(Op op) {
+    return {ChooseQParams::of(op)};
+  }
+
+  template <class S> S forward(S min, S max) const {
+    RealRange<S> r = range(min, max);
+    if (observer)
+      return observedZeroPoint(r);
+    S wanted = wantedScale(r);
+    RealRange<S> wide = widened(r, wanted);
+    S scale = atLeast(wanted, kLeast);
+    return inDouble(
+        std::array<S, 3>{wide.min, wide.max, scale},
+        [this](const auto &v) { return this->nearestEnd(v[0], v[1], v[2]); });
+  }
+  template <class S> S surrogate(S, S, Frozen<S, 2> at) const {
+    return forward(at[0], at[1]);
+  }
+
+private:
+  /// What the integers reach with the least scale, where that is more than was
+  /// wanted.
+  template <class S> RealRange<S> widened(RealRange<S> r, S wanted) const {
+    auto isSmall = wanted < S(kLeast);
+    float reach = float(kLeast) * float(stepCount());
+    S factor = S(kLeast) / wanted;
+    S lowered = r.min * factor;
+    S raised = r.max * factor;
+    auto startsAtZero = r.min == S(0.0);
+    auto endsAtZero = r.max == S(0.0);
+    S low = select(endsAtZero, S(-reach), lowered);
+    S high = select(endsAtZero, r.max, raised);
+    S min = select(startsAtZero, r.min, low);
+    S max = select(startsAtZero, S(reach), high);
+    return {select(isSmall, min, r.min), select(isSmall, max, r.max)};
+  }
+
+  /// The zero point by the end of the range that gives it with less error.
+  template <class D> D nearestEnd(D min, D max, D scale) const {
+    D qmin = bounds.min<D>();
+    D qmax = bounds.max<D>();
+    D below = min / scale;
+    D above = max / scale;
+    D byMin = qmin - below;
+    D byMax = qmax - above;
+    D errorOfMin = abs(below) + D(std::abs(double(bounds.qmin)));
+    D errorOfMax = abs(above) + D(std::abs(double(bounds.qmax)));
+    auto isBetter = errorOfMin < errorOfMax;
+    D chosen = select(isBetter, byMin, byMax);
+    if (symmetric) {
+      auto isNegative = min < D(0.0);
+      auto isPositive = max > D(0.0);
+      D middle = D(double(bounds.qmin + bounds.qmax) / 2.0);
+      chosen = select(isNegative && isPositive, middle, chosen);
+    }
+    D whole = roundEven(clamped(chosen));
+    return whole + D(0.0); // an integer: there is no -0
+  }
+
+  template <class S> S observedZeroPoint(RealRange<S> r) const {
+    if (symmetric)
+      return S(bounds.qmin < 0 ? 0.0
+                               : double((bounds.qmin + bounds.qmax + 1) / 2));
+    S scale = observedScale(r);
+    S below = r.min / scale;
+    S whole = roundEven(below);
+    S wanted = bounds.min<S>() - whole;
+    return clamped(wanted);
+  }
+
+  template <class S> S clamped(S z) const {
+    S qmin = bounds.min<S>();
+    S qmax = bounds.max<S>();
+    auto isBelow = z < qmin;
+    auto isAbove = z > qmax;
+    S upper = select(isAbove, qmax, z);
+    return select(isBelow, qmin, upper);
+  }
+};
+
 } // namespace mlir::quant_ste::rules
 
 #endif // QUANT_STE_RULES_CHOOSEQPARAMS_H

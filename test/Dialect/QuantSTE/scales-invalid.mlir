@@ -21,3 +21,11 @@ func.func @one_integer(%a: tensor<f32>) {
   %0 = quant_ste.choose_qparams_scale %a, %a qmin(7) qmax(7) grad(detached) : tensor<f32>, tensor<f32>
   return
 }
+
+// -----
+
+func.func @zero_point_axes(%a: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.choose_qparams_zero_point' op expected 'max' to be one value for the whole tensor, as it has no axes([...]), got 'tensor<4xf32>'}}
+  %0 = quant_ste.choose_qparams_zero_point %a, %a qmin(0) qmax(15) grad(detached) : tensor<4xf32>, tensor<4xf32>
+  return
+}

@@ -12,5 +12,8 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
   // CHECK: quant_ste.choose_qparams_scale %{{.*}}, %{{.*}} axes([0]) qmin(-8) qmax(7) symmetric grad(detached) : tensor<4xf32>, tensor<4xf32>
   %2 = quant_ste.choose_qparams_scale %a, %b axes([0]) qmin(-8) qmax(7) symmetric
     grad(detached) : tensor<4xf32>, tensor<4xf32>
+  // CHECK: quant_ste.choose_qparams_zero_point %{{.*}}, %{{.*}} qmin(0) qmax(255) observer grad(detached) : f32, f32
+  %3 = quant_ste.choose_qparams_zero_point %s, %s qmin(0) qmax(255) observer
+    grad(detached) : f32, f32
   return
 }

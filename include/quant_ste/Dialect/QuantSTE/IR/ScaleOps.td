@@ -69,4 +69,34 @@ def QuantSTE_ChooseQParamsScaleOp
   }];
 }
 
+def QuantSTE_ChooseQParamsZeroPointOp
+    : QuantSTE_RuleOp<"choose_qparams_zero_point", "ChooseZeroPointRule",
+    ["max"],
+    (ins I64Attr:$qmin, I64Attr:$qmax, UnitAttr:$symmetric, UnitAttr:$observer),
+    [{`qmin` `(` $qmin `)` `qmax` `(` $qmax `)` (`symmetric` $symmetric^)?
+      (`observer` $observer^)?}], "min"> {
+  let summary = "the integer that stands for 0 in a range of numbers";
+  let description = [{
+    The zero point that goes with `choose_qparams_scale` of the same range and
+    words. In double precision `qmin - min / scale` or `qmax - max / scale`,
+    the former if `abs(qmin) + abs(min / scale)` is less than
+    `abs(qmax) + abs(max / scale)`; clamped to [qmin, qmax] and rounded half to
+    even. A scale held at 6.1e-5 widens the range first. `symmetric`, where the
+    range has 0 inside: the middle of qmin and qmax. NaN gives NaN, where
+    torch has the least int32; so do infinite ranges. No gradient.
+    Source: ChooseQuantizationParams of ATen and FBGEMM.
+
+    `observer`: as the observers of torch.ao.quantization,
+    `qmin - roundeven(min / scale)`, clamped; `symmetric`: 0 if qmin is
+    negative, else the upper of the middle integers (128 for 0 to 255, as
+    quint8 has; with quant_min and quant_max of one's own, torch takes the
+    lower one).
+
+    ```mlir
+    %z = quant_ste.choose_qparams_zero_point %min, %max qmin(0) qmax(255)
+      grad(detached) : tensor<f32>, tensor<f32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
