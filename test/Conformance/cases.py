@@ -231,6 +231,7 @@ CATALOGUE = [
       for c, w in ((0.01, False), (0.1, True), (1.0, False))],
     *[_choose("scale", *q) for q in QPARAMS],
     *[_choose("zero_point", *q) for q in QPARAMS],
+    quantizer("exp2", "exp2", "grad(exact)", within={"y": 2, "x": 4}),
 ]
 
 

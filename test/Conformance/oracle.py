@@ -1160,3 +1160,10 @@ def qparams_zero_point(i, a):
 
 
 op("choose_qparams_zero_point", qparams_zero_point, detached_v, ("x", "max"))
+
+
+def exp2_v(i, a, dy):
+    return {"x": dy * (exact(np.exp2, i["x"]) * F(np.log(2.0), i["x"]))}
+
+
+op("exp2", quiet(lambda i, a: exact(np.exp2, i["x"])), quiet(exp2_v))

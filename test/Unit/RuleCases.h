@@ -152,6 +152,7 @@ template <class Visit> void forEachRule(Visit visitor) {
       visit("choose_qparams_scale", ChooseScaleRule{chosen});
       visit("choose_qparams_zero_point", ChooseZeroPointRule{chosen});
     }
+  visit("exp2", Exp2Rule{});
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

@@ -23,6 +23,7 @@
 #include "quant_ste/Rules/MX.h"
 #include "quant_ste/Rules/MovingAverage.h"
 #include "quant_ste/Rules/Pact.h"
+#include "quant_ste/Rules/PositiveScale.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"
 #include "quant_ste/Rules/Sign.h"

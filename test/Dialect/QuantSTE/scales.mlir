@@ -15,5 +15,7 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
   // CHECK: quant_ste.choose_qparams_zero_point %{{.*}}, %{{.*}} qmin(0) qmax(255) observer grad(detached) : f32, f32
   %3 = quant_ste.choose_qparams_zero_point %s, %s qmin(0) qmax(255) observer
     grad(detached) : f32, f32
+  // CHECK: quant_ste.exp2 %{{.*}} grad(exact) : tensor<4xf32>
+  %4 = quant_ste.exp2 %a grad(exact) : tensor<4xf32>
   return
 }

@@ -99,4 +99,22 @@ def QuantSTE_ChooseQParamsZeroPointOp
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Scales that cannot become negative
+//===----------------------------------------------------------------------===//
+
+def QuantSTE_Exp2Op : QuantSTE_RuleOp<"exp2", "Exp2Rule"> {
+  let summary = "a scale learned as its logarithm";
+  let description = [{
+    `y = 2^x`, `dx = dy * (y * ln2)`: x is the parameter that is learned, y the
+    scale, positive whatever x is. Exact for whole x; the same bits on every
+    machine (2 ULP in f64). For powers of two alone see `power_of_two of_log2`.
+    Source: brevitas.core.restrict_val.LogFloatRestrictValue.
+
+    ```mlir
+    %scale = quant_ste.exp2 %log2_scale grad(exact) : tensor<64xf32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
