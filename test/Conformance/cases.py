@@ -232,6 +232,7 @@ CATALOGUE = [
     *[_choose("scale", *q) for q in QPARAMS],
     *[_choose("zero_point", *q) for q in QPARAMS],
     quantizer("exp2", "exp2", "grad(exact)", within={"y": 2, "x": 4}),
+    quantizer("softplus", "softplus", "grad(exact)", within={"y": 8, "x": 4}),
 ]
 
 

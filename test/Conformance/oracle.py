@@ -1167,3 +1167,11 @@ def exp2_v(i, a, dy):
 
 
 op("exp2", quiet(lambda i, a: exact(np.exp2, i["x"])), quiet(exp2_v))
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+op("softplus", quiet(lambda i, a: exact(softplus, i["x"])),
+   quiet(lambda i, a, dy: {"x": dy * exact(lambda x: 1 / (1 + np.exp(-x)), i["x"])}))

@@ -153,6 +153,7 @@ template <class Visit> void forEachRule(Visit visitor) {
       visit("choose_qparams_zero_point", ChooseZeroPointRule{chosen});
     }
   visit("exp2", Exp2Rule{});
+  visit("softplus", SoftplusRule{});
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

@@ -17,5 +17,7 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
     grad(detached) : f32, f32
   // CHECK: quant_ste.exp2 %{{.*}} grad(exact) : tensor<4xf32>
   %4 = quant_ste.exp2 %a grad(exact) : tensor<4xf32>
+  // CHECK: quant_ste.softplus %{{.*}} grad(exact) : f32
+  %5 = quant_ste.softplus %s grad(exact) : f32
   return
 }

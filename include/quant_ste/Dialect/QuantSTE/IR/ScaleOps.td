@@ -117,4 +117,19 @@ def QuantSTE_Exp2Op : QuantSTE_RuleOp<"exp2", "Exp2Rule"> {
   }];
 }
 
+def QuantSTE_SoftplusOp : QuantSTE_RuleOp<"softplus", "SoftplusRule"> {
+  let summary = "a scale learned through softplus";
+  let description = [{
+    `y = ln(1 + e^x)`, `dx = dy / (1 + e^-x)`: positive whatever x is, and x
+    itself where it is large. Computed as `max(x, 0) + ln(1 + e^-abs(x))` in
+    double precision and rounded once, so that small results keep their digits;
+    the same bits on every machine.
+    Source: torch.nn.functional.softplus, which takes x itself above 20.
+
+    ```mlir
+    %scale = quant_ste.softplus %raw grad(exact) : tensor<64xf32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
