@@ -21,6 +21,67 @@ func.func @op(%x: {x}{more[0]}) -> {y} {{
 """)
 
 
+# Percentiles.
+
+def ordered(x):
+    """Ascending along the last axis: NaN last, -0 before +0."""
+    order = np.lexsort((~np.signbit(x), x.astype(np.float64)), axis=-1)
+    return np.take_along_axis(x, order, axis=-1)
+
+
+def percentile(x, axes, q, rank, of_magnitudes):
+    x, _ = groups(np.abs(x) if of_magnitudes else x, axes)
+    n = x.shape[-1]
+    if n == 0:
+        return np.full(x.shape[:-1], np.nan, x.dtype)
+    k = np.floor(0.01 * q * n + 0.5) if rank == "nearest" else np.ceil(0.01 * q * n)
+    return ordered(x)[..., int(min(max(k, 1), n)) - 1]
+
+
+PERCENTILES = [(50.0, "nearest", False), (99.9, "nearest", True), (3.0, "ceil", False),
+               (0.0, "ceil", True), (100.0, "nearest", False)]
+
+
+@pytest.mark.parametrize("q, rank, magnitudes", PERCENTILES)
+@pytest.mark.parametrize("shape, dtype", [(s, "f32") for s in SHAPES if s != "large"] + [
+    ("per channel, last axis", d) for d in ("f16", "bf16", "f64")])
+def test_percentile(shape, dtype, q, rank, magnitudes):
+    size, axes = SHAPES[shape]
+    rng = np.random.default_rng(4)
+    x = np.asarray(rng.standard_normal(size) * 10.0 ** rng.integers(-6, 6, size))
+    flat = x.reshape(-1)
+    for value, every in ((np.nan, 31), (-np.nan, 57), (0.0, 7), (-0.0, 11), (np.inf, 41),
+                         (-np.inf, 43)):
+        flat[3::every] = value
+    with np.errstate(over="ignore"):
+        x = x.astype(DTYPES[dtype])
+    words = f"{'of_magnitudes ' * magnitudes}q({q}) rank({rank})"
+    got, = one("percentile", words, size, axes, dtype).call("op", x)
+    want = np.asarray(percentile(x, axes, q, rank, magnitudes), x.dtype)
+    assert_same_bits(got, want, f"percentile {words} {shape} {dtype}")
+
+
+def brevitas_stats(name, **arguments):
+    pytest.importorskip("brevitas", reason="Brevitas is not installed")
+    from brevitas.core.stats import stats_op
+    return getattr(stats_op, name)(**arguments)
+
+
+@pytest.mark.parametrize("axes", ((), (0,)), ids=("per tensor", "per channel"))
+def test_percentile_of_brevitas(axes):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    x = np.random.default_rng(5).standard_normal((7, 333)).astype(np.float32)
+    over = {"stats_reduce_dim": 1 if axes else None}
+    for op, words, name, given in (
+            ("percentile", "of_magnitudes q(99.7)", "AbsPercentile",
+             {"high_percentile_q": 99.7}),
+            ("percentile", "q(1.5) rank(ceil)", "NegativePercentileOrZero",
+             {"low_percentile_q": 1.5})):
+        want = brevitas_stats(name, **given, **over)(torch.from_numpy(x)).numpy()
+        got, = one(op, words, x.shape, axes, "f32").call("op", x)
+        assert_same_bits(got, want.reshape(got.shape), name)
+
+
 # torch's observers.
 
 def observer(qmin, qmax, words, axes, c):

@@ -29,3 +29,27 @@ func.func @zero_point_axes(%a: tensor<4xf32>) {
   %0 = quant_ste.choose_qparams_zero_point %a, %a qmin(0) qmax(15) grad(detached) : tensor<4xf32>, tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @percentile_q(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.percentile' op expected q in [0, 100], got 1.001000e+02}}
+  %0 = quant_ste.percentile %x q(100.1) grad(detached) : tensor<4xf32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @percentile_type(%x: tensor<4x5xf32>) {
+  // expected-error@+1 {{'quant_ste.percentile' op expected a result of type 'tensor<5xf32>', the data's dimensions listed in axes, got 'tensor<4xf32>'}}
+  %0 = quant_ste.percentile %x axes([1]) q(50.0) grad(detached) : tensor<4x5xf32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @percentile_word(%x: tensor<4xf32>) {
+  // expected-error@+1 {{'quant_ste.percentile' op expected gradient rule 'detached', got 'first'}}
+  %0 = quant_ste.percentile %x q(50.0) grad(first) : tensor<4xf32> -> tensor<f32>
+  return
+}

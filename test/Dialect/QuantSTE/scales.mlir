@@ -19,5 +19,11 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
   %4 = quant_ste.exp2 %a grad(exact) : tensor<4xf32>
   // CHECK: quant_ste.softplus %{{.*}} grad(exact) : f32
   %5 = quant_ste.softplus %s grad(exact) : f32
+  // CHECK: quant_ste.percentile %{{.*}} axes([0]) of_magnitudes q(9.990000e+01) rank(nearest) grad(detached) : tensor<4x?xf32> -> tensor<4xf32>
+  %6 = quant_ste.percentile %x axes([0]) of_magnitudes q(99.9) grad(detached)
+    : tensor<4x?xf32> -> tensor<4xf32>
+  // CHECK: quant_ste.percentile %{{.*}} q(5.000000e+00) rank(ceil) grad(detached) : tensor<4x?xf32> -> tensor<f32>
+  %7 = quant_ste.percentile %x q(5.0) rank(ceil) grad(detached)
+    : tensor<4x?xf32> -> tensor<f32>
   return
 }

@@ -132,4 +132,69 @@ def QuantSTE_SoftplusOp : QuantSTE_RuleOp<"softplus", "SoftplusRule"> {
   }];
 }
 
+//===----------------------------------------------------------------------===//
+// Where a scale starts
+//===----------------------------------------------------------------------===//
+
+def QuantSTE_PercentileRank
+    : I32EnumAttr<"PercentileRank", "which element a percentile is", [
+    I32EnumAttrCase<"nearest", 0>, I32EnumAttrCase<"ceil", 1>]> {
+  let cppNamespace = "::mlir::quant_ste";
+  let genSpecializedAttr = 0;
+}
+def QuantSTE_PercentileRankAttr
+    : EnumAttr<QuantSTE_Dialect, QuantSTE_PercentileRank, "percentile_rank"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+/// What is computed from x over the dimensions that are not in `axes`, without
+/// a gradient.
+class QuantSTE_StatisticOp<string mnemonic, dag operands = (ins),
+                           dag attributes = (ins), string operandsFormat = "",
+                           string words = "", string types = "">
+    : QuantSTE_Op<mnemonic, [Pure, QuantSTE_StopsGradient]> {
+  let arguments = !con((ins RankedTensorOf<[QuantSTE_Float]>:$x), operands,
+                       (ins OptionalAttr<DenseI64ArrayAttr>:$axes), attributes,
+                       (ins QuantSTE_Grad:$grad));
+  let results = (outs RankedTensorOf<[QuantSTE_Float]>:$y);
+  let assemblyFormat = "$x " # operandsFormat # " (`axes` `(` $axes^ `)`)? " #
+      words # " custom<Grad>($grad) attr-dict `:` type($x) " # types #
+      " `->` type($y)";
+  let extraClassDeclaration = [{
+    /// Where an element of x goes: onto the dimensions in `axes`.
+    ::mlir::AffineMap getResultMap() {
+      return getAxesMap(getX().getType(), getAxes());
+    }
+  }];
+  let hasVerifier = 1;
+}
+
+def QuantSTE_PercentileOp : QuantSTE_StatisticOp<"percentile", (ins),
+    (ins F64Attr:$q,
+         DefaultValuedAttr<QuantSTE_PercentileRankAttr,
+             "::mlir::quant_ste::PercentileRank::nearest">:$rank,
+         UnitAttr:$of_magnitudes), "",
+    "(`of_magnitudes` $of_magnitudes^)? `q` `(` $q `)` "
+    "custom<PercentileRank>($rank)"> {
+  let summary = "an order statistic";
+  let description = [{
+    The k-th smallest of the n elements over the dimensions that `axes` does not
+    list, or of their magnitudes (`of_magnitudes`): an element of x, nothing is
+    interpolated. k is `floor(q / 100 n + 1/2)`, with `rank(ceil)`
+    `ceil(q / 100 n)`, within 1..n. NaN is above inf, -0 below +0; over nothing
+    y is NaN. q in [0, 100]. No gradient.
+    Exact, and the same whatever is tiled: bits of the result are found one by
+    one, each by counting, in as many passes over x as its type has bits (f16
+    and bf16: 32).
+    Source: brevitas.core.stats.AbsPercentile (`of_magnitudes`),
+    NegativePercentileOrZero and PercentileInterval (`ceil` for the low end),
+    before they clamp.
+
+    ```mlir
+    %t = quant_ste.percentile %x of_magnitudes q(99.9) grad(detached)
+      : tensor<?x?xf32> -> tensor<f32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
