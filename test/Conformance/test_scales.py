@@ -82,6 +82,65 @@ def test_percentile_of_brevitas(axes):
         assert_same_bits(got, want.reshape(got.shape), name)
 
 
+# The scale of least squared error.
+
+def candidates(start, n, wide):
+    start = start.astype(wide)
+    base = start / wide.type(n)
+    return [base + (start - base) * (wide.type(i) / wide.type(n - 1)) for i in range(n)]
+
+
+def squared_error(x, scale, qmin, qmax):
+    with np.errstate(all="ignore"):
+        q = oracle.torch_clamp(np.rint(x / scale), qmin, qmax) * scale
+        return ((x - q).astype(np.float64) ** 2).sum(axis=-1)
+
+
+def mse_scale(x, start, axes, qmin, qmax, n):
+    wide = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    grouped, _ = groups(x.astype(wide), axes)
+    best, least = start.astype(wide), np.full(start.shape, np.inf)
+    for scale in candidates(start, n, wide):
+        error = squared_error(grouped, scale[..., None], qmin, qmax)
+        best = np.where(error < least, scale, best)
+        least = np.where(error < least, error, least)
+    return best.astype(x.dtype)
+
+
+@pytest.mark.parametrize("shape, dtype", [(s, "f32") for s in SHAPES if s != "large"] + [
+    ("per channel, last axis", d) for d in ("f16", "bf16", "f64")])
+@pytest.mark.parametrize("qmin, qmax, n", ((-7, 7, 20), (0, 15, 7)))
+def test_mse_scale(shape, dtype, qmin, qmax, n):
+    size, axes = SHAPES[shape]
+    x = np.asarray(np.random.default_rng(6).standard_normal(size)).astype(DTYPES[dtype])
+    over, _ = groups(np.abs(x), axes)
+    start = np.asarray(over.max(axis=-1, initial=0) / x.dtype.type(qmax), x.dtype)
+    if start.ndim:
+        start[..., :1] = 0
+    words = f"qmin({qmin}) qmax({qmax}) candidates({n})"
+    got, = one("mse_scale", words, size, axes, dtype, "start").call("op", x, start)
+    assert_same_bits(got, np.asarray(mse_scale(x, start, axes, qmin, qmax, n)),
+                     f"mse_scale {words} {shape} {dtype}")
+
+
+@pytest.mark.parametrize("axes", ((), (0,)), ids=("per tensor", "per channel"))
+def test_mse_scale_of_brevitas(axes):
+    """The library's search with the same losses: its grid is rounded elsewhere."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    pytest.importorskip("brevitas", reason="Brevitas is not installed")
+    from brevitas.core.stats.stats_op import mse_grid_search
+    x = np.random.default_rng(7).standard_t(3, (9, 501)).astype(np.float32)
+    grouped, _ = groups(x, axes)
+    start = (np.abs(grouped).max(axis=-1) / np.float32(7)).astype(np.float32)
+    loss = lambda scale: torch.from_numpy(np.asarray(
+        squared_error(grouped, scale.numpy()[..., None], -7, 7)))
+    high = torch.from_numpy(np.asarray(start))
+    want, _ = mse_grid_search(high / 20, high, loss, 20)
+    got, = one("mse_scale", "qmin(-7) qmax(7) candidates(20)", x.shape, axes, "f32",
+               "start").call("op", x, start)
+    np.testing.assert_array_max_ulp(got, want.numpy(), 4)
+
+
 # torch's observers.
 
 def observer(qmin, qmax, words, axes, c):

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MSEScaleToLinalg.h"
 #include "PercentileToLinalg.h"
 #include "UniformToLinalg.h"
 #include "quant_ste/Conversion/Passes.h"
@@ -106,6 +107,15 @@ struct LowerPercentile : OpRewritePattern<PercentileOp> {
   }
 };
 
+struct LowerMSEScale : OpRewritePattern<MSEScaleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MSEScaleOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildMSEScale(rewriter, op));
+    return success();
+  }
+};
+
 /// Only linking knows the math of a rule that is applied by name.
 LogicalResult requireLinked(Operation *root) {
   WalkResult result = root->walk([](Operation *op) {
@@ -135,8 +145,8 @@ struct ConvertQuantSTEToLinalg
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
                  LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
-                 LowerExtremum<MinimumOp>, LowerUniform, LowerPercentile>(
-        &getContext());
+                 LowerExtremum<MinimumOp>, LowerUniform, LowerPercentile,
+                 LowerMSEScale>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -53,3 +53,27 @@ func.func @percentile_word(%x: tensor<4xf32>) {
   %0 = quant_ste.percentile %x q(50.0) grad(first) : tensor<4xf32> -> tensor<f32>
   return
 }
+
+// -----
+
+func.func @mse_start(%x: tensor<4x5xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.mse_scale' op expected 'start' of the result's type, 'tensor<4xf32>', got 'tensor<f32>'}}
+  %0 = quant_ste.mse_scale %x, %s axes([0]) qmin(-8) qmax(7) candidates(20) grad(detached) : tensor<4x5xf32>, tensor<f32> -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @mse_candidates(%x: tensor<4x5xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.mse_scale' op expected 2 candidates or more, got 1}}
+  %0 = quant_ste.mse_scale %x, %s qmin(-8) qmax(7) candidates(1) grad(detached) : tensor<4x5xf32>, tensor<f32> -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @mse_bounds(%x: tensor<4x5xf32>, %s: tensor<f32>) {
+  // expected-error@+1 {{'quant_ste.mse_scale' op expected qmin <= qmax, got 7 and -8}}
+  %0 = quant_ste.mse_scale %x, %s qmin(7) qmax(-8) candidates(9) grad(detached) : tensor<4x5xf32>, tensor<f32> -> tensor<f32>
+  return
+}

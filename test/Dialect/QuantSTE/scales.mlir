@@ -25,5 +25,8 @@ func.func @scales(%x: tensor<4x?xf32>, %a: tensor<4xf32>, %b: tensor<4xf32>,
   // CHECK: quant_ste.percentile %{{.*}} q(5.000000e+00) rank(ceil) grad(detached) : tensor<4x?xf32> -> tensor<f32>
   %7 = quant_ste.percentile %x q(5.0) rank(ceil) grad(detached)
     : tensor<4x?xf32> -> tensor<f32>
+  // CHECK: quant_ste.mse_scale %{{.*}}, %{{.*}} axes([0]) qmin(-8) qmax(7) candidates(20) grad(detached) : tensor<4x?xf32>, tensor<4xf32> -> tensor<4xf32>
+  %8 = quant_ste.mse_scale %x, %a axes([0]) qmin(-8) qmax(7) candidates(20)
+    grad(detached) : tensor<4x?xf32>, tensor<4xf32> -> tensor<4xf32>
   return
 }

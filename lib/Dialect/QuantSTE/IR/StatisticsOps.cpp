@@ -50,3 +50,18 @@ LogicalResult PercentileOp::verify() {
     return emitOpError("expected q in [0, 100], got ") << q;
   return verifyWord(*this, {"detached"});
 }
+
+LogicalResult MSEScaleOp::verify() {
+  if (failed(verifyReduced(*this)))
+    return failure();
+  if (getStart().getType() != getY().getType())
+    return emitOpError("expected 'start' of the result's type, ")
+           << getY().getType() << ", got " << getStart().getType();
+  rules::IntBounds bounds = rules::IntBounds::of(*this);
+  if (std::string wrong = bounds.invalid(); !wrong.empty())
+    return emitOpError(wrong);
+  int64_t candidates = static_cast<int64_t>(getCandidates());
+  if (candidates < 2)
+    return emitOpError("expected 2 candidates or more, got ") << candidates;
+  return verifyWord(*this, {"detached"});
+}

@@ -197,4 +197,30 @@ def QuantSTE_PercentileOp : QuantSTE_StatisticOp<"percentile", (ins),
   }];
 }
 
+def QuantSTE_MSEScaleOp : QuantSTE_StatisticOp<"mse_scale",
+    (ins RankedTensorOf<[QuantSTE_Float]>:$start),
+    (ins I64Attr:$qmin, I64Attr:$qmax, I64Attr:$candidates), "`,` $start",
+    [{`qmin` `(` $qmin `)` `qmax` `(` $qmax `)`
+      `candidates` `(` $candidates `)`}], "`,` type($start)"> {
+  let summary = "the scale of least squared error on a grid";
+  let description = [{
+    Of the scales `s_i = base + (start - base) (i / (candidates - 1))`, with
+    `base = start / candidates` and i from 0, the first with the least
+    `SUM (x - clamp(roundeven(x / s_i), qmin, qmax) s_i)^2` over the dimensions
+    that `axes` does not list; start has the result's type. Each difference is
+    computed in the data's compute type, squares and sums in f64, in the fixed
+    order of all sums. start itself where no sum is a number below inf (all
+    zeros with start 0). candidates >= 2. No gradient.
+    Source: brevitas.core.stats.MSE with mse_search_method = 'grid' and its
+    default MSEUniformStepBase, which sums in f32.
+
+    ```mlir
+    %max = quant_ste.absmax %w axes([0]) grad(first) : tensor<64x128xf32> -> tensor<64xf32>
+    %start = arith.divf %max, %steps : tensor<64xf32> // 127 in each
+    %s = quant_ste.mse_scale %w, %start axes([0]) qmin(-127) qmax(127)
+      candidates(20) grad(detached) : tensor<64x128xf32>, tensor<64xf32> -> tensor<64xf32>
+    ```
+  }];
+}
+
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_SCALEOPS_TD
