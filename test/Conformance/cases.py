@@ -74,15 +74,17 @@ def _integer(signed, narrow, rounding, grad):
             + f" rounding({rounding}) grad({grad})")
 
 
-def _decoupled(signed, narrow, rounding="round", ste=False):
+def _decoupled(signed, narrow, rounding="round", ste=False, unfused=False):
     """dx: (dy*s)/ps for dy*(s/ps); dpre_scale and dbit_width likewise."""
     parameters = {"pre_scale": SCALES, "pre_zero_point": ZERO_POINTS, "scale": SCALES,
                   "zero_point": ZERO_POINTS, "bit_width": WIDTHS}
-    words = _integer(signed, narrow, rounding, "ste" if ste else "clipped")
+    words = _integer(signed, narrow, rounding,
+                     "unfused" if unfused else "ste" if ste else "clipped")
     return quantizer("decoupled_int_quant", "decoupled_int_quant", words, parameters,
                      ("x",) + tuple(parameters)[:5 - ste],
-                     within={"x": 2, "pre_scale": 3, "bit_width": 2}, signed=signed,
-                     narrow_range=narrow, rounding=rounding, clamp_ste=ste, policy="select")
+                     within={} if unfused else {"x": 2, "pre_scale": 3, "bit_width": 2},
+                     signed=signed, narrow_range=narrow, rounding=rounding, clamp_ste=ste,
+                     **({} if unfused else {"policy": "select"}))
 
 
 def _trunc(signed, narrow, rounding):
@@ -178,6 +180,7 @@ CATALOGUE = [
     *[_decoupled(s, n) for s in (True, False) for n in (True, False)],
     *[_decoupled(True, False, r) for r in ROUNDINGS[1:]],
     _decoupled(True, False, ste=True),
+    *[_decoupled(s, False, unfused=True) for s in (True, False)],
     *[_float_quant(name) for name in oracle.FLOAT_FORMATS],
     _float_quant("e4m3", signed=False),
     _float_quant("e4m3_ocp", nonsat="nan"),
@@ -233,6 +236,10 @@ CATALOGUE = [
     *[_choose("zero_point", *q) for q in QPARAMS],
     quantizer("exp2", "exp2", "grad(exact)", within={"y": 2, "x": 4}),
     quantizer("softplus", "softplus", "grad(exact)", within={"y": 8, "x": 4}),
+    quantizer("learnable_fake_quantize", "learnable_fake_quantize_unfused",
+              "qmin(-128) qmax(127) grad_factor(0.0334) grad(unfused)",
+              {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=-128, qmax=127,
+              grad_factor=0.0334),
 ]
 
 

@@ -1175,3 +1175,21 @@ def softplus(x):
 
 op("softplus", quiet(lambda i, a: exact(softplus, i["x"])),
    quiet(lambda i, a, dy: {"x": dy * exact(lambda x: 1 / (1 + np.exp(-x)), i["x"])}))
+
+
+@quiet
+def lfq_unfused_v(i, a, dy):
+    """The order of torch's kernel: dy first; masks multiply."""
+    x, s, z = i["x"], i["scale"], lfq_zero_point(i, a)
+    inv, g = F(1, x) / s, F(a["grad_factor"], x)
+    n, p = F(a["qmin"], x), F(a["qmax"], x)
+    r = np.rint(x * inv + z)
+    inside = (r >= n) & (r <= p)
+    q = np.fmin(np.fmax(r, n), p)
+    ds = np.where(inside, dy * ((q - z) * s - x) * inv, dy * (q - z)) * g
+    return {"x": dy * inside.astype(x.dtype), "scale": reduce_to(ds, np.shape(s)),
+            "zero_point": reduce_to(np.where(inside, F(0, dy), -dy * s * g), np.shape(i["zero_point"]))}
+
+
+op("learnable_fake_quantize_unfused", OPS["learnable_fake_quantize"].forward, lfq_unfused_v,
+   ("x", "scale", "zero_point"))

@@ -8,9 +8,7 @@
 #ifndef QUANT_STE_RULES_DECOUPLEDINTQUANT_H
 #define QUANT_STE_RULES_DECOUPLEDINTQUANT_H
 
-#include "quant_ste/Rules/Clamp.h"
-#include "quant_ste/Rules/IntRange.h"
-#include "quant_ste/Rules/Round.h"
+#include "quant_ste/Rules/IntQuant.h"
 
 namespace mlir::quant_ste::rules {
 
@@ -25,16 +23,21 @@ namespace mlir::quant_ste::rules {
 /// grad(ste) lets clipped elements pass and gives the bounds no gradient.
 struct DecoupledIntQuantRule {
   static constexpr unsigned arity = 6;
-  static constexpr std::array<std::string_view, 2> words{"clipped", "ste"};
+  static constexpr std::array<std::string_view, 3> words{"clipped", "ste",
+                                                         "unfused"};
   IntRange range;
   RoundingMode rounding;
   bool ste;
+  bool unfused = false;
 
   template <class Op> static DecoupledIntQuantRule of(Op op) {
     return {{op.getIsSigned(), op.getNarrowRange()},
             static_cast<RoundingMode>(op.getRounding()),
-            op.getGrad().getWord() == "ste"};
+            op.getGrad().getWord() == "ste",
+            op.getGrad().getWord() == "unfused"};
   }
+
+  bool hasOwnVjp() const { return unfused; }
 
   /// What forward and partials share.
   template <class S> struct Terms {
@@ -84,6 +87,25 @@ struct DecoupledIntQuantRule {
             value<S>(w),
             value<S>(dz),
             masked<S>(clipped, dbits)};
+  }
+
+  /// The same step by step, as automatic differentiation of the library's graph
+  /// computes it: dx = (dy s) / ps, and dps of an infinite x is NaN.
+  template <class S>
+  std::array<S, 6> vjp(S x, S ps, S pz, S s, S z, S bits, S, S dy) const {
+    Terms<S> q = terms(x, ps, pz, bits);
+    Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
+    S w = c.value - z;
+    S dw = dy * s;
+    ClampGradients<S> back = throughClamp(range, q.power, c, dw);
+    S dr = back.value;
+    S dx = dr / ps;
+    S ratio = q.t / ps;
+    S falling = -dr;
+    S dps = falling * ratio;
+    S ds = dy * w;
+    S dz = -dw;
+    return {dx, dps, dr, ds, dz, back.bits};
   }
 
   /// The rounding error r - (t + pz) is held fixed.

@@ -14,6 +14,25 @@
 
 namespace mlir::quant_ste::rules {
 
+/// What a clamp to the range of a bit width hands on, step by step as automatic
+/// differentiation does it.
+template <class S> struct ClampGradients {
+  S value, bits;
+};
+template <class S>
+ClampGradients<S> throughClamp(const IntRange &range, S power, Clamped<S> c,
+                               S dy) {
+  S fromAbove = select(c.below, S(0.0), dy);
+  S dvalue = select(c.above, S(0.0), fromAbove);
+  S slope = range.slope(power);
+  S dmax = select(c.above, fromAbove, S(0.0));
+  S rise = dmax * slope;
+  S dmin = select(c.below, dy, S(0.0));
+  S down = -dmin;
+  S fall = range.isSigned ? down * slope : dmin * S(0.0);
+  return {dvalue, fall + rise};
+}
+
 /// brevitas.core.quant.int_base.IntQuant: divide, add the zero point, round,
 /// clamp the rounded value, and back: y = (clamp(round(x/s + z)) - z) * s.
 ///
@@ -93,24 +112,17 @@ struct IntQuantRule {
     Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
     S w = c.value - z;
     S dw = dy * s;
-    S fromAbove = select(c.below, S(0.0), dw);
-    S dr = select(c.above, S(0.0), fromAbove);
+    ClampGradients<S> back = throughClamp(range, q.power, c, dw);
+    S dr = back.value;
     S dx = dr / s;
     S direct = dy * w;
     S ratio = q.t / s;
     S falling = -dr;
     S inner = falling * ratio;
     S ds = direct + inner;
-    S back = -dw;
-    S dz = back + dr;
-    S slope = range.slope(q.power);
-    S dmax = select(c.above, fromAbove, S(0.0));
-    S rise = dmax * slope;
-    S dmin = select(c.below, dw, S(0.0));
-    S down = -dmin;
-    S fall = range.isSigned ? down * slope : dmin * S(0.0);
-    S dbits = fall + rise;
-    return {dx, ds, dz, dbits};
+    S falls = -dw;
+    S dz = falls + dr;
+    return {dx, ds, dz, back.bits};
   }
 
   /// The rounding error r - (t + z) is held fixed.
