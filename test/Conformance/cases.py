@@ -120,7 +120,7 @@ WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 OBSERVED = (0.5, -1.25, 3.0, 0.1)
-TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6)
+TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4)
 QPARAMS = [(-128, 127, False, False), (0, 255, True, False), (-8, 7, True, False),
            (0, 15, False, True), (-127, 127, True, True), (0, 255, True, True)]
 
@@ -229,6 +229,8 @@ CATALOGUE = [
                 {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=n, qmax=p, grad_factor=g)
       for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
     quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
+    quantizer("stochastic_round", "stochastic_round_ewgs", "grad(ewgs(0.25))", {"u": UNIFORM},
+              ("x",), delta=0.25),
     *[quantizer("moving_average", "moving_average", f"constant({_float(c)}){' weighted' * w} grad(detached)",
                 {"observed": OBSERVED}, (), constant=c, weighted=w)
       for c, w in ((0.01, False), (0.1, True), (1.0, False))],

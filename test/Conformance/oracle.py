@@ -906,7 +906,9 @@ op("fake_quantize", lambda i, a: fq_f(i, a)[0],
 
 
 def lfq_zero_point(i, a):
-    return np.clip(np.rint(i["zero_point"]), F(a["qmin"], i["x"]), F(a["qmax"], i["x"]))
+    """NaN counts as below qmin."""
+    n, p = F(a["qmin"], i["x"]), F(a["qmax"], i["x"])
+    return np.fmin(np.fmax(np.rint(i["zero_point"]), n), p)
 
 
 @quiet
@@ -1193,3 +1195,13 @@ def lfq_unfused_v(i, a, dy):
 
 op("learnable_fake_quantize_unfused", OPS["learnable_fake_quantize"].forward, lfq_unfused_v,
    ("x", "scale", "zero_point"))
+
+
+@quiet
+def stochastic_round_ewgs_v(i, a, dy):
+    x = i["x"]
+    d = F(a["delta"], x) * (x - sr_f(i, a))
+    return {"x": dy * (F(1, x) + np.where(dy > 0, d, np.where(dy < 0, -d, F(0, x)))), "u": None}
+
+
+op("stochastic_round_ewgs", sr_f, stochastic_round_ewgs_v, ("x", "u"))
