@@ -74,15 +74,17 @@ def _integer(signed, narrow, rounding, grad):
             + f" rounding({rounding}) grad({grad})")
 
 
-def _decoupled(signed, narrow, rounding="round", ste=False):
+def _decoupled(signed, narrow, rounding="round", ste=False, unfused=False):
     """dx: (dy*s)/ps for dy*(s/ps); dpre_scale and dbit_width likewise."""
     parameters = {"pre_scale": SCALES, "pre_zero_point": ZERO_POINTS, "scale": SCALES,
                   "zero_point": ZERO_POINTS, "bit_width": WIDTHS}
-    words = _integer(signed, narrow, rounding, "ste" if ste else "clipped")
+    words = _integer(signed, narrow, rounding,
+                     "unfused" if unfused else "ste" if ste else "clipped")
     return quantizer("decoupled_int_quant", "decoupled_int_quant", words, parameters,
                      ("x",) + tuple(parameters)[:5 - ste],
-                     within={"x": 2, "pre_scale": 3, "bit_width": 2}, signed=signed,
-                     narrow_range=narrow, rounding=rounding, clamp_ste=ste, policy="select")
+                     within={} if unfused else {"x": 2, "pre_scale": 3, "bit_width": 2},
+                     signed=signed, narrow_range=narrow, rounding=rounding, clamp_ste=ste,
+                     **({} if unfused else {"policy": "select"}))
 
 
 def _trunc(signed, narrow, rounding):
@@ -117,6 +119,18 @@ LOGARITHMS = (0.0, -0.0, 0.3, -1.7, 2.5, 7.0)
 WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
+OBSERVED = (0.5, -1.25, 3.0, 0.1)
+TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4)
+QPARAMS = [(-128, 127, False, False), (0, 255, True, False), (-8, 7, True, False),
+           (0, 15, False, True), (-127, 127, True, True), (0, 255, True, True)]
+
+
+def _choose(what, qmin, qmax, symmetric, observer):
+    words = f"qmin({qmin}) qmax({qmax}){' symmetric' * symmetric}{' observer' * observer} grad(detached)"
+    return quantizer(f"choose_qparams_{what}", f"choose_qparams_{what}", words, {"max": TOPS}, (),
+                     qmin=qmin, qmax=qmax, symmetric=symmetric, observer=observer)
+
+
 CATALOGUE = [
     # What reproduces the libraries where the dialect's defaults do otherwise.
     quantizer("pact", "pact", "bits(4) multiply_masks grad(pact)", {"alpha": ALPHAS}, bits=4),
@@ -166,6 +180,7 @@ CATALOGUE = [
     *[_decoupled(s, n) for s in (True, False) for n in (True, False)],
     *[_decoupled(True, False, r) for r in ROUNDINGS[1:]],
     _decoupled(True, False, ste=True),
+    *[_decoupled(s, False, unfused=True) for s in (True, False)],
     *[_float_quant(name) for name in oracle.FLOAT_FORMATS],
     _float_quant("e4m3", signed=False),
     _float_quant("e4m3_ocp", nonsat="nan"),
@@ -214,6 +229,19 @@ CATALOGUE = [
                 {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=n, qmax=p, grad_factor=g)
       for n, p, g in ((-128, 127, 1.0), (0, 15, 0.0334))],
     quantizer("stochastic_round", "stochastic_round_ste", "grad(ste)", {"u": UNIFORM}, ("x",)),
+    quantizer("stochastic_round", "stochastic_round_ewgs", "grad(ewgs(0.25))", {"u": UNIFORM},
+              ("x",), delta=0.25),
+    *[quantizer("moving_average", "moving_average", f"constant({_float(c)}){' weighted' * w} grad(detached)",
+                {"observed": OBSERVED}, (), constant=c, weighted=w)
+      for c, w in ((0.01, False), (0.1, True), (1.0, False))],
+    *[_choose("scale", *q) for q in QPARAMS],
+    *[_choose("zero_point", *q) for q in QPARAMS],
+    quantizer("exp2", "exp2", "grad(exact)", within={"y": 2, "x": 4}),
+    quantizer("softplus", "softplus", "grad(exact)", within={"y": 8, "x": 4}),
+    quantizer("learnable_fake_quantize", "learnable_fake_quantize_unfused",
+              "qmin(-128) qmax(127) grad_factor(0.0334) grad(unfused)",
+              {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=-128, qmax=127,
+              grad_factor=0.0334),
 ]
 
 

@@ -72,7 +72,8 @@ def tensor(shape_rank, dtype):
 
 
 def module_text(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
-    """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands).
+    """@f(x, parameters..., dy) -> (y, gradients of the differentiable operands),
+    without a derivative if none is differentiable.
 
     axes[i] is the tuple of x's dimensions that parameter i has."""
     types = [tensor(rank, dtype)]
@@ -84,14 +85,16 @@ def module_text(case_: Case, rank: int, axes: tuple, dtype: str, param: str):
     wrt = [case_.operands.index(n) for n in case_.differentiable]
     results = ", ".join([types[0]] + [types[i] for i in wrt])
     names = ", ".join(o.split()[0] for o in operands)
+    call = (f"quant_ste.vjp @op({names}) cotangents(%dy) wrt {wrt}\n"
+            f"    : ({', '.join(types)}), ({types[0]}) -> ({results})" if wrt else
+            f"func.call @op({names}) : ({', '.join(types)}) -> {types[0]}")
     return f"""
 func.func @op({args}) -> {types[0]} {{
   %y = quant_ste.{case_.op} {', '.join(operands)} {case_.words} : {', '.join(types)}
   return %y : {types[0]}
 }}
 func.func @f({args}, %dy: {types[0]}) -> ({results}) {{
-  %r:{1 + len(wrt)} = quant_ste.vjp @op({names}) cotangents(%dy) wrt {wrt}
-    : ({', '.join(types)}), ({types[0]}) -> ({results})
+  %r:{1 + len(wrt)} = {call}
   return {', '.join(f'%r#{i}' for i in range(1 + len(wrt)))} : {results}
 }}
 """

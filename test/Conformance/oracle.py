@@ -906,7 +906,9 @@ op("fake_quantize", lambda i, a: fq_f(i, a)[0],
 
 
 def lfq_zero_point(i, a):
-    return np.clip(np.rint(i["zero_point"]), F(a["qmin"], i["x"]), F(a["qmax"], i["x"]))
+    """NaN counts as below qmin."""
+    n, p = F(a["qmin"], i["x"]), F(a["qmax"], i["x"])
+    return np.fmin(np.fmax(np.rint(i["zero_point"]), n), p)
 
 
 @quiet
@@ -1088,3 +1090,118 @@ def sr_f(i, a):
 
 op("stochastic_round_ste", sr_f, lambda i, a, dy: {"x": dy.copy(), "u": None}, ("x", "u"),
    "distribution matches; the bit stream does not (torch.bernoulli); reference raises for NaN/inf")
+
+
+# ---------------------------------------------------------------- observers and scales
+@quiet
+def moving_average_f(i, a):
+    s, m = i["x"], i["observed"]
+    c = F(a["constant"], s)
+    moved = s * F(1 - a["constant"], s) + m * c if a.get("weighted") else s + c * (m - s)
+    return np.where(np.isinf(s), m, moved)
+
+
+def detached_v(i, a, dy):
+    return {}
+
+
+op("moving_average", moving_average_f, detached_v, ("x", "observed"))
+
+
+def real_range(lo, hi, a):
+    """The range with 0 in it; `symmetric` in ATen's form widens it before."""
+    if a["symmetric"] and not a["observer"]:
+        half = (a["qmax"] - a["qmin"]) // 2
+        step = np.maximum(lo / F(-half - 1, lo), np.abs(hi / F(half, hi)))
+        inside = (lo < 0) & (hi > 0)
+        lo, hi = np.where(inside, step * F(-half - 1, lo), lo), np.where(inside, step * F(half, hi), hi)
+    return np.where(lo > 0, F(0, lo), lo), np.where(hi < 0, F(0, hi), hi)
+
+
+def qparams_scale(lo, hi, a):
+    """(what the range asks for, the scale)"""
+    count = a["qmax"] - a["qmin"]
+    if a["observer"]:
+        wanted = (np.maximum(-lo, hi) / F(count / 2, lo) if a["symmetric"]
+                  else (hi - lo) / F(count, lo))
+        return wanted, np.where(wanted < F(2.0 ** -23, lo), F(2.0 ** -23, lo), wanted)
+    wanted = ((hi.astype(np.float64) - lo.astype(np.float64)) / count).astype(lo.dtype)
+    wanted = np.where((wanted == 0) | np.isinf(F(1, lo) / wanted), F(0.1, lo), wanted)
+    least = F(np.float32(6.1e-5), lo)
+    return wanted, np.where(wanted < least, least, wanted)
+
+
+op("choose_qparams_scale",
+   quiet(lambda i, a: qparams_scale(*real_range(i["x"], i["max"], a), a)[1]),
+   detached_v, ("x", "max"))
+
+
+@quiet
+def qparams_zero_point(i, a):
+    lo, hi = real_range(i["x"], i["max"], a)
+    qmin, qmax = a["qmin"], a["qmax"]
+    wanted, scale = qparams_scale(lo, hi, a)
+    if a["observer"]:
+        if a["symmetric"]:
+            return np.full_like(lo, 0 if qmin < 0 else (qmin + qmax + 1) // 2)
+        return np.clip(F(qmin, lo) - np.rint(lo / scale), F(qmin, lo), F(qmax, lo))
+    least = F(np.float32(6.1e-5), lo)
+    reach = F(np.float32(6.1e-5) * np.float32(qmax - qmin), lo)
+    factor = least / wanted
+    small = wanted < least
+    wide_lo = np.where(lo == 0, lo, np.where(hi == 0, -reach, lo * factor))
+    wide_hi = np.where(lo == 0, reach, np.where(hi == 0, hi, hi * factor))
+    wide = np.float64
+    lo, hi, s = (v.astype(wide) for v in (np.where(small, wide_lo, lo), np.where(small, wide_hi, hi), scale))
+    by_min, by_max = qmin - lo / s, qmax - hi / s
+    better = abs(qmin) + np.abs(lo / s) < abs(qmax) + np.abs(hi / s)
+    z = np.where(better, by_min, by_max)
+    if a["symmetric"]:
+        z = np.where((lo < 0) & (hi > 0), (qmin + qmax) / 2, z)
+    return (np.rint(np.clip(z, qmin, qmax)) + 0.0).astype(i["x"].dtype)
+
+
+op("choose_qparams_zero_point", qparams_zero_point, detached_v, ("x", "max"))
+
+
+def exp2_v(i, a, dy):
+    return {"x": dy * (exact(np.exp2, i["x"]) * F(np.log(2.0), i["x"]))}
+
+
+op("exp2", quiet(lambda i, a: exact(np.exp2, i["x"])), quiet(exp2_v))
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+op("softplus", quiet(lambda i, a: exact(softplus, i["x"])),
+   quiet(lambda i, a, dy: {"x": dy * exact(lambda x: 1 / (1 + np.exp(-x)), i["x"])}))
+
+
+@quiet
+def lfq_unfused_v(i, a, dy):
+    """The order of torch's kernel: dy first; masks multiply."""
+    x, s, z = i["x"], i["scale"], lfq_zero_point(i, a)
+    inv, g = F(1, x) / s, F(a["grad_factor"], x)
+    n, p = F(a["qmin"], x), F(a["qmax"], x)
+    r = np.rint(x * inv + z)
+    inside = (r >= n) & (r <= p)
+    q = np.fmin(np.fmax(r, n), p)
+    ds = np.where(inside, dy * ((q - z) * s - x) * inv, dy * (q - z)) * g
+    return {"x": dy * inside.astype(x.dtype), "scale": reduce_to(ds, np.shape(s)),
+            "zero_point": reduce_to(np.where(inside, F(0, dy), -dy * s * g), np.shape(i["zero_point"]))}
+
+
+op("learnable_fake_quantize_unfused", OPS["learnable_fake_quantize"].forward, lfq_unfused_v,
+   ("x", "scale", "zero_point"))
+
+
+@quiet
+def stochastic_round_ewgs_v(i, a, dy):
+    x = i["x"]
+    d = F(a["delta"], x) * (x - sr_f(i, a))
+    return {"x": dy * (F(1, x) + np.where(dy > 0, d, np.where(dy < 0, -d, F(0, x)))), "u": None}
+
+
+op("stochastic_round_ewgs", sr_f, stochastic_round_ewgs_v, ("x", "u"))

@@ -7,13 +7,17 @@ not installed would be compared with is skipped, and said.
 """
 import contextlib
 import io
+import os
+import pathlib
+import subprocess
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 import cases
-from harness import DTYPES, assert_same_bits, case, run
+import quant_ste_ctypes
+from harness import DTYPES, assert_same_bits, case, module_text, run
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -88,7 +92,7 @@ PAIRS = [
 ]
 
 
-def through_torch(f, x, dy, params):
+def through_torch(f, x, dy, params, wanted=("scale",)):
     """y and the gradients, as arrays of x's type."""
     def tensor(a, grad):
         if a.dtype == ml_dtypes.bfloat16:
@@ -103,14 +107,12 @@ def through_torch(f, x, dy, params):
         return t.detach().numpy()
 
     tx = tensor(x, True)
-    tp = {n: tensor(v, n == "scale") for n, v in params.items()}
+    tp = {n: tensor(v, n in wanted) for n, v in params.items()}
     with contextlib.redirect_stdout(io.StringIO()):  # bitorch prints in backward
         y = f(tx, tp)
         y.backward(tensor(dy, False).to(y.dtype))
-    got = {"y": array(y), "x": array(tx.grad)}
-    if "scale" in tp:
-        got["scale"] = array(tp["scale"].grad)
-    return got
+    return {"y": array(y), "x": array(tx.grad),
+            **{n: array(t.grad) for n, t in tp.items() if n in wanted}}
 
 
 @pytest.mark.parametrize("dtype", ("f32", "f64", "f16", "bf16"))
@@ -150,3 +152,140 @@ def test_pact(alpha, bits):
     assert_same_bits(got["y"], y.detach().numpy(), "y")
     assert_same_bits(got["x"], tx.grad.numpy(), "dx")
     np.testing.assert_allclose(got["alpha"], ta.grad.numpy().reshape(()), rtol=1e-5)
+
+
+# Presets: the ops as one would write them, with the library's arithmetic chosen
+# by quant-ste-apply-preset.
+
+def with_preset(text, library):
+    program = pathlib.Path(os.environ["QUANT_STE_C_LIBRARY"]).resolve().parents[1] / "bin/qopt-opt"
+    done = subprocess.run([program, "-", f"--quant-ste-apply-preset=library={library}"],
+                          input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Parameter(torch.nn.Module):
+    """The scaling_impl of a Brevitas quantizer: a scale as it is."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def forward(self, x):
+        return self.value
+
+
+def scaled(path, *arguments):
+    return lambda x, p: brevitas(path)(Parameter(p["scale"]), *arguments)(x)[0]
+
+
+def decoupled(x, p):
+    from brevitas.core.function_wrapper import Identity, RoundSte, TensorClamp
+    quant = brevitas("core.quant.int_base.DecoupledIntQuant")(
+        narrow_range=False, signed=True, input_view_impl=Identity(),
+        float_to_int_impl=RoundSte(), tensor_clamp_impl=TensorClamp())
+    return quant(p["pre_scale"], p["pre_zero_point"], p["scale"], p["zero_point"],
+                 p["bit_width"], x)
+
+
+def per_channel(name, *arguments):
+    """Each element is a channel of its own."""
+    def call(x, p):
+        zero_point = p["zero_point"]
+        if name == "fake_quantize_per_channel_affine":
+            zero_point = zero_point.to(torch.int32)
+        y = getattr(torch, name)(x.reshape(-1, 1), p["scale"], zero_point, 0, *arguments)
+        return y.reshape(-1)
+    return call
+
+
+WHOLE = {"scale": (0.1, 0.25, 0.037, 1.0), "zero_point": (0.0, 3.0, -7.0)}
+BREVITAS = ("f32", "f64", "f16", "bf16")
+# library, mnemonic, words, its function, {parameter: values}, element types
+PRESETS = [
+    *[("brevitas", op, f"grad({word})", ste(name), {}, BREVITAS) for op, name, word in [
+        ("round", "round_ste", "ste"), ("dpu_round", "dpu_round_ste", "ste"),
+        ("binary_sign", "binary_sign_ste", "ste"),
+        ("abs_binary_sign_grad", "abs_binary_sign_grad", "binary_sign")]],
+    ("brevitas", "scalar_clamp_min", "min(0.25) grad(ste)",
+     lambda x, p: brevitas("function.ops_ste.scalar_clamp_min_ste")(x, 0.25), {}, BREVITAS),
+    ("brevitas", "scalar_signed_clamp_min", "min(0.25) grad(ste)",
+     lambda x, p: brevitas("core.function_wrapper.ScalarSignedClampMinSte")(0.25)(x), {},
+     BREVITAS),
+    ("brevitas", "tensor_clamp", "grad(exact)",
+     lambda x, p: brevitas("function.ops.tensor_clamp")(x, p["min"], p["max"]),
+     {"min": (-1.5, 0.0, 2.0), "max": (1.5, 1.0)}, BREVITAS),
+    *[("brevitas", "int_quant", f"{int_quant_words(*s)} grad(clipped)", int_quant(*s), QUANTIZER,
+       BREVITAS) for s in ((True, False, "round"), (False, True, "floor"))],
+    ("brevitas", "decoupled_int_quant", "signed grad(clipped)", decoupled,
+     {"pre_scale": (0.1, 0.037, 1.0), "pre_zero_point": (0.0, 3.0), **QUANTIZER}, BREVITAS),
+    ("brevitas", "binary_quant", "grad(ste)", scaled("core.quant.BinaryQuant"),
+     {"scale": (0.1, 3.0, -0.3)}, BREVITAS),
+    ("brevitas", "ternary_quant", "threshold(0.5) grad(ste)",
+     scaled("core.quant.TernaryQuant", 0.5), {"scale": (0.1, 3.0, -0.3)}, ("f32", "f64")),
+    ("bitorch", "binary_sign", "grad(ste)", function("quantizations.sign.SignFunction"), {},
+     BREVITAS),
+    ("bitorch", "binary_sign", "grad(approx_sign)",
+     function("quantizations.approx_sign.ApproxSignFunction"), {}, BREVITAS),
+    ("bitorch", "dorefa", "bits(2) grad(ste)",
+     function("quantizations.dorefa.InputDoReFaFunction", 2), {}, BREVITAS),
+    ("bitorch", "heaviside", "grad(window(-1.0, 1.0))",
+     function("quantizations.ste_heaviside.SteHeavisideFunction"), {}, ("f32",)),
+    ("bitorch", "progressive_sign", "temperature(0.5) grad(ste)",
+     function("quantizations.progressive_sign.ProgressiveSignFunctionTrain", 0.5), {}, BREVITAS),
+    ("torch", "fake_quantize", "qmin(-128) qmax(127) scaling(divide) grad(clipped)",
+     per_channel("fake_quantize_per_channel_affine", -128, 127), WHOLE, ("f32", "f16", "bf16")),
+    ("torch", "learnable_fake_quantize",
+     "qmin(-128) qmax(127) grad_factor(0.3) grad(clipped)",
+     per_channel("_fake_quantize_learnable_per_channel_affine", -128, 127, 0.3),
+     {"scale": WHOLE["scale"], "zero_point": (0.0, 2.5, -3.0, 3.2, 300.0)}, ("f32",)),
+]
+
+
+@pytest.mark.parametrize("preset, dtype", [(p, d) for p in PRESETS for d in p[5]],
+                         ids=lambda v: v if isinstance(v, str) else f"{v[0]} {v[1]} {v[2]}")
+def test_preset(preset, dtype):
+    name, op, words, f, values, _ = preset
+    x = cases.adversarial(dtype)
+    if name == "torch":  # beyond 2^63 steps its integers overflow
+        x = x[~(np.abs(x.astype(np.float64)) > 1e15)]
+    dy = cases.cotangent(x.shape, dtype)
+    turns = np.arange(x.size)
+    kind = "f32" if name == "torch" else dtype
+    params = {n: np.take(np.array(v), (turns * (2 * i + 3) + turns // 7) % len(v))
+              .astype(DTYPES[kind]) for i, (n, v) in enumerate(values.items())}
+    learned = ("scale", "pre_scale", "pre_zero_point", "zero_point")
+    wants = tuple(n for n in params if n in learned and op != "fake_quantize")
+    made = case(op, "", words, tuple(values), ("x",) + wants)
+    text = with_preset(module_text(made, 1, ((0,),) * len(params), dtype, kind), name)
+    results = quant_ste_ctypes.compile(text).call("f", x, *params.values(), dy)
+    got = dict(zip(("y", "x") + wants, results))
+    want = through_torch(f, x, dy, params, wants)
+    for result in got:
+        expected = want[result].astype(got[result].dtype)
+        if op == "learnable_fake_quantize":  # but for the signs of zeros
+            got[result], expected = got[result] + 0, expected + 0
+        assert_same_bits(got[result], expected, f"{made} {result}")
+
+
+def test_learnable_per_tensor():
+    """The zero point is not negative: torch's backward pass is off by one there."""
+    x = cases.adversarial("f32", finite=True)
+    x = x[np.abs(x) < 1e15]
+    dy = cases.cotangent(x.shape, "f32", finite=True)
+    made = case("learnable_fake_quantize", "",
+                "qmin(0) qmax(255) grad_factor(0.5) grad(clipped)", ("scale", "zero_point"))
+    text = with_preset(module_text(made, 1, ((), ()), "f32", "f32"), "torch")
+    module = quant_ste_ctypes.compile(text)
+    for scale, zero_point in ((0.1, 3.0), (0.037, 0.0), (0.25, 127.0)):
+        params = [np.asarray(v, np.float32) for v in (scale, zero_point)]
+        y, dx, ds, dz = module.call("f", x, *params, dy)
+        tx = torch.from_numpy(x.copy()).requires_grad_()
+        ts, tz = (torch.tensor([float(v)]).requires_grad_() for v in params)
+        want = torch._fake_quantize_learnable_per_tensor_affine(tx, ts, tz, 0, 255, 0.5)
+        want.backward(torch.from_numpy(dy))
+        assert_same_bits(y, want.detach().numpy(), "y")
+        assert_same_bits(dx + 0, tx.grad.numpy() + 0, "dx")
+        np.testing.assert_allclose(ds, ts.grad.numpy().reshape(()), rtol=1e-4)
+        np.testing.assert_allclose(dz, tz.grad.numpy().reshape(()), rtol=1e-4)

@@ -80,7 +80,7 @@ class Header:
 
     def __init__(self, file, source, first_number, skipped=frozenset(SKIPPED_FUNCTIONS)):
         self.file, self.source, self.skipped = file, source, skipped
-        self.calls = {}  # by each function's name, the names that it uses
+        self.calls = {}  # by each function's name, the names that it calls
         self.tokens = [Token(m.lastgroup, m.group(), m.start(), m.end())
                        for m in TOKEN.finditer(source) if m.lastgroup != "skip"]
         self.match = self._matching_brackets()
@@ -155,7 +155,9 @@ class Header:
                     self._scope(i + 1, close, names + ((name,) if name else ()))
                 elif kind == "function":
                     self.calls.setdefault(name, set()).update(
-                        t.text for t in self.tokens[i:close] if t.kind == "name")
+                        t.text for k, t in enumerate(self.tokens[i:close], i)
+                        if t.kind == "name"
+                        and (self.tokens[k + 1].text == "(" or k + 1 in self.angles))
                 if kind == "function" and name not in self.skipped:
                     self.scalar, self.result = self._types(header, i)
                     self.operands = self._operands(header, i)

@@ -190,8 +190,7 @@ def dumped_rules(rule_dump, all_cases):
 # Rules whose survivors nobody has looked at yet, each killed or with its reason;
 # shorten the list by running `--rule` on one.
 UNJUDGED = [name + ".h" for name in (
-    "BinaryQuant", "DecoupledIntQuant", "EWGS", "FakeQuantize", "FloatFormat", "FloatQuant", "IntBounds",
-    "LSQ", "MX", "Philox", "Restrict", "StochasticRound", "TQT")]
+    "ChooseQParams", "DecoupledIntQuant", "FloatFormat", "FloatQuant", "MX", "Philox")]
 
 
 # Compiled mutants.

@@ -103,6 +103,10 @@ template <class Visit> void forEachRule(Visit visitor) {
       visit("decoupled_int_quant",
             DecoupledIntQuantRule{{isSigned, false}, RoundingMode::round, ste},
             decoupled);
+    visit("decoupled_int_quant unfused",
+          DecoupledIntQuantRule{
+              {isSigned, false}, RoundingMode::round, false, true},
+          decoupled);
     visit("trunc_int_quant",
           TruncIntQuantRule{{isSigned, false}, RoundingMode::floor}, truncated);
   }
@@ -141,9 +145,20 @@ template <class Visit> void forEachRule(Visit visitor) {
     for (auto position : {ZeroPointPosition::after, ZeroPointPosition::before})
       visit("fake_quantize", FakeQuantizeRule{{-8, 7}, scaling, position},
             shifted);
-  visit("learnable_fake_quantize", LearnableFakeQuantizeRule{{-8, 7}, 0.3},
-        shifted);
+  for (bool unfused : {false, true})
+    visit("learnable_fake_quantize",
+          LearnableFakeQuantizeRule{{-8, 7}, 0.3, unfused}, shifted);
   visit("stochastic_round", StochasticRoundRule{}, {{0.0, 1.0}});
+  for (bool weighted : {false, true})
+    visit("moving_average", MovingAverageRule{0.1, weighted});
+  for (bool symmetric : {false, true})
+    for (bool observer : {false, true}) {
+      ChooseQParams chosen{{-8, 7}, symmetric, observer};
+      visit("choose_qparams_scale", ChooseScaleRule{chosen});
+      visit("choose_qparams_zero_point", ChooseZeroPointRule{chosen});
+    }
+  visit("exp2", Exp2Rule{});
+  visit("softplus", SoftplusRule{});
 }
 
 /// Values on and beside the boundaries: zeros, halves and their neighbours,

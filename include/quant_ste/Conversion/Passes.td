@@ -40,7 +40,8 @@ def ConvertQuantSTEToLinalgPass : Pass<"convert-quant-ste-to-linalg"> {
   }];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
-    "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::tensor::TensorDialect"];
 }
 
 def ConvertQuantSTEToQuantPass : Pass<"convert-quant-ste-to-quant"> {

@@ -61,16 +61,13 @@ struct ClampedBinaryQuantRule {
   }
   template <class S> std::array<Partial<S>, 2> partials(S x, S s, S) const {
     S low = -s;
-    auto above = x > s;
-    S upper = select(above, s, x);
-    auto below = upper < low;
-    S clamped = select(below, low, upper);
-    S sign = binarySign(clamped);
-    auto clipped = above || below;
+    Clamped<S> c = clampToBounds(x, low, s);
+    S sign = binarySign(c.value);
+    auto clipped = c.isClipped();
     S raised = sign + s;
     S lowered = sign - s;
-    S high = select(above, raised, sign);
-    S ds = select(below, lowered, high);
+    S high = select(c.above, raised, sign);
+    S ds = select(c.below, lowered, high);
     return {masked<S>(!clipped, s), value<S>(ds)};
   }
   template <class S> S surrogate(S x, S s, Frozen<S, 2> at) const {

@@ -17,11 +17,20 @@ namespace mlir::quant_ste::rules {
 /// brevitas tensor_clamp: the upper bound first, so the lower one wins where
 /// they are reversed; x == bound keeps x (and its -0); NaN x stays NaN and a
 /// NaN bound is ignored.
-template <class S> S tensorClamp(S x, S min, S max) {
+template <class S> struct Clamped {
+  typename S::Bool above, below; ///< beyond max; below min, or min above max
+  S value;
+
+  typename S::Bool isClipped() const { return above || below; }
+};
+template <class S> Clamped<S> clampToBounds(S x, S min, S max) {
   auto above = x > max;
   S upper = select(above, max, x);
   auto below = upper < min;
-  return select(below, min, upper);
+  return {above, below, select(below, min, upper)};
+}
+template <class S> S tensorClamp(S x, S min, S max) {
+  return clampToBounds(x, min, max).value;
 }
 
 /// torch.clamp with numbers: the lower bound first, the upper one wins.
@@ -113,14 +122,12 @@ struct TensorClampRule {
   std::array<Partial<S>, 3> partials(S x, S min, S max, S) const {
     if (ste)
       return {one<S>(), zero<S>(), zero<S>()};
-    auto above = x > max;
-    S upper = select(above, max, x);
-    auto below = upper < min;
-    auto clipped = above || below;
+    Clamped<S> c = clampToBounds(x, min, max);
+    auto clipped = c.isClipped();
     auto inside = !clipped;
-    auto notBelow = !below;
-    auto atMax = above && notBelow;
-    return {mask<S>(inside), mask<S>(below), mask<S>(atMax)};
+    auto notBelow = !c.below;
+    auto atMax = c.above && notBelow;
+    return {mask<S>(inside), mask<S>(c.below), mask<S>(atMax)};
   }
   template <class S> S surrogate(S x, S min, S max, Frozen<S, 3>) const {
     return ste ? x : tensorClamp(x, min, max);

@@ -8,9 +8,7 @@
 #ifndef QUANT_STE_RULES_DECOUPLEDINTQUANT_H
 #define QUANT_STE_RULES_DECOUPLEDINTQUANT_H
 
-#include "quant_ste/Rules/Clamp.h"
-#include "quant_ste/Rules/IntRange.h"
-#include "quant_ste/Rules/Round.h"
+#include "quant_ste/Rules/IntQuant.h"
 
 namespace mlir::quant_ste::rules {
 
@@ -25,16 +23,21 @@ namespace mlir::quant_ste::rules {
 /// grad(ste) lets clipped elements pass and gives the bounds no gradient.
 struct DecoupledIntQuantRule {
   static constexpr unsigned arity = 6;
-  static constexpr std::array<std::string_view, 2> words{"clipped", "ste"};
+  static constexpr std::array<std::string_view, 3> words{"clipped", "ste",
+                                                         "unfused"};
   IntRange range;
   RoundingMode rounding;
   bool ste;
+  bool unfused = false;
 
   template <class Op> static DecoupledIntQuantRule of(Op op) {
     return {{op.getIsSigned(), op.getNarrowRange()},
             static_cast<RoundingMode>(op.getRounding()),
-            op.getGrad().getWord() == "ste"};
+            op.getGrad().getWord() == "ste",
+            op.getGrad().getWord() == "unfused"};
   }
+
+  bool hasOwnVjp() const { return unfused; }
 
   /// What forward and partials share.
   template <class S> struct Terms {
@@ -61,11 +64,8 @@ struct DecoupledIntQuantRule {
   std::array<Partial<S>, 6> partials(S x, S ps, S pz, S s, S z, S bits,
                                      S) const {
     Terms<S> q = terms(x, ps, pz, bits);
-    auto above = q.r > q.qmax;
-    S upper = select(above, q.qmax, q.r);
-    auto below = upper < q.qmin;
-    S clamped = select(below, q.qmin, upper);
-    S w = clamped - z;
+    Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
+    S w = c.value - z;
     S ratio = s / ps;
     S pull = ratio * q.t;
     S dps = -pull;
@@ -73,20 +73,39 @@ struct DecoupledIntQuantRule {
     if (ste)
       return {value<S>(ratio), value<S>(dps), value<S>(s),
               value<S>(w),     value<S>(dz),  zero<S>()};
-    auto clipped = above || below;
+    auto clipped = c.isClipped();
     auto inside = !clipped;
     S slope = range.slope(q.power);
     S step = s * slope;
     // The lower bound is constant for unsigned ranges and falls for signed
     // ones.
     S fall = range.isSigned ? -step : S(0.0);
-    S dbits = select(below, fall, step);
+    S dbits = select(c.below, fall, step);
     return {masked<S>(inside, ratio),
             masked<S>(inside, dps),
             masked<S>(inside, s),
             value<S>(w),
             value<S>(dz),
             masked<S>(clipped, dbits)};
+  }
+
+  /// The same step by step, as automatic differentiation of the library's graph
+  /// computes it: dx = (dy s) / ps, and dps of an infinite x is NaN.
+  template <class S>
+  std::array<S, 6> vjp(S x, S ps, S pz, S s, S z, S bits, S, S dy) const {
+    Terms<S> q = terms(x, ps, pz, bits);
+    Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
+    S w = c.value - z;
+    S dw = dy * s;
+    ClampGradients<S> back = throughClamp(range, q.power, c, dw);
+    S dr = back.value;
+    S dx = dr / ps;
+    S ratio = q.t / ps;
+    S falling = -dr;
+    S dps = falling * ratio;
+    S ds = dy * w;
+    S dz = -dw;
+    return {dx, dps, dr, ds, dz, back.bits};
   }
 
   /// The rounding error r - (t + pz) is held fixed.
@@ -160,27 +179,24 @@ struct TruncIntQuantRule {
   template <class S>
   std::array<Partial<S>, 5> partials(S x, S s, S z, S in, S out, S) const {
     Terms<S> q = terms(x, s, z, in, out);
-    auto above = q.r2 > q.qmax;
-    S upper = select(above, q.qmax, q.r2);
-    auto below = upper < q.qmin;
-    auto clipped = above || below;
+    Clamped<S> c = clampToBounds(q.r2, q.qmin, q.qmax);
+    auto clipped = c.isClipped();
     auto inside = !clipped;
-    S clamped = select(below, q.qmin, upper);
     S outZero = z / q.unit;
-    S w = clamped - outZero;
+    S w = c.value - outZero;
     S k = w * q.unit;
     S error = k - q.t;
     S ds = select(clipped, k, error);
     S dz = -s;
     S scale = s * q.unit;
-    S lost = clamped - q.v;
-    S kept = select(clipped, clamped, lost);
+    S lost = c.value - q.v;
+    S kept = select(clipped, c.value, lost);
     S growth = scale * S(kLn2);
     S din = growth * kept;
     S slope = range.slope(q.power);
     S step = scale * slope;
     S fall = range.isSigned ? -step : S(0.0);
-    S bound = select(below, fall, step);
+    S bound = select(c.below, fall, step);
     S moved = select(clipped, bound, S(0.0));
     S dout = moved - din;
     return {mask<S>(inside), value<S>(ds), masked<S>(clipped, dz),

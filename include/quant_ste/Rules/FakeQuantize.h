@@ -113,13 +113,16 @@ struct FakeQuantizeRule {
 ///   clipped       0   (bound - z) g                   -scale g
 struct LearnableFakeQuantizeRule {
   static constexpr unsigned arity = 3;
-  static constexpr std::array<std::string_view, 1> words{"clipped"};
+  static constexpr std::array<std::string_view, 2> words{"clipped", "unfused"};
   IntBounds bounds;
   double gradFactor = 1.0;
+  bool unfused = false;
 
   template <class Op> static LearnableFakeQuantizeRule of(Op op) {
-    return {IntBounds::of(op), op.getGradFactor().convertToDouble()};
+    return {IntBounds::of(op), op.getGradFactor().convertToDouble(),
+            op.getGrad().getWord() == "unfused"};
   }
+  bool hasOwnVjp() const { return unfused; }
   std::string invalid() const {
     std::string wrong = bounds.invalid();
     return wrong.empty() ? invalidFactor("grad_factor", gradFactor) : wrong;
@@ -134,26 +137,52 @@ struct LearnableFakeQuantizeRule {
     S z = roundedZeroPoint(zeroPoint);
     return FakeQuantizeRule{bounds}.forward(x, scale, z);
   }
-  template <class S>
-  std::array<Partial<S>, 3> partials(S x, S scale, S zeroPoint, S) const {
+  /// What both forms of the gradient share.
+  template <class S> struct Terms {
+    S inverse;
+    Saturated<S> quantized;
+    S w, error;
+  };
+  template <class S> Terms<S> terms(S x, S scale, S zeroPoint) const {
     S z = roundedZeroPoint(zeroPoint);
-    S qmin = bounds.min<S>();
-    S qmax = bounds.max<S>();
     S inverse = S(1.0) / scale;
     S t = x * inverse;
     S shifted = t + z;
     S whole = roundEven(shifted);
-    Saturated<S> quantized = saturate(whole, qmin, qmax);
-    auto clipped = !quantized.inside;
+    Saturated<S> quantized = saturate(whole, bounds.min<S>(), bounds.max<S>());
     S w = quantized.q - z;
     S back = w * scale;
-    S error = back - x;
-    S errorInSteps = error * inverse;
+    return {inverse, quantized, w, back - x};
+  }
+
+  template <class S>
+  std::array<Partial<S>, 3> partials(S x, S scale, S zeroPoint, S) const {
+    Terms<S> q = terms(x, scale, zeroPoint);
+    auto clipped = !q.quantized.inside;
+    S errorInSteps = q.error * q.inverse;
     // Where x is clipped, q is the bound.
-    S slope = select(quantized.inside, errorInSteps, w);
+    S slope = select(q.quantized.inside, errorInSteps, q.w);
     S falling = -scale;
-    return {mask<S>(quantized.inside), value<S>(slope * S(gradFactor)),
+    return {mask<S>(q.quantized.inside), value<S>(slope * S(gradFactor)),
             masked<S>(clipped, falling * S(gradFactor))};
+  }
+
+  /// The same with the cotangent first, as torch multiplies; a clipped element
+  /// multiplies it by 0.
+  template <class S>
+  std::array<S, 3> vjp(S x, S scale, S zeroPoint, S, S dy) const {
+    Terms<S> q = terms(x, scale, zeroPoint);
+    S isInside = select(q.quantized.inside, S(1.0), S(0.0));
+    S dx = dy * isInside;
+    S ofError = dy * q.error;
+    S inSteps = ofError * q.inverse;
+    S ofBound = dy * q.w;
+    S slope = select(q.quantized.inside, inSteps, ofBound);
+    S falling = -dy;
+    S scaled = falling * scale;
+    S below = scaled * S(gradFactor);
+    return {dx, slope * S(gradFactor),
+            select(q.quantized.inside, S(0.0), below)};
   }
 
   /// The rounding errors are held fixed.

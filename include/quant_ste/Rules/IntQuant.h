@@ -14,6 +14,25 @@
 
 namespace mlir::quant_ste::rules {
 
+/// What a clamp to the range of a bit width hands on, step by step as automatic
+/// differentiation does it.
+template <class S> struct ClampGradients {
+  S value, bits;
+};
+template <class S>
+ClampGradients<S> throughClamp(const IntRange &range, S power, Clamped<S> c,
+                               S dy) {
+  S fromAbove = select(c.below, S(0.0), dy);
+  S dvalue = select(c.above, S(0.0), fromAbove);
+  S slope = range.slope(power);
+  S dmax = select(c.above, fromAbove, S(0.0));
+  S rise = dmax * slope;
+  S dmin = select(c.below, dy, S(0.0));
+  S down = -dmin;
+  S fall = range.isSigned ? down * slope : dmin * S(0.0);
+  return {dvalue, fall + rise};
+}
+
 /// brevitas.core.quant.int_base.IntQuant: divide, add the zero point, round,
 /// clamp the rounded value, and back: y = (clamp(round(x/s + z)) - z) * s.
 ///
@@ -66,15 +85,12 @@ struct IntQuantRule {
   template <class S>
   std::array<Partial<S>, 4> partials(S x, S s, S z, S bits, S) const {
     Terms<S> q = terms(x, s, z, bits);
-    auto above = q.r > q.qmax;
-    S upper = select(above, q.qmax, q.r);
-    auto below = upper < q.qmin;
-    S clamped = select(below, q.qmin, upper);
-    S w = clamped - z;
+    Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
+    S w = c.value - z;
     S error = w - q.t;
     if (ste)
       return {one<S>(), value<S>(error), zero<S>(), zero<S>()};
-    auto clipped = above || below;
+    auto clipped = c.isClipped();
     auto inside = !clipped;
     S ds = select(clipped, w, error);
     S dz = -s;
@@ -83,7 +99,7 @@ struct IntQuantRule {
     // The lower bound is constant for unsigned ranges and falls for signed
     // ones.
     S fall = range.isSigned ? -step : S(0.0);
-    S dbits = select(below, fall, step);
+    S dbits = select(c.below, fall, step);
     return {mask<S>(inside), value<S>(ds), masked<S>(clipped, dz),
             masked<S>(clipped, dbits)};
   }
@@ -93,30 +109,20 @@ struct IntQuantRule {
   template <class S>
   std::array<S, 4> vjp(S x, S s, S z, S bits, S, S dy) const {
     Terms<S> q = terms(x, s, z, bits);
-    auto above = q.r > q.qmax;
-    S upper = select(above, q.qmax, q.r);
-    auto below = upper < q.qmin;
-    S clamped = select(below, q.qmin, upper);
-    S w = clamped - z;
+    Clamped<S> c = clampToBounds(q.r, q.qmin, q.qmax);
+    S w = c.value - z;
     S dw = dy * s;
-    S fromAbove = select(below, S(0.0), dw);
-    S dr = select(above, S(0.0), fromAbove);
+    ClampGradients<S> back = throughClamp(range, q.power, c, dw);
+    S dr = back.value;
     S dx = dr / s;
     S direct = dy * w;
     S ratio = q.t / s;
     S falling = -dr;
     S inner = falling * ratio;
     S ds = direct + inner;
-    S back = -dw;
-    S dz = back + dr;
-    S slope = range.slope(q.power);
-    S dmax = select(above, fromAbove, S(0.0));
-    S rise = dmax * slope;
-    S dmin = select(below, dw, S(0.0));
-    S down = -dmin;
-    S fall = range.isSigned ? down * slope : dmin * S(0.0);
-    S dbits = fall + rise;
-    return {dx, ds, dz, dbits};
+    S falls = -dw;
+    S dz = falls + dr;
+    return {dx, ds, dz, back.bits};
   }
 
   /// The rounding error r - (t + z) is held fixed.

@@ -9,6 +9,7 @@
 #define QUANT_STE_RULES_RULES_H
 
 #include "quant_ste/Rules/BinaryQuant.h"
+#include "quant_ste/Rules/ChooseQParams.h"
 #include "quant_ste/Rules/Clamp.h"
 #include "quant_ste/Rules/DecoupledIntQuant.h"
 #include "quant_ste/Rules/DoReFa.h"
@@ -20,7 +21,9 @@
 #include "quant_ste/Rules/LSQ.h"
 
 #include "quant_ste/Rules/MX.h"
+#include "quant_ste/Rules/MovingAverage.h"
 #include "quant_ste/Rules/Pact.h"
+#include "quant_ste/Rules/PositiveScale.h"
 #include "quant_ste/Rules/Restrict.h"
 #include "quant_ste/Rules/Round.h"
 #include "quant_ste/Rules/Sign.h"

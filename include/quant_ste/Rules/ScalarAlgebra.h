@@ -21,6 +21,8 @@
 // ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
 // which are fixed polynomials. Comparisons give S::Bool with ! && ||. There is
 // no `if` on an S. Each operator is one IEEE operation; nothing is contracted.
+// `inDouble(x, f)` computes f in double precision and rounds once; x is an S or
+// an array of several.
 //
 // A rule may also have `invalid()`, a message for attributes out of range, and
 // `lint(constants, warn)`, which names what is defined but surely not meant.
@@ -147,6 +149,13 @@ template <class T> struct Host {
   template <class F> friend Host inDouble(Host a, F f) {
     return f(Host<double>(a.v)).v;
   }
+  template <size_t n, class F>
+  friend Host inDouble(const std::array<Host, n> &x, F f) {
+    std::array<Host<double>, n> wide;
+    for (size_t i = 0; i < n; ++i)
+      wide[i] = x[i].v;
+    return f(wide).v;
+  }
 };
 
 //===----------------------------------------------------------------------===//
@@ -191,6 +200,13 @@ struct Footprint {
   friend Footprint ceil(Footprint a) { return a; }
   friend Footprint abs(Footprint a) { return a; }
   template <class F> friend Footprint inDouble(Footprint a, F) { return a; }
+  template <size_t n, class F>
+  friend Footprint inDouble(const std::array<Footprint, n> &x, F) {
+    Footprint all;
+    for (Footprint a : x)
+      all = both(all, a);
+    return all;
+  }
 };
 
 } // namespace mlir::quant_ste::rules

@@ -20,6 +20,42 @@ def QuantSTELintPass : Pass<"quant-ste-lint"> {
   }];
 }
 
+def QuantSTEApplyPresetPass : Pass<"quant-ste-apply-preset"> {
+  let summary = "Choose the words that reproduce a library";
+  let description = [{
+    Every op with a rule gets the words with which it has the bits of `library`
+    (`brevitas`, `bitorch` or `torch`), forward and backward: `stepwise` where
+    that library rounds each step to f16 or bf16, `multiply_masks` where it
+    multiplies by masks, `grad(unfused)` where it does not cancel factors, and
+    the op's own (`nan_positive`, `scaling`, `weighted`, `brevitas`). What the
+    library's functions mean by themselves, such as a gradient or a rounding,
+    stays as it is written. Rules of one's own are left alone. Run it before
+    `quant-ste-differentiate`.
+
+    An op that the library does not have, or not with this gradient or type, is
+    an error; with `partial` it is left as it is, with a remark. A remark also
+    says where the library calls an elementary function, so that the bits may
+    differ by a few ULPs. docs/presets.md has the table.
+
+    Before:
+    ```mlir
+    %y = quant_ste.int_quant %x, %s, %z, %b signed grad(clipped)
+      : tensor<?xf16>, tensor<f16>, tensor<f16>, tensor<f16>
+    ```
+    After, with `library=brevitas`:
+    ```mlir
+    %y = quant_ste.int_quant %x, %s, %z, %b signed stepwise grad(unfused)
+      : tensor<?xf16>, tensor<f16>, tensor<f16>, tensor<f16>
+    ```
+  }];
+  let options = [
+    Option<"library", "library", "std::string", /*default=*/"",
+           "Whose arithmetic: brevitas, bitorch or torch">,
+    Option<"partial", "partial", "bool", /*default=*/"false",
+           "Leave ops that the library does not have as they are">
+  ];
+}
+
 def QuantSTELinkRulesPass : Pass<"quant-ste-link-rules", "::mlir::ModuleOp"> {
   let summary = "Put rules in the place where they are applied";
   let description = [{

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "MSEScaleToLinalg.h"
+#include "PercentileToLinalg.h"
 #include "UniformToLinalg.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Conversion/RuleToLinalg.h"
@@ -14,6 +16,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/DialectConversion.h"
 
@@ -95,6 +98,24 @@ struct LowerUniform : OpRewritePattern<UniformOp> {
   }
 };
 
+struct LowerPercentile : OpRewritePattern<PercentileOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PercentileOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildPercentile(rewriter, op));
+    return success();
+  }
+};
+
+struct LowerMSEScale : OpRewritePattern<MSEScaleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MSEScaleOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildMSEScale(rewriter, op));
+    return success();
+  }
+};
+
 /// Only linking knows the math of a rule that is applied by name.
 LogicalResult requireLinked(Operation *root) {
   WalkResult result = root->walk([](Operation *op) {
@@ -124,7 +145,8 @@ struct ConvertQuantSTEToLinalg
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
                  LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
-                 LowerExtremum<MinimumOp>, LowerUniform>(&getContext());
+                 LowerExtremum<MinimumOp>, LowerUniform, LowerPercentile,
+                 LowerMSEScale>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

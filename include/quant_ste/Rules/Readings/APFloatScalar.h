@@ -119,6 +119,13 @@ public:
     APFloatScalar wide(x.in(APFloat::IEEEdouble()));
     return APFloatScalar(f(wide).in(x.v.getSemantics()));
   }
+  template <size_t n, class F>
+  friend APFloatScalar inDouble(const std::array<APFloatScalar, n> &x, F f) {
+    std::array<APFloatScalar, n> wide;
+    for (auto [to, from] : llvm::zip_equal(wide, x))
+      to = APFloatScalar(from.in(APFloat::IEEEdouble()));
+    return APFloatScalar(f(wide).in(x[0].v.getSemantics()));
+  }
 
 private:
   APFloat v;

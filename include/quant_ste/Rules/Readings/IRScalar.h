@@ -118,6 +118,17 @@ public:
     Value wide = arith::ExtFOp::create(b, f64, x.v);
     return {b, arith::TruncFOp::create(b, type, f(IRScalar(b, wide)).v)};
   }
+  template <size_t n, class F>
+  friend IRScalar inDouble(const std::array<IRScalar, n> &x, F f) {
+    ImplicitLocOpBuilder &b = *x[0].b;
+    Type type = x[0].v.getType(), f64 = b.getF64Type();
+    if (type == f64)
+      return f(x);
+    std::array<IRScalar, n> wide;
+    for (auto [to, from] : llvm::zip_equal(wide, x))
+      to = IRScalar(b, arith::ExtFOp::create(b, f64, from.v));
+    return {b, arith::TruncFOp::create(b, type, f(wide).v)};
+  }
 
 private:
   ImplicitLocOpBuilder *b = nullptr;

@@ -211,3 +211,13 @@ void quant_ste::printZeroPointPosition(OpAsmPrinter &printer, Operation *,
   printer << "zero_point(" << stringifyZeroPointPosition(position.getValue())
           << ")";
 }
+
+ParseResult quant_ste::parsePercentileRank(OpAsmParser &parser,
+                                           PercentileRankAttr &rank) {
+  return parseWord(parser, "rank", getMaxEnumValForPercentileRank(), rank);
+}
+
+void quant_ste::printPercentileRank(OpAsmPrinter &printer, Operation *,
+                                    PercentileRankAttr rank) {
+  printer << "rank(" << stringifyPercentileRank(rank.getValue()) << ")";
+}

@@ -89,7 +89,8 @@ def QuantSTE_DecoupledIntQuantOp
     `dscale = SUM dy * w`, `dzero_point = SUM dy * -scale`.
     `grad(ste)`: clipped elements count as in range, bit_width gets no gradient.
     Source: brevitas.core.quant.int_base.DecoupledIntQuant, which has
-    `(dy * scale) / pre_scale` for `dy * q`.
+    `(dy * scale) / pre_scale` for `dy * q`; `grad(unfused)` is the library's
+    rule bit for bit, NaN for dpre_scale of an infinite x.
 
     ```mlir
     %q = quant_ste.decoupled_int_quant %w, %ps, %pz, %s axes([0]), %z, %b

@@ -59,12 +59,20 @@ ParseResult parseZeroPointPosition(OpAsmParser &parser,
 void printZeroPointPosition(OpAsmPrinter &printer, Operation *op,
                             ZeroPointPositionAttr position);
 
+/// `rank(word)`; nearest when left out.
+ParseResult parsePercentileRank(OpAsmParser &parser, PercentileRankAttr &rank);
+void printPercentileRank(OpAsmPrinter &printer, Operation *op,
+                         PercentileRankAttr rank);
+
 enum class Extremum : uint8_t { absmax, maximum, minimum };
 
 /// The projection of the data's dimensions onto those listed.
 AffineMap getAxesMap(RankedTensorType data,
                      std::optional<ArrayRef<int64_t>> axes);
 
+/// y has x's element type and the dimensions of x that `axes` lists, none if
+/// there is no such attribute.
+LogicalResult verifyReduced(Operation *op);
 LogicalResult verifyExtremum(Operation *op);
 
 /// A format's name, or its fields: `4, 3, 7, 448.0, nan`.

@@ -377,6 +377,7 @@ def QuantSTE_IntQuantOp : QuantSTE_RuleOp<"int_quant", "IntQuantRule",
 
 include "quant_ste/Dialect/QuantSTE/IR/BrevitasOps.td"
 include "quant_ste/Dialect/QuantSTE/IR/LiteratureOps.td"
+include "quant_ste/Dialect/QuantSTE/IR/ScaleOps.td"
 include "quant_ste/Dialect/QuantSTE/IR/TorchOps.td"
 
 //===----------------------------------------------------------------------===//

@@ -100,7 +100,8 @@ def QuantSTE_LearnableFakeQuantizeOp
     counts as below qmin, infinities saturate.
 
     Source: torch._fake_quantize_learnable_per_tensor_affine and
-    _per_channel_affine, which multiply by dy first (a few ULPs). The former's
+    _per_channel_affine, which multiply by dy first, as `grad(unfused)` does, and
+    by masks (the same but for a few ULPs and infinite cotangents). The former's
     backward pass has `trunc(zero_point + 0.5)`, one too high for negative zero
     points; this op has the z of the forward pass, as the latter has. torch's
     AVX kernels contract `x * i + z` and `(q - z) * scale - x`; this op does not
