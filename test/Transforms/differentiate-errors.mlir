@@ -241,7 +241,7 @@ func.func @ask(%x: f32) -> f32 {
 // linalg: a reduction that is neither a sum nor an extremum.
 
 func.func private @f(%x: tensor<?xf32>, %one: tensor<f32>) -> tensor<f32> {
-  // expected-error @below {{cannot differentiate 'linalg.reduce': expected result #0, which is reduced, to be a sum, maximum or minimum over the reduction loops}}
+  // expected-error @below {{cannot differentiate 'linalg.reduce': expected result #0, which is reduced, to be a sum, product, maximum or minimum over the reduction loops}}
   // expected-note @below {{give the function around it a rule of its own (attribute quant_ste.vjp, quant_ste.jvp)}}
   %y = linalg.reduce { arith.mulf } ins(%x : tensor<?xf32>) outs(%one : tensor<f32>) dimensions = [0]
   return %y : tensor<f32>

@@ -80,7 +80,9 @@ SmallVector<Value> GenericDraft::finish() {
   for (unsigned d = 0; d < numLoops; ++d)
     iterators.push_back(
         llvm::all_of(initMaps,
-                     [&](AffineMap m) { return m.isFunctionOfDim(d); })
+                     [&](AffineMap m) {
+                       return m.getResultPosition(outer.getAffineDimExpr(d));
+                     })
             ? IteratorType::parallel
             : IteratorType::reduction);
   auto generic = linalg::GenericOp::create(outer, TypeRange(ValueRange(inits)),
