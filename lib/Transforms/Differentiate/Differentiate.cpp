@@ -367,18 +367,20 @@ static bool isPure(func::FuncOp f, SymbolTableCollection &symbols,
     return false;
   if (!visited.insert(f).second)
     return true;
-  for (Operation &op : f.getBody().getOps()) {
-    if (op.hasTrait<OpTrait::IsTerminator>() || isMemoryEffectFree(&op))
-      continue;
+  WalkResult result = f.getBody().walk([&](Operation *op) {
+    if (op->hasTrait<OpTrait::IsTerminator>() ||
+        op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
+        isMemoryEffectFree(op))
+      return WalkResult::advance();
     auto call = dyn_cast<func::CallOp>(op);
     if (!call)
-      return false;
+      return WalkResult::interrupt();
     auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(
         call, call.getCalleeAttr());
-    if (!callee || !isPure(callee, symbols, visited))
-      return false;
-  }
-  return true;
+    return callee && isPure(callee, symbols, visited) ? WalkResult::advance()
+                                                      : WalkResult::interrupt();
+  });
+  return !result.wasInterrupted();
 }
 
 /// A request computes the primal results too: where it comes before every use
@@ -410,6 +412,13 @@ static void eraseDeadOps(Block &block, SymbolTableCollection &symbols) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
     if (isOpTriviallyDead(&op)) {
       op.erase();
+      continue;
+    }
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        eraseDeadOps(inner, symbols);
+    if (isOpTriviallyDead(&op)) {
+      op.erase(); // only a dead call kept it
       continue;
     }
     auto call = dyn_cast<func::CallOp>(op);
@@ -467,7 +476,8 @@ LogicalResult Differentiator::fill(func::FuncOp derived, func::FuncOp f,
   for (Operation &op : block)
     if (!primal.contains(&op))
       op.walk(mark);
-  shareCalls(block);
+  replaceSuperseded(derived);
+  derived->walk([](Block *inner) { shareCalls(*inner); });
   eraseDeadOps(block, symbols);
   return success();
 }

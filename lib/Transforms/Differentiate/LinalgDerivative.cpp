@@ -21,6 +21,11 @@
 // windows of all layouts, strides and dilations are this one form, its own
 // derivative among them; quant-ste-unroll-windows makes dense loops of it.
 //
+// Captures. A float that the body takes from outside is an operand that sees no
+// loop. A tensor of which the body reads elements, table[index[i], j],
+// scatters: the gradient runs through the loops that its indices are computed
+// of, and adds to slices of the others.
+//
 // Reduced results. Besides sums `out + f(in)`, in whatever form the body says
 // them, these are known:
 // * A maximum or minimum of `out` and f(in): its gradient is shared evenly by
@@ -39,8 +44,10 @@
 #include "ModelUtils.h"
 #include "quant_ste/Transforms/Differentiate.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -57,7 +64,11 @@ public:
       : op(op), b(op.getLoc(), builder), maps(op.getIndexingMapsArray()),
         loopSizes(op.getStaticLoopRanges()), given(given),
         numInputs(op.getNumDpsInputs()), numResults(op.getNumDpsInits()),
-        shares(numResults), chosen(numResults), products(numResults) {}
+        shares(numResults), chosen(numResults), products(numResults) {
+    inputs = getDifferentiableInputs(op);
+    for (unsigned i = 0; i < op->getNumOperands(); ++i)
+      slots.push_back({bodyArg(i), maps[i], operand(i).getType()});
+  }
 
   FailureOr<SmallVector<Value>> vjp(ArrayRef<bool> wanted);
   FailureOr<SmallVector<Value>> jvp();
@@ -73,6 +84,27 @@ private:
   SmallVector<Value> chosen; ///< of one in windows: the number of the first
   /// Of a product: that of its factors that are not zero, and how many are.
   SmallVector<std::pair<Value, Value>> products;
+  SmallVector<Value> inputs; ///< operands and captures
+
+  /// What the body reads and a gradient is computed of, as the sum over the
+  /// loops that `map` does not see: operands, captured floats, and the elements
+  /// of captured tensors.
+  struct Slot {
+    Value scalar; ///< in the op's body
+    AffineMap map;
+    Type type;
+  };
+  SmallVector<Slot> slots; ///< the operands first
+  /// tensor.extract of a captured tensor.
+  struct Gather {
+    unsigned input, slot;
+    tensor::ExtractOp op;
+    /// For each index the loop that it is, if it is one that no other index
+    /// depends on; the loops that the others depend on.
+    SmallVector<std::optional<unsigned>> loops;
+    llvm::SmallBitVector outer;
+  };
+  SmallVector<Gather> gathers;
 
   unsigned numLoops() const { return loopSizes.size(); }
   Value operand(unsigned i) { return op->getOperand(i); }
@@ -84,6 +116,9 @@ private:
     return op.getBlock()->getTerminator()->getOperand(k);
   }
 
+  Value likeOf(unsigned slot) {
+    return slot < op->getNumOperands() ? operand(slot) : Value();
+  }
   bool isFull(AffineMap map) const { return map.isPermutation(); }
   bool isReduced(unsigned k) const { return !isFull(resultMap(k)); }
   bool hasWindows() const {
@@ -112,10 +147,14 @@ private:
   Value otherInitialFactors(unsigned k);
 
   using Group = SmallVector<unsigned>;
-  SmallVector<Group> groupOperands(ArrayRef<bool> wanted);
+  SmallVector<Group> groupSlots(ArrayRef<bool> wanted);
   LogicalResult emitGroup(ArrayRef<unsigned> group,
                           MutableArrayRef<Value> grads);
   Value finishGradient(Value partial, AffineMap partialMap, unsigned i);
+  LogicalResult addCaptures(ArrayRef<bool> wanted);
+  Gather analyzeGather(tensor::ExtractOp extract, unsigned input);
+  Value readIndex(Value index, ArrayRef<Value> ivs);
+  Value scatter(Gather &gather, Value elements, Value table);
 };
 
 llvm::SmallBitVector dimsOf(AffineMap map) {
@@ -175,7 +214,7 @@ SmallVector<OpFoldResult> LinalgDerivative::sizesOf(AffineMap map, Value like) {
   SmallVector<std::pair<Value, AffineMap>> sources;
   bool isReverse = given.size() == numResults;
   for (auto [i, v] : llvm::enumerate(given))
-    if (v)
+    if (v && i < op->getNumOperands())
       sources.push_back({v, isReverse ? resultMap(i) : maps[i]});
   for (unsigned i = 0; i < op->getNumOperands(); ++i)
     sources.push_back({operand(i), maps[i]});
@@ -391,28 +430,30 @@ Value LinalgDerivative::otherInitialFactors(unsigned k) {
 /// by a second, small op. Operands that see all loops join the first group;
 /// those that are read in windows are on their own.
 SmallVector<LinalgDerivative::Group>
-LinalgDerivative::groupOperands(ArrayRef<bool> wanted) {
+LinalgDerivative::groupSlots(ArrayRef<bool> wanted) {
   Group full, reduced;
   SmallVector<Group> windows;
-  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
-    bool isInput = i < numInputs || !isReduced(i - numInputs);
-    if (!wanted[i] || !isInput)
+  for (unsigned i = 0; i < slots.size(); ++i) {
+    bool isOperand = i < op->getNumOperands();
+    bool isRunningValue =
+        isOperand && i >= numInputs && isReduced(i - numInputs);
+    if ((isOperand && !wanted[i]) || isRunningValue)
       continue;
-    if (!maps[i].isProjectedPermutation())
+    if (!slots[i].map.isProjectedPermutation())
       windows.push_back({i});
     else
-      (isFull(maps[i]) ? full : reduced).push_back(i);
+      (isFull(slots[i].map) ? full : reduced).push_back(i);
   }
   llvm::sort(reduced, [&](unsigned x, unsigned y) {
-    unsigned dimsOfX = maps[x].getNumResults(),
-             dimsOfY = maps[y].getNumResults();
+    unsigned dimsOfX = slots[x].map.getNumResults(),
+             dimsOfY = slots[y].map.getNumResults();
     return dimsOfX != dimsOfY ? dimsOfX > dimsOfY : x < y;
   });
   SmallVector<Group> groups;
   for (unsigned i : reduced) {
     auto fits = [&](const Group &group) {
-      llvm::SmallBitVector rest = dimsOf(maps[i]);
-      return !rest.test(dimsOf(maps[group.front()]));
+      llvm::SmallBitVector rest = dimsOf(slots[i].map);
+      return !rest.test(dimsOf(slots[group.front()].map));
     };
     auto group = llvm::find_if(groups, fits);
     if (group != groups.end())
@@ -431,10 +472,10 @@ LinalgDerivative::groupOperands(ArrayRef<bool> wanted) {
 /// A sum over the loops of `partialMap` -> the operand's own shape and type.
 Value LinalgDerivative::finishGradient(Value partial, AffineMap partialMap,
                                        unsigned i) {
-  if (partialMap != maps[i]) {
+  if (partialMap != slots[i].map) {
     SmallVector<AffineExpr> dims;
     SmallVector<OpFoldResult> sizes;
-    for (AffineExpr e : maps[i].getResults()) {
+    for (AffineExpr e : slots[i].map.getResults()) {
       unsigned d = *partialMap.getResultPosition(e);
       dims.push_back(b.getAffineDimExpr(d));
       sizes.push_back(tensor::getMixedSize(b, b.getLoc(), partial, d));
@@ -449,7 +490,7 @@ Value LinalgDerivative::finishGradient(Value partial, AffineMap partialMap,
         arith::AddFOp::create(draft.getBodyBuilder(), sum, in).getResult());
     partial = draft.finish().front();
   }
-  Type type = operand(i).getType();
+  Type type = slots[i].type;
   if (isa<FloatType>(type))
     partial = tensor::ExtractOp::create(b, partial, ValueRange());
   return castTo(b, convertFloat(b, partial, type), type);
@@ -471,7 +512,7 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
   SmallVector<Value> targets, cotangents, seeds;
   SmallVector<unsigned> sums;
   for (unsigned i : group)
-    seeds.push_back(scalars.lookup(bodyArg(i)));
+    seeds.push_back(scalars.lookupOrDefault(slots[i].scalar));
   for (unsigned k = 0; k < numResults; ++k) {
     if (!given[k])
       continue;
@@ -520,31 +561,31 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
     if (!g)
       continue;
     auto k = llvm::find(dys, g) - dys.begin();
-    if (k < numResults && !shares[k] && isFull(maps[i]) &&
-        maps[i] == resultMap(k) && operand(i).getType() == given[k].getType()) {
+    if (k < numResults && !shares[k] && isFull(slots[i].map) &&
+        slots[i].map == resultMap(k) && slots[i].type == given[k].getType()) {
       grads[i] = given[k];
       continue;
     }
     // One set of dimensions for all that are reduced: the leader's.
-    bool ownDims = isFull(maps[i]) || dimsOf(maps[i]) == dimsOf(maps[leader]);
-    outputs.push_back({i, ownDims ? maps[i] : maps[leader], g});
+    bool ownDims = isFull(slots[i].map) ||
+                   dimsOf(slots[i].map) == dimsOf(slots[leader].map);
+    outputs.push_back({i, ownDims ? slots[i].map : slots[leader].map, g});
   }
   if (outputs.empty())
     return success();
 
   SmallVector<Value> yields;
   for (Output &out : outputs) {
-    Type type = operand(out.operand).getType();
+    Type type = slots[out.operand].type;
     if (isFull(out.map)) {
-      Value empty =
-          tensor::EmptyOp::create(b, sizesOf(out.map, operand(out.operand)),
-                                  getElementTypeOrSelf(type));
+      Value empty = tensor::EmptyOp::create(
+          b, sizesOf(out.map, likeOf(out.operand)), getElementTypeOrSelf(type));
       draft.addInit(empty, out.map);
       yields.push_back(convertFloat(body, out.scalar, type));
       continue;
     }
     FloatType sumType = accumulatorType(type);
-    Value start = zeros(b, sizesOf(out.map, operand(out.operand)), sumType);
+    Value start = zeros(b, sizesOf(out.map, likeOf(out.operand)), sumType);
     Value sum = draft.addInit(start, out.map);
     Value term = convertFloat(body, out.scalar, sumType);
     yields.push_back(arith::AddFOp::create(body, sum, term));
@@ -561,8 +602,10 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
 FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
   if (failed(check()))
     return failure();
-  SmallVector<Value> grads(op->getNumOperands());
-  SmallVector<Group> groups = groupOperands(wanted);
+  if (failed(addCaptures(wanted)))
+    return failure();
+  SmallVector<Value> grads(slots.size());
+  SmallVector<Group> groups = groupSlots(wanted);
   for (unsigned k = 0; k < numResults; ++k) {
     if (!given[k] || !isReduced(k))
       continue;
@@ -600,7 +643,229 @@ FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
   for (const Group &group : groups)
     if (failed(emitGroup(group, grads)))
       return failure();
-  return grads;
+
+  unsigned numOperands = op->getNumOperands();
+  SmallVector<Value> out(ArrayRef(grads).take_front(numOperands));
+  out.resize(inputs.size());
+  for (unsigned i = numOperands, slot = numOperands; i < inputs.size(); ++i)
+    if (wanted[i] && isa<FloatType>(inputs[i].getType()))
+      out[i] = grads[slot++];
+  for (Gather &gather : gathers) {
+    Value elements = grads[gather.slot];
+    if (!elements)
+      continue;
+    Value &sum = out[gather.input];
+    Value table = inputs[gather.input];
+    if (!sum)
+      sum = zeros(b, tensor::getMixedSizes(b, b.getLoc(), table),
+                  accumulatorType(table.getType()));
+    sum = scatter(gather, elements, sum);
+  }
+  for (auto [v, g] : llvm::zip_equal(inputs, out))
+    if (g)
+      g = castTo(b, convertFloat(b, g, v.getType()), v.getType());
+  return out;
+}
+
+//===----------------------------------------------------------------------===//
+// Captures
+//===----------------------------------------------------------------------===//
+
+/// Adds the slots of what the body captures: first all floats.
+LogicalResult LinalgDerivative::addCaptures(ArrayRef<bool> wanted) {
+  unsigned numOperands = op->getNumOperands();
+  auto none = AffineMap::get(numLoops(), 0, b.getContext());
+  for (unsigned i = numOperands; i < inputs.size(); ++i)
+    if (wanted[i] && isa<FloatType>(inputs[i].getType()))
+      slots.push_back({inputs[i], none, inputs[i].getType()});
+  for (unsigned i = numOperands; i < inputs.size(); ++i) {
+    if (!wanted[i] || isa<FloatType>(inputs[i].getType()))
+      continue;
+    for (OpOperand &use : inputs[i].getUses()) {
+      if (!op->isProperAncestor(use.getOwner()))
+        continue;
+      auto extract = dyn_cast<tensor::ExtractOp>(use.getOwner());
+      if (!extract || extract->getBlock() != op.getBlock()) {
+        InFlightDiagnostic diag = emitCannot(
+            op, "expected its region to read a value from outside that carries "
+                "a derivative by tensor.extract alone, got '" +
+                    use.getOwner()->getName().getStringRef() + "'");
+        diag.attachNote(inputs[i].getLoc())
+            << "this value; pass it as an operand, stop its gradient with "
+               "quant_ste.detach, or give the function around it a rule of its "
+               "own (attribute quant_ste.vjp, quant_ste.jvp)";
+        return diag;
+      }
+      gathers.push_back(analyzeGather(extract, i));
+    }
+  }
+  return success();
+}
+
+/// Adds to `loops` those that a value of the body depends on.
+static void addLoops(Value v, linalg::LinalgOp op,
+                     llvm::SmallBitVector &loops) {
+  if (auto arg = dyn_cast<BlockArgument>(v)) {
+    if (arg.getOwner() == op.getBlock())
+      loops |= dimsOf(
+          op.getMatchingIndexingMap(&op->getOpOperand(arg.getArgNumber())));
+    return;
+  }
+  Operation *def = v.getDefiningOp();
+  if (def->getBlock() != op.getBlock())
+    return;
+  if (auto index = dyn_cast<linalg::IndexOp>(def))
+    loops.set(index.getDim());
+  for (Value operand : def->getOperands())
+    addLoops(operand, op, loops);
+}
+
+LinalgDerivative::Gather
+LinalgDerivative::analyzeGather(tensor::ExtractOp extract, unsigned input) {
+  Gather gather{input,
+                static_cast<unsigned>(slots.size()),
+                extract,
+                {},
+                llvm::SmallBitVector(numLoops())};
+  for (Value v : extract.getIndices()) {
+    auto index = v.getDefiningOp<linalg::IndexOp>();
+    gather.loops.push_back(index ? std::optional<unsigned>(index.getDim())
+                                 : std::nullopt);
+    if (!index)
+      addLoops(v, op, gather.outer);
+  }
+  // Each loop along a slice is one index and nothing else.
+  llvm::SmallBitVector seen = gather.outer;
+  for (std::optional<unsigned> &loop : gather.loops) {
+    if (!loop)
+      continue;
+    if (seen.test(*loop))
+      gather.outer.set(*loop);
+    seen.set(*loop);
+  }
+  for (std::optional<unsigned> &loop : gather.loops)
+    if (loop && gather.outer.test(*loop))
+      loop.reset();
+  SmallVector<AffineExpr> dims;
+  for (unsigned d : seen.set_bits())
+    dims.push_back(b.getAffineDimExpr(d));
+  auto map = AffineMap::get(numLoops(), 0, dims, b.getContext());
+  SmallVector<int64_t> shape = llvm::map_to_vector(
+      seen.set_bits(), [&](unsigned d) { return loopSizes[d]; });
+  slots.push_back(
+      {extract.getResult(), map,
+       RankedTensorType::get(shape, accumulatorType(extract.getType()))});
+  return gather;
+}
+
+/// An index of the body, computed again at one point of the loops.
+Value LinalgDerivative::readIndex(Value v, ArrayRef<Value> ivs) {
+  if (auto arg = dyn_cast<BlockArgument>(v)) {
+    if (arg.getOwner() != op.getBlock())
+      return v;
+    AffineMap map = maps[arg.getArgNumber()];
+    Value from = operand(arg.getArgNumber());
+    if (!isa<RankedTensorType>(from.getType()))
+      return from;
+    SmallVector<Value> indices;
+    for (OpFoldResult i : affine::makeComposedFoldedMultiResultAffineApply(
+             b, b.getLoc(), map, getAsOpFoldResult(ivs)))
+      indices.push_back(getValueOrCreateConstantIndexOp(b, b.getLoc(), i));
+    return tensor::ExtractOp::create(b, from, indices);
+  }
+  Operation *def = v.getDefiningOp();
+  if (def->getBlock() != op.getBlock())
+    return v;
+  if (auto index = dyn_cast<linalg::IndexOp>(def))
+    return ivs[index.getDim()];
+  IRMapping map;
+  for (Value operand : def->getOperands())
+    map.map(operand, readIndex(operand, ivs));
+  unsigned result = cast<OpResult>(v).getResultNumber();
+  return b.clone(*def, map)->getResult(result);
+}
+
+/// table[index[i], :] += elements[i, :], for one i after the other.
+Value LinalgDerivative::scatter(Gather &gather, Value elements, Value table) {
+  AffineMap map = slots[gather.slot].map;
+  Value zero = arith::ConstantIndexOp::create(b, 0);
+  Value one = arith::ConstantIndexOp::create(b, 1);
+  SmallVector<Value> highs;
+  SmallVector<unsigned> outer(gather.outer.set_bits());
+  for (unsigned d : outer) {
+    unsigned position = *map.getResultPosition(b.getAffineDimExpr(d));
+    highs.push_back(getValueOrCreateConstantIndexOp(
+        b, b.getLoc(),
+        tensor::getMixedSize(b, b.getLoc(), elements, position)));
+  }
+  SmallVector<Value> lows(outer.size(), zero), steps(outer.size(), one);
+  auto emit = [&](ArrayRef<Value> ivs, Value sum) -> Value {
+    // The same slice of both: loops along it are numbered as `elements` has
+    // them.
+    OpFoldResult none = b.getIndexAttr(0), unit = b.getIndexAttr(1);
+    SmallVector<OpFoldResult> from, fromSizes, to, toSizes;
+    SmallVector<unsigned> inner;
+    SmallVector<int64_t> shape;
+    for (auto [position, e] : llvm::enumerate(map.getResults())) {
+      unsigned d = cast<AffineDimExpr>(e).getPosition();
+      bool isOuter = gather.outer.test(d);
+      from.push_back(isOuter ? OpFoldResult(ivs[d]) : none);
+      fromSizes.push_back(
+          isOuter ? unit
+                  : tensor::getMixedSize(b, b.getLoc(), elements, position));
+      if (isOuter)
+        continue;
+      inner.push_back(d);
+      shape.push_back(
+          cast<ShapedType>(elements.getType()).getDimSize(position));
+    }
+    SmallVector<AffineExpr> order;
+    SmallVector<int64_t> toShape;
+    for (auto [loop, index] :
+         llvm::zip_equal(gather.loops, gather.op.getIndices())) {
+      if (!loop) {
+        to.push_back(readIndex(index, ivs));
+        toSizes.push_back(unit);
+        continue;
+      }
+      unsigned n = llvm::find(inner, *loop) - inner.begin();
+      unsigned position = *map.getResultPosition(b.getAffineDimExpr(*loop));
+      order.push_back(b.getAffineDimExpr(n));
+      to.push_back(none);
+      toSizes.push_back(fromSizes[position]);
+      toShape.push_back(shape[n]);
+    }
+    Type element = getElementTypeOrSelf(sum.getType());
+    SmallVector<OpFoldResult> fromStrides(from.size(), unit);
+    SmallVector<OpFoldResult> toStrides(to.size(), unit);
+    Value part =
+        tensor::ExtractSliceOp::create(b, RankedTensorType::get(shape, element),
+                                       elements, from, fromSizes, fromStrides);
+    Value row = tensor::ExtractSliceOp::create(
+        b, RankedTensorType::get(toShape, element), sum, to, toSizes,
+        toStrides);
+    unsigned rank = inner.size();
+    GenericDraft draft(b, rank);
+    Value x = draft.addInput(part, b.getMultiDimIdentityMap(rank));
+    Value y =
+        draft.addInit(row, AffineMap::get(rank, 0, order, b.getContext()));
+    draft.yield(
+        arith::AddFOp::create(draft.getBodyBuilder(), y, x).getResult());
+    return tensor::InsertSliceOp::create(b, draft.finish().front(), sum, to,
+                                         toSizes, toStrides);
+  };
+  auto nest = scf::buildLoopNest(
+      b, b.getLoc(), lows, highs, steps, table,
+      [&](OpBuilder &nested, Location, ValueRange ivs, ValueRange sums) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPoint(nested.getInsertionBlock(),
+                            nested.getInsertionPoint());
+        SmallVector<Value> all(numLoops(), zero);
+        for (auto [d, iv] : llvm::zip_equal(outer, ivs))
+          all[d] = iv;
+        return SmallVector<Value>{emit(all, sums.front())};
+      });
+  return nest.results.front();
 }
 
 //===----------------------------------------------------------------------===//
@@ -616,7 +881,10 @@ FailureOr<SmallVector<Value>> LinalgDerivative::jvp() {
   copyBody(draft, scalars);
   SmallVector<Value> seeds, tangents, targets;
   for (auto [i, t] : llvm::enumerate(given))
-    if (t && (i < numInputs || !isReduced(i - numInputs))) {
+    if (t && i >= op->getNumOperands()) {
+      seeds.push_back(inputs[i]);
+      tangents.push_back(t);
+    } else if (t && (i < numInputs || !isReduced(i - numInputs))) {
       seeds.push_back(scalars.lookup(bodyArg(i)));
       tangents.push_back(draft.addInput(t, maps[i]));
     }
