@@ -196,7 +196,9 @@ def draw(k, rng, random=True):
     for name, v, init in k.params:
         if isinstance(init, float):
             noise = rng.normal(0, 0.1, v.shape) if random and v.shape else 0
-            values[name] = np.full(v.shape, init) + noise
+            # Bounds low enough that some activations are beyond them.
+            low = 0.3 if random and name.endswith("_alpha") else 1.0
+            values[name] = np.full(v.shape, init * low) + noise
         elif init[0] == "normal":
             values[name] = rng.normal(0, init[1], v.shape)
         else:
