@@ -137,7 +137,7 @@ def gradients(k, results):
 
 def train(k):
     """@train: stochastic gradient descent with momentum 0.9, one batch for each
-    row of %order; scales, bounds and steps learn at a fifth of the rate. All
+    row of %order; scales, bounds and steps learn at a fiftieth of the rate. All
     inputs but the first are passed through."""
     T = k.element
     x, others, labels = k.inputs[0], k.inputs[1:-1], k.inputs[-1]
@@ -221,8 +221,8 @@ def train(k):
     returned = ", ".join(f"%t#{i}" for i in range(1 + len(params)))
     return (f"func.func @train({named})\n    -> ({results}) {{\n"
             f"  %c0 = arith.constant 0 : index\n  %c1 = arith.constant 1 : index\n"
-            f"  %fifth = arith.constant 0.2 : {T}\n"
-            f"  %rate_q = arith.mulf %rate, %fifth : {T}\n"
+            f"  %share = arith.constant 0.02 : {T}\n"
+            f"  %rate_q = arith.mulf %rate, %share : {T}\n"
             f"  %steps = tensor.dim %order, %c0 : {order}\n"
             f"  %losses = tensor.empty(%steps) : tensor<?x{T}>\n  {head}\n"
             f"  %t:{total} = scf.for %step = %c0 to %steps step %c1 iter_args(\n"

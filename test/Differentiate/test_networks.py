@@ -193,8 +193,11 @@ def draw(k, rng, random=True, alpha=1.0):
             values[v.name[1:]] = rng.integers(0, 10, v.shape)
         elif v.element == "i1":
             values[v.name[1:]] = np.bool_(False)
+        elif v.name == "%x":
+            values["x"] = rng.uniform(0.5, 1.5, v.shape)
         else:
-            values[v.name[1:]] = rng.uniform(0.5, 1.5, v.shape)
+            mean = 0.0 if v.name == "%running_mean" else 1.0
+            values[v.name[1:]] = mean + rng.uniform(-0.3, 0.3, v.shape)
     for name, v, init in k.params:
         if isinstance(init, float):
             values[name] = np.full(v.shape, init)
@@ -268,13 +271,19 @@ def test_gradients_f64(name, frozen):
     loss, got = run(name, "f64", values)
     assert abs(loss - want_loss) < 1e-12 * abs(want_loss)
     assert got.keys() == want.keys()
+    tops = {n: np.abs(w).max() for n, w in want.items()}
     for n, w in want.items():
-        top = np.abs(w).max()
-        assert top > 0, n
-        np.testing.assert_allclose(got[n], w, rtol=0, atol=1e-10 * top, err_msg=n)
+        # A gradient that is zero by calculus (a bias that the softmax's shift
+        # takes away again) is what rounding leaves of it.
+        atol = max(1e-10 * tops[n], 1e-14 * max(tops.values()))
+        np.testing.assert_allclose(got[n], w, rtol=0, atol=atol, err_msg=n)
+    # At most a bound beyond which nothing is has no gradient.
+    assert sum(top < 1e-12 for top in tops.values()) <= 2
 
 
-@pytest.mark.parametrize("name", ["lenet", "mlp", "transformer", "resnet18"])
+@pytest.mark.parametrize("name", [
+    "lenet", "mlp", "transformer",
+    pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_gradients_f32(name):
     """No farther from torch's f64 than 4 times torch's own f32 is. A rounding
     that flips in one of them moves gradients by per cents in correct code too:
@@ -283,13 +292,15 @@ def test_gradients_f32(name):
     _, exact = torch_gradients(name, values, torch.float64, **SIZES[name])
     _, single = torch_gradients(name, values, torch.float32, **SIZES[name])
     _, got = run(name, "f32", values)
+    most = max(np.abs(w).max() for w in exact.values())
     for n, w in exact.items():
-        top = np.abs(w).max()
+        top = max(np.abs(w).max(), 1e-6 * most)
         theirs = np.abs(single[n] - w).max() / top
         mine = np.abs(got[n] - w).max() / top
         assert mine <= max(4 * theirs, 1e-5), (n, mine, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet", "mlp", "transformer"])
 def test_float_twins_by_finite_differences(name):
     """The float networks, in f64, along random directions."""
@@ -310,6 +321,11 @@ def test_float_twins_by_finite_differences(name):
                                    atol=1e-8, err_msg=n)
 
 
+def test_committed_network():
+    text, _ = networks.build("lenet")
+    assert text == (EXAMPLES / "networks" / "lenet.mlir").read_text()
+
+
 def digits():
     folder = EXAMPLES / "digits" / "data"
     return [np.load(folder / f"{n}.npy") for n in ("X", "y", "split")]
@@ -320,7 +336,6 @@ def trained(name, quantized, data, answers, order, rate, seed=0, **extra):
     text, k = networks.build(name, "f32", quantized)
     values = draw(k, np.random.default_rng(seed), random=False)
     # The same first weights for both twins.
-    rng = np.random.default_rng(seed)
     for n, v, init in k.params:
         if not isinstance(init, float) and init[0] == "normal":
             values[n] = np.random.default_rng(
@@ -340,7 +355,7 @@ def trained(name, quantized, data, answers, order, rate, seed=0, **extra):
     return losses, lambda x: module.call("forward", x, *others, *params)[0]
 
 
-def digits_accuracy(name, quantized, epochs=12, rate=0.05):
+def digits_accuracy(name, quantized, epochs=12, rate=0.02):
     x, y, split = digits()
     shape = (-1, 8, 8, 1) if name == "lenet" else (-1, 64)
     x = np.ascontiguousarray(x.reshape(shape).astype(np.float32))
@@ -357,7 +372,8 @@ def digits_accuracy(name, quantized, epochs=12, rate=0.05):
     return hits / len(test), losses
 
 
-@pytest.mark.parametrize("name", ["lenet", "mlp"])
+@pytest.mark.parametrize("name", [
+    pytest.param("lenet", marks=pytest.mark.slow), "mlp"])
 def test_digits_near_the_float_twin(name):
     """Within 2 points of the test images."""
     quantized, losses = digits_accuracy(name, True)
@@ -368,6 +384,7 @@ def test_digits_near_the_float_twin(name):
     assert losses[-20:].mean() < losses[:20].mean() / 4
 
 
+@pytest.mark.slow
 def test_transformer_near_its_float_twin():
     """The task: the tokens in reverse order, one in five of them another one, so
     that no network reaches a loss of zero."""
