@@ -84,6 +84,7 @@ static void addFuse(OpPassManager &pm) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
+  pm.addPass(createQuantSTEUnrollWindowsPass());
   pm.addPass(createQuantSTETransposeFactorsPass());
   // Merges what the fused bodies have in common.
   cleanUp(pm);

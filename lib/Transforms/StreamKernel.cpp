@@ -106,21 +106,25 @@ chooseVectorLoop(linalg::GenericOp op, const llvm::SmallBitVector &kept) {
   return best;
 }
 
-/// Two loops of the op, run one inside the other, are one if each operand sees
-/// both of them, as neighbours in memory, or neither.
-static bool canMerge(linalg::GenericOp op, unsigned outer, unsigned inner) {
+/// Loops of the op, run one inside the other, are one if each operand sees all
+/// of them, as neighbours in memory, or none. `run` are one already. All are
+/// looked at together: a dimension of size 1 fits to both of its neighbours,
+/// which need not fit to each other.
+static bool canMerge(linalg::GenericOp op, ArrayRef<unsigned> run,
+                     unsigned inner) {
   return llvm::all_of(op->getOpOperands(), [&](OpOperand &operand) {
     AffineMap map = op.getMatchingIndexingMap(&operand);
     MLIRContext *context = op.getContext();
-    auto at = map.getResultPosition(getAffineDimExpr(outer, context));
+    auto at = map.getResultPosition(getAffineDimExpr(run.back(), context));
     auto next = map.getResultPosition(getAffineDimExpr(inner, context));
     if (!at || !next)
       return !at && !next;
     if (*next != *at + 1)
       return false;
+    unsigned first = *next - run.size();
     SmallVector<ReassociationIndices> groups;
     for (unsigned d = 0; d < map.getNumResults(); ++d)
-      if (d == *next)
+      if (d > first && d <= *next)
         groups.back().push_back(d);
       else
         groups.push_back({d});
@@ -201,7 +205,7 @@ FailureOr<StreamKernel> StreamKernel::analyze(linalg::GenericOp op,
   for (unsigned i = 0; i < numLoops; ++i) {
     unsigned loop = i == numLoops - 1 ? *vectorLoop : i + (i >= *vectorLoop);
     if (k.loops.empty() || op.hasIndexSemantics() ||
-        !canMerge(op, k.loops.back().back(), loop))
+        !canMerge(op, k.loops.back(), loop))
       k.loops.emplace_back();
     k.loops.back().push_back(loop);
     newLoop[loop] = k.loops.size() - 1;

@@ -26,10 +26,10 @@ def QuantSTE_VjpOpInterface : OpInterface<"VjpOpInterface"> {
       are the primal values and may be read.
     * `cotangents[i]` belongs to result i and has its type; null means zero. At
       least one is not null.
-    * The answer has one value per operand, of that operand's type; null means
-      zero. `wanted[i]` is false when nobody asks for operand i's gradient.
-    * What the op's regions capture counts as constant: differentiation refuses
-      an op that captures an active value.
+    * The answer has one value per input, of that input's type; null means zero.
+      `wanted[i]` is false when nobody asks for input i's gradient. The inputs
+      are the operands; those of a DifferentiatesCapturesOpInterface also what
+      its regions capture.
     * Sizes are taken from the cotangents, never from the primal values, so that
       a split backward does not keep a tensor alive for its shape.
     * On failure the op has emitted an error that says why.
@@ -47,7 +47,7 @@ def QuantSTE_JvpOpInterface : OpInterface<"JvpOpInterface"> {
   let cppNamespace = "::mlir::quant_ste";
   let description = [{
     Forward mode of one op on tensors or scalars. `tangents[i]` belongs to
-    operand i and has its type; null means zero, and at least one is not null.
+    input i (an operand or, as above, a capture) and has its type; null means zero, and at least one is not null.
     The answer has one value per result, of its type; null means zero. On
     failure the op has emitted an error that says why.
   }];
@@ -57,6 +57,17 @@ def QuantSTE_JvpOpInterface : OpInterface<"JvpOpInterface"> {
       (ins "::mlir::OpBuilder &":$b,
            "::llvm::ArrayRef<::mlir::Value>":$tangents)>
   ];
+}
+
+def QuantSTE_DifferentiatesCapturesOpInterface
+    : OpInterface<"DifferentiatesCapturesOpInterface"> {
+  let cppNamespace = "::mlir::quant_ste";
+  let description = [{
+    An op whose models also take care of the values that its regions capture:
+    they come after its operands, in the order of `getDifferentiableInputs`. Of
+    any other op, what the regions capture counts as constant: differentiation
+    refuses it where it captures an active value.
+  }];
 }
 
 #endif // QUANT_STE_INTERFACES_DIFFERENTIABLEOPINTERFACES_TD

@@ -23,6 +23,10 @@ class DialectRegistry;
 
 namespace mlir::quant_ste {
 
+/// The values that the models of an op are asked about: its operands and, if it
+/// implements DifferentiatesCapturesOpInterface, what its regions capture.
+SmallVector<Value> getDifferentiableInputs(Operation *op);
+
 /// Where a derivative flows in a block: the values that depend on a seed and on
 /// which a target depends. Integers carry none, and quant_ste.detach stops it.
 class Activity {
@@ -43,6 +47,13 @@ private:
   SmallVector<Operation *> ops;
 };
 
+/// Says that `by`, which stands after `op` in its block with no other such pair
+/// between them, gives op's results first, and then what a derivative needs. It
+/// takes op's place when the derivative is complete: until then, both are there.
+void supersede(Operation *op, Operation *by);
+/// Does so for all such pairs in `root`.
+void replaceSuperseded(Operation *root);
+
 /// Reverse mode: emits, at `b`, the cotangent of each seed given those of the
 /// targets. Null means zero, among the givens and in the answer.
 FailureOr<SmallVector<Value>> pullBack(OpBuilder &b, const Activity &activity,
@@ -56,7 +67,8 @@ FailureOr<SmallVector<Value>>
 pushForward(OpBuilder &b, const Activity &activity, ValueRange seeds,
             ArrayRef<Value> tangents, ValueRange targets);
 
-/// The gradient models of upstream dialects: arith, math, linalg, tensor, func.
+/// The gradient models of upstream dialects: arith, math, linalg, tensor, scf,
+/// func.
 void registerDifferentiableModels(DialectRegistry &registry);
 
 } // namespace mlir::quant_ste

@@ -538,6 +538,39 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
            "The largest number of ops in a fused body">];
 }
 
+def QuantSTEUnrollWindowsPass : Pass<"quant-ste-unroll-windows"> {
+  let summary = "Run through the taps of convolutions and poolings outside";
+  let description = [{
+    An operand or a result of a structured op on tensors that is read in windows,
+    x[2*i + k], is for one k a strided slice. Loops over the taps k go outside;
+    what is left inside are products, sums and extrema of slices, for which the
+    vector loops of products and sums serve. Convolutions and poolings of all
+    layouts, strides and dilations, and their gradients, are this one form.
+
+    Before:
+    ```mlir
+    %y = linalg.conv_2d_nhwc_hwcf {strides = dense<2> : tensor<2xi64>}
+      ins(%x, %w : tensor<8x9x9x16xf32>, tensor<3x3x16x32xf32>) outs(%o : tensor<8x4x4x32xf32>)
+    ```
+    After:
+    ```mlir
+    %y = scf.for %kh = 0 to 3 iter_args(%o1 = %o) {
+      scf.for %kw = 0 to 3 iter_args(%o2 = %o1) {
+        %xs = tensor.extract_slice %x[0, %kh, %kw, 0] [8, 4, 4, 16] [1, 2, 2, 1]
+        %ws = tensor.extract_slice %w[%kh, %kw, 0, 0] [1, 1, 16, 32] [1, 1, 1, 1]
+        %p = linalg.generic {(n, h, w, f, c): o(n, h, w, f) += xs(n, h, w, c) * ws(c, f)}
+        scf.yield %p
+      }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect",
+                           "::mlir::bufferization::BufferizationDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
   let summary = "Lay matrix factors out as the vector loop runs";
   let description = [{

@@ -29,6 +29,13 @@ static llvm::SetVector<Value> capturedBy(Operation *op) {
   return captured;
 }
 
+SmallVector<Value> quant_ste::getDifferentiableInputs(Operation *op) {
+  SmallVector<Value> inputs(op->getOperands());
+  if (isa<DifferentiatesCapturesOpInterface>(op))
+    llvm::append_range(inputs, capturedBy(op));
+  return inputs;
+}
+
 static bool mayWriteMemory(Operation *op) {
   return !isMemoryEffectFree(op) &&
          llvm::any_of(op->getOperandTypes(), llvm::IsaPred<BaseMemRefType>);
@@ -63,9 +70,11 @@ FailureOr<Activity> Activity::get(Block &block, ValueRange seeds,
                       [&](Value r) { return activity.isActive(r); }))
       continue;
     activity.ops.push_back(op);
-    for (Value v : op->getOperands())
+    for (Value v : getDifferentiableInputs(op))
       if (isVaried(v))
         activity.values.insert(v);
+    if (isa<DifferentiatesCapturesOpInterface>(op))
+      continue;
     // A model looks at operands: what flows in through a capture would be lost.
     llvm::SetVector<Value> captured = capturedBy(op);
     auto active = llvm::find_if(captured, isVaried);

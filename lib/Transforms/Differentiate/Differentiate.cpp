@@ -367,42 +367,56 @@ static bool isPure(func::FuncOp f, SymbolTableCollection &symbols,
     return false;
   if (!visited.insert(f).second)
     return true;
-  for (Operation &op : f.getBody().getOps()) {
-    if (op.hasTrait<OpTrait::IsTerminator>() || isMemoryEffectFree(&op))
-      continue;
+  WalkResult result = f.getBody().walk([&](Operation *op) {
+    if (op->hasTrait<OpTrait::IsTerminator>() ||
+        op->hasTrait<OpTrait::HasRecursiveMemoryEffects>() ||
+        isMemoryEffectFree(op))
+      return WalkResult::advance();
     auto call = dyn_cast<func::CallOp>(op);
     if (!call)
-      return false;
+      return WalkResult::interrupt();
     auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(
         call, call.getCalleeAttr());
-    if (!callee || !isPure(callee, symbols, visited))
-      return false;
-  }
-  return true;
+    return callee && isPure(callee, symbols, visited) ? WalkResult::advance()
+                                                      : WalkResult::interrupt();
+  });
+  return !result.wasInterrupted();
 }
 
 /// A request computes the primal results too: where it comes before every use
 /// of those of the call it was made for, that call is not made.
 static void shareCalls(Block &block) {
-  SmallVector<Request> requests;
-  for (Operation &op : block)
-    if (auto request = Request::get(&op))
-      requests.push_back(*request);
-  for (const Request &request : requests) {
-    auto isEarly = [&](Operation *user) {
-      Operation *here = block.findAncestorOpInBlock(*user);
-      return !request.op->isBeforeInBlock(here);
-    };
-    for (auto call : llvm::make_early_inc_range(block.getOps<func::CallOp>())) {
-      if (call.getCalleeAttr() != request.callee ||
-          ValueRange(call.getOperands()) != request.operands ||
-          !call->isBeforeInBlock(request.op) ||
-          llvm::any_of(call->getUsers(), isEarly))
-        continue;
-      call->replaceAllUsesWith(
-          request.op->getResults().take_front(call.getNumResults()));
-      call->erase();
+  // The calls so far, by callee and operands: what replaces one changes only
+  // operands that come later.
+  using Key = std::pair<const void *, SmallVector<void *>>;
+  std::map<Key, SmallVector<func::CallOp>> calls;
+  auto keyOf = [](Attribute callee, ValueRange operands) {
+    return Key(callee.getAsOpaquePointer(),
+               llvm::map_to_vector(
+                   operands, [](Value v) { return v.getAsOpaquePointer(); }));
+  };
+  for (Operation &op : block) {
+    if (auto call = dyn_cast<func::CallOp>(op)) {
+      calls[keyOf(call.getCalleeAttr(), call.getOperands())].push_back(call);
+      continue;
     }
+    auto request = Request::get(&op);
+    if (!request)
+      continue;
+    auto isEarly = [&](Operation *user) {
+      return !op.isBeforeInBlock(block.findAncestorOpInBlock(*user));
+    };
+    auto it = calls.find(keyOf(request->callee, request->operands));
+    if (it == calls.end())
+      continue;
+    llvm::erase_if(it->second, [&](func::CallOp call) {
+      if (llvm::any_of(call->getUsers(), isEarly))
+        return false;
+      call->replaceAllUsesWith(
+          op.getResults().take_front(call.getNumResults()));
+      call->erase();
+      return true;
+    });
   }
 }
 
@@ -410,6 +424,13 @@ static void eraseDeadOps(Block &block, SymbolTableCollection &symbols) {
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
     if (isOpTriviallyDead(&op)) {
       op.erase();
+      continue;
+    }
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        eraseDeadOps(inner, symbols);
+    if (isOpTriviallyDead(&op)) {
+      op.erase(); // only a dead call kept it
       continue;
     }
     auto call = dyn_cast<func::CallOp>(op);
@@ -467,7 +488,8 @@ LogicalResult Differentiator::fill(func::FuncOp derived, func::FuncOp f,
   for (Operation &op : block)
     if (!primal.contains(&op))
       op.walk(mark);
-  shareCalls(block);
+  replaceSuperseded(derived);
+  derived->walk([](Block *inner) { shareCalls(*inner); });
   eraseDeadOps(block, symbols);
   return success();
 }

@@ -21,8 +21,9 @@ quant_ste::pushForward(OpBuilder &b, const Activity &activity, ValueRange seeds,
 
   bool failed = false;
   for (Operation *op : activity.getOps()) {
-    auto given = llvm::map_to_vector(
-        op->getOperands(), [&](Value v) { return tangentOf.lookup(v); });
+    auto given = llvm::map_to_vector(getDifferentiableInputs(op), [&](Value v) {
+      return tangentOf.lookup(v);
+    });
     if (llvm::none_of(given, [](Value t) { return static_cast<bool>(t); }))
       continue;
     OpBuilder::InsertionGuard guard(b);

@@ -78,11 +78,13 @@ SmallVector<Value> GenericDraft::finish() {
 
   SmallVector<IteratorType> iterators;
   for (unsigned d = 0; d < numLoops; ++d)
-    iterators.push_back(
-        llvm::all_of(initMaps,
-                     [&](AffineMap m) { return m.isFunctionOfDim(d); })
-            ? IteratorType::parallel
-            : IteratorType::reduction);
+    iterators.push_back(llvm::all_of(initMaps,
+                                     [&](AffineMap m) {
+                                       return m.getResultPosition(
+                                           outer.getAffineDimExpr(d));
+                                     })
+                            ? IteratorType::parallel
+                            : IteratorType::reduction);
   auto generic = linalg::GenericOp::create(outer, TypeRange(ValueRange(inits)),
                                            keptInputs, inits, maps, iterators);
   generic.getRegion().takeBody(region);

@@ -31,7 +31,8 @@ public:
   /// Ends the body and erases what it does not need. Nothing may be added then.
   void yield(ValueRange values);
 
-  /// Builds the op: a loop that some result does not see is a reduction.
+  /// Builds the op: a loop that some result does not see, or sees only in a sum
+  /// of loops, is a reduction.
   SmallVector<Value> finish();
 
 private:

@@ -25,7 +25,8 @@ FailureOr<SmallVector<Value>> buildLinalgJvp(linalg::LinalgOp op, OpBuilder &b,
 std::optional<SmallVector<Value>> buildMatmulVjp(linalg::LinalgOp op,
                                                  OpBuilder &b, Value cotangent,
                                                  ArrayRef<bool> wanted);
-SmallVector<Value> buildMatmulJvp(linalg::LinalgOp op, OpBuilder &b,
+/// Of a sum of products of two factors, as two such ops.
+SmallVector<Value> buildProductJvp(linalg::LinalgOp op, OpBuilder &b,
                                   ArrayRef<Value> tangents);
 
 } // namespace mlir::quant_ste

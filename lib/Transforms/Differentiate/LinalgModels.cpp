@@ -16,6 +16,19 @@ template <class Op>
 static constexpr bool isMatmul = std::is_same_v<Op, linalg::MatmulOp> ||
                                  std::is_same_v<Op, linalg::BatchMatmulOp>;
 
+/// y += x * w, as a matrix product or a convolution.
+static bool isSumOfProducts(linalg::LinalgOp op) {
+  if (!op.hasPureTensorSemantics() || op.getNumDpsInputs() != 2 ||
+      op.getNumDpsInits() != 1)
+    return false;
+  if (linalg::isaContractionOpInterface(op))
+    return true;
+  // A pooling reads its second operand for the sizes alone.
+  return linalg::isaConvolutionOpInterface(op) &&
+         llvm::none_of(op.getBlock()->getArguments(),
+                       [](BlockArgument arg) { return arg.use_empty(); });
+}
+
 namespace {
 template <class Op>
 struct LinalgVjp : VjpOpInterface::ExternalModel<LinalgVjp<Op>, Op> {
@@ -35,12 +48,15 @@ struct LinalgJvp : JvpOpInterface::ExternalModel<LinalgJvp<Op>, Op> {
   FailureOr<SmallVector<Value>> buildJvp(Operation *op, OpBuilder &b,
                                          ArrayRef<Value> tangents) const {
     auto linalgOp = cast<linalg::LinalgOp>(op);
-    if constexpr (isMatmul<Op>)
-      if (linalgOp.hasPureTensorSemantics())
-        return buildMatmulJvp(linalgOp, b, tangents);
+    if (isSumOfProducts(linalgOp))
+      return buildProductJvp(linalgOp, b, tangents);
     return buildLinalgJvp(linalgOp, b, tangents);
   }
 };
+
+struct GenericCaptures
+    : DifferentiatesCapturesOpInterface::ExternalModel<GenericCaptures,
+                                                       linalg::GenericOp> {};
 
 template <class... Ops> struct LinalgModels {
   static void attach(MLIRContext *ctx) {
@@ -55,5 +71,6 @@ void quant_ste::registerLinalgModels(DialectRegistry &registry) {
 #define GET_OP_LIST
 #include "mlir/Dialect/Linalg/IR/LinalgStructuredOps.cpp.inc"
         >::attach(ctx);
+    linalg::GenericOp::attachInterface<GenericCaptures>(*ctx);
   });
 }

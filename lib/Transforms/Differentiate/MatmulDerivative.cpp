@@ -132,9 +132,9 @@ quant_ste::buildMatmulVjp(linalg::LinalgOp op, OpBuilder &builder,
   return grads;
 }
 
-SmallVector<Value> quant_ste::buildMatmulJvp(linalg::LinalgOp op,
-                                             OpBuilder &builder,
-                                             ArrayRef<Value> tangents) {
+SmallVector<Value> quant_ste::buildProductJvp(linalg::LinalgOp op,
+                                              OpBuilder &builder,
+                                              ArrayRef<Value> tangents) {
   ImplicitLocOpBuilder b(op.getLoc(), builder);
   // tC = tA B + A tB + tC0, each product the op itself on other factors.
   Value sum = tangents[2];

@@ -101,6 +101,7 @@ void quant_ste::registerDifferentiableModels(DialectRegistry &registry) {
   registerArithMathModels(registry);
   registerFuncModels(registry);
   registerLinalgModels(registry);
+  registerSCFModels(registry);
   registerStatisticsModels(registry);
   registerTensorModels(registry);
 }

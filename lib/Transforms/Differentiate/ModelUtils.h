@@ -49,6 +49,7 @@ FloatType accumulatorType(Type type);
 void registerArithMathModels(DialectRegistry &registry);
 void registerFuncModels(DialectRegistry &registry);
 void registerLinalgModels(DialectRegistry &registry);
+void registerSCFModels(DialectRegistry &registry);
 void registerStatisticsModels(DialectRegistry &registry);
 void registerTensorModels(DialectRegistry &registry);
 

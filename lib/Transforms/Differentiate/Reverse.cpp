@@ -34,8 +34,9 @@ quant_ste::pullBack(OpBuilder &b, const Activity &activity, ValueRange targets,
         op->getResults(), [&](Value r) { return cotangentOf.lookup(r); });
     if (llvm::none_of(given, [](Value t) { return static_cast<bool>(t); }))
       continue;
+    SmallVector<Value> inputs = getDifferentiableInputs(op);
     auto wanted = llvm::map_to_vector(
-        op->getOperands(), [&](Value v) { return activity.isActive(v); });
+        inputs, [&](Value v) { return activity.isActive(v); });
     auto model = dyn_cast<VjpOpInterface>(op);
     FailureOr<SmallVector<Value>> gradients = failure();
     if (model)
@@ -43,8 +44,7 @@ quant_ste::pullBack(OpBuilder &b, const Activity &activity, ValueRange targets,
     else
       emitNoRule(op, "VjpOpInterface", "quant_ste.vjp");
     if (succeeded(gradients)) {
-      for (auto [v, g, w] :
-           llvm::zip_equal(op->getOperands(), *gradients, wanted))
+      for (auto [v, g, w] : llvm::zip_equal(inputs, *gradients, wanted))
         if (w)
           accumulate(v, g, op->getLoc());
       continue;
@@ -52,7 +52,7 @@ quant_ste::pullBack(OpBuilder &b, const Activity &activity, ValueRange targets,
     // What comes before is asked as well, for any value would do: each op that
     // cannot be differentiated is reported in one run.
     failed = true;
-    for (auto [v, w] : llvm::zip_equal(op->getOperands(), wanted))
+    for (auto [v, w] : llvm::zip_equal(inputs, wanted))
       if (w)
         cotangentOf.try_emplace(v, v);
   }
