@@ -218,6 +218,51 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Turn linalg on buffers into kernels for a GPU";
+  let description = [{
+    Each `linalg.generic`, and what can be made one, becomes a `gpu.func` and its
+    `gpu.launch_func`; equal kernels are one. All buffers are taken to be in the
+    memory of the GPU: the host computes with sizes and addresses only.
+
+    Where a loop runs along memory in every operand that sees it (as for
+    quant-ste-vectorize), a kernel reads and writes 16 bytes at a time, several
+    of them under way, in a version for aligned buffers and one for all others.
+    Teams of threads run through the rows of that loop. A sum over it has one
+    partial result per team, added up by shuffles and through shared memory; a
+    sum over other loops, down columns, one per block. A second kernel adds the
+    parts in a fixed order, in f64 (f32 for f16 and bf16). How many there are
+    depends on the shape alone, not on the chip: so do the bits of the sum.
+
+    In any other kernel a thread computes one element by the loops as they
+    stand, in their order. That holds for products of matrices.
+
+    Before:
+    ```mlir
+    linalg.generic ... ins(%x, %alpha : memref<?xf32>, memref<f32>) outs(%y : memref<?xf32>) {...}
+    ```
+    After:
+    ```mlir
+    scf.if %aligned {
+      gpu.launch_func @quant_ste_kernels::@f_aligned blocks in (%blocks, %c1, %c1)
+        threads in (%c256, %c1, %c1) args(%base : memref<f32>, %n : index, ...)
+    } else {
+      gpu.launch_func @quant_ste_kernels::@f_any ...
+    }
+    ```
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "The chip that the kernels are shaped for">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
 def QuantSTEDifferentiatePass
     : Pass<"quant-ste-differentiate", "::mlir::ModuleOp"> {
   let summary = "Turn requests for derivatives into functions and calls";
