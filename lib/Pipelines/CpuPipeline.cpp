@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Phases.h"
+
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/Passes.h"
@@ -21,6 +23,7 @@
 
 using namespace mlir;
 using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::phases;
 
 //===----------------------------------------------------------------------===//
 // Phase names
@@ -57,13 +60,13 @@ void CpuPhaseParser::print(raw_ostream &os, CpuPhase phase) {
 // Phases
 //===----------------------------------------------------------------------===//
 
-static void cleanUp(OpPassManager &pm) {
+void phases::cleanUp(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }
 
 /// Functions are not inlined yet: a call may carry its own gradient.
-static void addDifferentiate(OpPassManager &pm,
+void phases::addDifferentiate(OpPassManager &pm,
                              const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTELinkRulesPass(
       {llvm::to_vector(ArrayRef<std::string>(options.rules))}));
@@ -71,7 +74,7 @@ static void addDifferentiate(OpPassManager &pm,
   cleanUp(pm);
 }
 
-static void addLinalg(OpPassManager &pm) {
+void phases::addLinalg(OpPassManager &pm) {
   // Calls that stay would cost buffers: what a callee returns it must allocate.
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
@@ -80,7 +83,7 @@ static void addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addFuse(OpPassManager &pm) {
+void phases::addFuse(OpPassManager &pm) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
@@ -89,7 +92,7 @@ static void addFuse(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addBufferize(OpPassManager &pm) {
+void phases::addBufferize(OpPassManager &pm) {
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
@@ -119,7 +122,7 @@ static void addVectorize(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
+void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   if (options.openmp) {
     pm.addPass(createConvertSCFToOpenMPPass());
@@ -177,4 +180,9 @@ void quant_ste::registerQuantSTEPipelines() {
       "quant-ste-cpu-pipeline",
       "Lower quant_ste, and tensors in general, to the LLVM dialect for CPUs",
       buildCpuPipeline);
+  PassPipelineRegistration<GpuPipelineOptions>(
+      "quant-ste-gpu-pipeline",
+      "Lower quant_ste, and tensors in general, to PTX for NVIDIA GPUs and the "
+      "LLVM dialect for the host",
+      buildGpuPipeline);
 }

@@ -263,6 +263,96 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEDeviceMathPass
+    : Pass<"quant-ste-device-math", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "Turn math into exact instructions of the GPU";
+  let description = [{
+    convert-gpu-to-nvvm makes calls of NVIDIA's libdevice of `math.roundeven`
+    and others. Here they become intrinsics of LLVM, which are instructions, so
+    that no result depends on a toolkit. What only a library has is an error.
+
+    Before:
+    ```mlir
+    %y = math.roundeven %x : vector<4xf32>
+    ```
+    After:
+    ```mlir
+    %y = llvm.call_intrinsic "llvm.roundeven"(%x) : (vector<4xf32>) -> vector<4xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
+def QuantSTESerializeGPUPass
+    : Pass<"quant-ste-serialize-gpu", "::mlir::ModuleOp"> {
+  let summary = "Compile kernels in the NVVM dialect to PTX";
+  let description = [{
+    As gpu-module-to-binary, but independent of what CUDA toolkit is installed,
+    without contraction of multiplications and additions, and with an error,
+    instead of an abort, for a chip or PTX version that there is not.
+
+    Before:
+    ```mlir
+    gpu.module @kernels { llvm.func @f(...) attributes {gpu.kernel, nvvm.kernel} {...} }
+    ```
+    After:
+    ```mlir
+    gpu.binary @kernels [#gpu.object<#nvvm.target<O = 3, chip = "sm_90">, assembly = "...">]
+    ```
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "The chip that code is made for: sm_75 to sm_121">,
+    Option<"ptx", "ptx", "unsigned", /*default=*/"0",
+           "PTX version, 78 for 7.8 (0: the first that knows the chip)">,
+    Option<"bitcode", "bitcode", "bool", /*default=*/"false",
+           "LLVM bitcode in place of PTX">
+  ];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+                           "::mlir::NVVM::NVVMDialect"];
+}
+
+def QuantSTELowerLaunchesPass
+    : Pass<"quant-ste-lower-launches", "::mlir::ModuleOp"> {
+  let summary = "Turn launches into calls of the CUDA runtime of quant_ste";
+  let description = [{
+    The code of a `gpu.binary` becomes a constant, `gpu.launch_func` a call of
+    `quant_ste_cuda_launch` (Runtime/Cuda.h), which loads the code where it has
+    not, and launches on the stream of the calling thread.
+
+    Before:
+    ```mlir
+    gpu.launch_func @kernels::@f blocks in (%n, %c1, %c1) threads in (%c256, %c1, %c1) args(%x : memref<f32>)
+    ```
+    After:
+    ```mlir
+    llvm.call @quant_ste_cuda_launch(%image, %size, %name, %n, %c256, %arguments)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def QuantSTEDeviceMemoryPass
+    : Pass<"quant-ste-device-memory", "::mlir::ModuleOp"> {
+  let summary = "Allocate buffers in the memory of the GPU";
+  let description = [{
+    Calls of malloc, aligned_alloc and free become calls of
+    `quant_ste_cuda_malloc` and so on, in the order of the stream.
+
+    Before:
+    ```mlir
+    %p = llvm.call @malloc(%size) : (i64) -> !llvm.ptr
+    ```
+    After:
+    ```mlir
+    %p = llvm.call @quant_ste_cuda_malloc(%size) : (i64) -> !llvm.ptr
+    ```
+  }];
+}
+
 def QuantSTEDifferentiatePass
     : Pass<"quant-ste-differentiate", "::mlir::ModuleOp"> {
   let summary = "Turn requests for derivatives into functions and calls";
