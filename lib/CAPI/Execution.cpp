@@ -126,6 +126,7 @@ quant_ste_module *quant_ste_compile(const char *text, size_t length,
       if (from)
         to = from;
     };
+    set(compile.target, options->target);
     set(compile.pipelineOptions, options->pipeline_options);
     set(compile.codegen.cpu, options->cpu);
     set(compile.codegen.features, options->features);

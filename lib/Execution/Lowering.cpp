@@ -31,38 +31,76 @@ static void dropNames(func::FuncOp f) {
     f.removeResultAttr(i, name);
 }
 
-static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
-                                 CpuPhase last) {
-  CpuPipelineOptions pipeline;
+/// `last` is where to stop, `whole` the last phase there is.
+template <class Pipeline, class Phase>
+static LogicalResult
+runPipeline(ModuleOp module, const CompileOptions &options, Phase last,
+            Phase whole, StringRef chip,
+            void (*build)(OpPassManager &, const Pipeline &)) {
+  Pipeline pipeline;
   std::string errors;
   llvm::raw_string_ostream os(errors);
   if (failed(pipeline.parseFromString(options.pipelineOptions, os)))
     return emitError(module.getLoc(), "pipeline options '")
            << options.pipelineOptions << "': " << StringRef(errors).rtrim();
-  if (pipeline.stopAfter != CpuPhase::LLVM)
+  if (pipeline.stopAfter != whole)
     return emitError(module.getLoc(), "pipeline options '")
            << options.pipelineOptions
            << "': stop-after leaves nothing that could run";
   pipeline.stopAfter = last;
+  if constexpr (std::is_same_v<Pipeline, GpuPipelineOptions>)
+    if (!chip.empty())
+      pipeline.chip = chip.str();
   for (const std::string &path : options.rules)
     pipeline.rules.push_back(path);
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();
-  buildCpuPipeline(pm, pipeline);
+  build(pm, pipeline);
   return pm.run(module);
+}
+
+bool CompileOptions::isForGpu() const {
+  return StringRef(target).split(':').first == "cuda";
+}
+
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
+                                 CpuPhase cpu, GpuPhase gpu) {
+  auto [kind, chip] = StringRef(options.target).split(':');
+  if (options.isForGpu())
+    return runPipeline(module, options, gpu, GpuPhase::LLVM, chip,
+                       buildGpuPipeline);
+  if (!options.target.empty() && options.target != "cpu")
+    return emitError(module.getLoc(),
+                     "expected a target (cpu, cuda, cuda:<chip>), got '")
+           << options.target << "'";
+  return runPipeline(module, options, cpu, CpuPhase::LLVM, "",
+                     buildCpuPipeline);
 }
 
 LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
                                             const CompileOptions &options) {
-  return runPipeline(module, options, CpuPhase::Differentiate);
+  return runPipeline(module, options, CpuPhase::Differentiate,
+                     GpuPhase::Differentiate);
+}
+
+static void markDestinations(func::FuncOp f, const Signature &signature) {
+  UnitAttr mark = UnitAttr::get(f.getContext());
+  for (unsigned i = 0, e = signature.results.size(); i < e; ++i)
+    if (signature.hasDestination(i))
+      f.setResultAttr(i, "quant_ste.destination", mark);
 }
 
 LogicalResult quant_ste::lowerToLLVM(ModuleOp module,
+                                     ArrayRef<Signature> functions,
                                      const CompileOptions &options) {
   if (!options.function.empty())
     keepOnly(module, options.function);
   for (auto f : module.getOps<func::FuncOp>())
     dropNames(f);
-  return runPipeline(module, options, CpuPhase::LLVM);
+  for (const Signature &signature : functions)
+    if (signature.unsupported.empty())
+      markDestinations(module.lookupSymbol<func::FuncOp>(signature.function),
+                       signature);
+  return runPipeline(module, options, CpuPhase::LLVM, GpuPhase::LLVM);
 }

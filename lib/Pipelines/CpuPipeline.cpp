@@ -93,6 +93,7 @@ void phases::addFuse(OpPassManager &pm) {
 }
 
 void phases::addBufferize(OpPassManager &pm) {
+  pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

@@ -225,6 +225,7 @@ static int run(const Options &options, DialectRegistry &registry) {
     return fail(std::move(error));
 
   CompileOptions compile;
+  compile.target = options.target;
   compile.pipelineOptions = options.pipelineOptions;
   compile.rules = options.rules;
   compile.codegen = options.codegen;

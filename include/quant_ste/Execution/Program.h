@@ -22,6 +22,9 @@ class PassManager;
 namespace mlir::quant_ste {
 
 struct CompileOptions {
+  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90": kernels
+  /// for an NVIDIA GPU, and `codegen` for the host.
+  std::string target;
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
   std::string pipelineOptions;
@@ -33,6 +36,8 @@ struct CompileOptions {
   std::string function;
   /// Called before the passes run, for instrumentation.
   std::function<LogicalResult(PassManager &)> configurePasses;
+
+  bool isForGpu() const;
 };
 
 /// Replaces the module's requests for derivatives by the derivatives. On
@@ -40,8 +45,11 @@ struct CompileOptions {
 LogicalResult resolveDerivatives(ModuleOp module,
                                  const CompileOptions &options);
 
-/// Lowers a module to the LLVM dialect. On failure an error was emitted.
-LogicalResult lowerToLLVM(ModuleOp module, const CompileOptions &options);
+/// Lowers a module to the LLVM dialect. Results of these functions go where
+/// the caller says, if Signature::hasDestination. On failure an error was
+/// emitted.
+LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
+                          const CompileOptions &options);
 
 /// Compiled code in this process.
 class Program {
@@ -66,6 +74,10 @@ public:
 
 private:
   Program();
+  llvm::Expected<SmallVector<HostArray>>
+  callOnDevice(const Signature &function, ArrayRef<HostArray> arguments) const;
+
+  bool isForGpu = false;
   std::unique_ptr<llvm::orc::LLJIT> jit;
   std::vector<Signature> functions;
   std::vector<void (*)(void **)> entries; // null: cannot be called

@@ -39,6 +39,8 @@ public:
 private:
   /// The address of these bytes, and a zero.
   Value getString(ImplicitLocOpBuilder &b, const Twine &name, StringRef bytes);
+  /// The address of a word that is 0 at first.
+  Value getWord(ImplicitLocOpBuilder &b, const Twine &name);
   Value getArgument(ImplicitLocOpBuilder &b, Value v);
   LLVM::LLVMFuncOp getRuntime();
 
@@ -56,9 +58,20 @@ Value Launches::getString(ImplicitLocOpBuilder &b, const Twine &twine,
     auto type = LLVM::LLVMArrayType::get(top.getI8Type(), bytes.size() + 1);
     auto global = LLVM::GlobalOp::create(
         top, b.getLoc(), type, /*isConstant=*/true, LLVM::Linkage::Internal,
-        name, top.getStringAttr(StringRef((bytes + Twine('\0')).str())),
+        name, top.getStringAttr(bytes.str() + '\0'),
         /*alignment=*/16);
     symbols.insert(global);
+  }
+  return LLVM::AddressOfOp::create(b, pointer, name);
+}
+
+Value Launches::getWord(ImplicitLocOpBuilder &b, const Twine &twine) {
+  std::string name = twine.str();
+  if (!symbols.lookup(name)) {
+    OpBuilder top = OpBuilder::atBlockBegin(module.getBody());
+    symbols.insert(LLVM::GlobalOp::create(
+        top, b.getLoc(), word, /*isConstant=*/false, LLVM::Linkage::Internal,
+        name, top.getI64IntegerAttr(0)));
   }
   return LLVM::AddressOfOp::create(b, pointer, name);
 }
@@ -76,7 +89,7 @@ Value Launches::getArgument(ImplicitLocOpBuilder &b, Value v) {
   return v;
 }
 
-/// void (image, its size, kernel, blocks, threads, arguments)
+/// void (id, image, its size, kernel, blocks, threads, arguments)
 LLVM::LLVMFuncOp Launches::getRuntime() {
   if (auto function = symbols.lookup<LLVM::LLVMFuncOp>(kLaunch))
     return function;
@@ -85,7 +98,7 @@ LLVM::LLVMFuncOp Launches::getRuntime() {
       top, module.getLoc(), kLaunch,
       LLVM::LLVMFunctionType::get(
           LLVM::LLVMVoidType::get(module.getContext()),
-          {pointer, word, pointer, word, word, pointer}));
+          {pointer, pointer, word, pointer, word, word, pointer}));
   symbols.insert(function);
   return function;
 }
@@ -127,7 +140,7 @@ void Launches::lower(gpu::LaunchFuncOp op) {
   Value name = getString(b, binary.getName() + "_name_" + kernel, kernel);
   LLVM::CallOp::create(
       b, getRuntime(),
-      ValueRange{image, size, name, count(op.getGridSizeX()),
+      ValueRange{getWord(b, binary.getName() + "_id"), image, size, name, count(op.getGridSizeX()),
                  count(op.getBlockSizeX()), slots});
   op.erase();
 }
