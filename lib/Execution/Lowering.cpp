@@ -33,10 +33,10 @@ static void dropNames(func::FuncOp f) {
 
 /// `last` is where to stop, `whole` the last phase there is.
 template <class Pipeline, class Phase>
-static LogicalResult
-runPipeline(ModuleOp module, const CompileOptions &options, Phase last,
-            Phase whole, StringRef chip,
-            void (*build)(OpPassManager &, const Pipeline &)) {
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
+                                 Phase last, Phase whole, StringRef chip,
+                                 void (*build)(OpPassManager &,
+                                               const Pipeline &)) {
   Pipeline pipeline;
   std::string errors;
   llvm::raw_string_ostream os(errors);

@@ -153,8 +153,7 @@ public:
   explicit Descriptor(const HostArray &array)
       : Descriptor(array, array.getData()) {}
   /// The array's shape, elsewhere.
-  Descriptor(const HostArray &array, void *data)
-      : Descriptor(array.getRank()) {
+  Descriptor(const HostArray &array, void *data) : Descriptor(array.getRank()) {
     words[0] = words[1] = reinterpret_cast<intptr_t>(data);
     llvm::copy(array.getShape(), words.begin() + 3);
     llvm::copy(array.getStrides(), words.begin() + 3 + rank);
@@ -321,8 +320,7 @@ public:
   }
   void *upload(const HostArray &array) {
     void *buffer = allocate(array);
-    quant_ste_cuda_copy_to_device(buffer, array.getData(),
-                                  array.getNumBytes());
+    quant_ste_cuda_copy_to_device(buffer, array.getData(), array.getNumBytes());
     return buffer;
   }
 
@@ -369,8 +367,8 @@ Program::callOnDevice(const Signature &function,
       if (!array)
         return array.takeError();
       results[k] = std::move(*array);
-      places[k] = &descriptors.emplace_back(*results[k],
-                                            buffers.allocate(*results[k]));
+      places[k] =
+          &descriptors.emplace_back(*results[k], buffers.allocate(*results[k]));
     } else {
       places[k] = &descriptors.emplace_back(type.shape.size());
     }
@@ -387,8 +385,9 @@ Program::callOnDevice(const Signature &function,
       buffers.add(places[k]->getAllocated());
   for (auto [k, type] : llvm::enumerate(function.results)) {
     if (!results[k]) {
-      auto array = HostArray::uninitialized(
-          type.element, places[k] ? places[k]->getSizes() : ArrayRef<int64_t>());
+      auto array = HostArray::uninitialized(type.element,
+                                            places[k] ? places[k]->getSizes()
+                                                      : ArrayRef<int64_t>());
       if (!array)
         return array.takeError();
       results[k] = std::move(*array);

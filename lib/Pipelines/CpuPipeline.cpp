@@ -67,7 +67,7 @@ void phases::cleanUp(OpPassManager &pm) {
 
 /// Functions are not inlined yet: a call may carry its own gradient.
 void phases::addDifferentiate(OpPassManager &pm,
-                             const CpuPipelineOptions &options) {
+                              const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTELinkRulesPass(
       {llvm::to_vector(ArrayRef<std::string>(options.rules))}));
   pm.addPass(createQuantSTEDifferentiatePass());

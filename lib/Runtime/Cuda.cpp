@@ -73,8 +73,8 @@ Driver::Driver() {
   // Never closed: its threads and contexts outlive any use here.
   void *library = dlopen(path ? path : "libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    missing = std::string("there is no CUDA driver on this machine: ") +
-              dlerror();
+    missing =
+        std::string("there is no CUDA driver on this machine: ") + dlerror();
     return;
   }
   load(library, cuInit, "cuInit");
@@ -238,8 +238,8 @@ static CUmodule loadModule(const void *image) {
   int options[] = {kErrorLogBuffer, kErrorLogBufferBytes};
   void *values[] = {log, reinterpret_cast<void *>(sizeof(log))};
   CUmodule module = nullptr;
-  CUresult code = getDriver().cuModuleLoadDataEx(&module, image, 2, options,
-                                                 values);
+  CUresult code =
+      getDriver().cuModuleLoadDataEx(&module, image, 2, options, values);
   check(code, std::string("loading kernels") + (*log ? " (" : "") + log +
                   (*log ? ")" : ""));
   return module;

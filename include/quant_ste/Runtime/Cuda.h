@@ -1,4 +1,5 @@
-/*===- Cuda.h - kernels on NVIDIA GPUs -----------------------------*- C -*-===*\
+/*===- Cuda.h - kernels on NVIDIA GPUs -----------------------------*- C
+-*-===*\
 |*                                                                            *|
 |* Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.     *|
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
@@ -42,8 +43,7 @@ void quant_ste_cuda_synchronize(void);
 /* Between the host and the GPU, on the stream. */
 void quant_ste_cuda_copy_to_device(void *device, const void *host,
                                    int64_t bytes);
-void quant_ste_cuda_copy_to_host(void *host, const void *device,
-                                 int64_t bytes);
+void quant_ste_cuda_copy_to_host(void *host, const void *device, int64_t bytes);
 
 /* Memory of the GPU, in the order of the stream. NULL for no bytes, and after
  * an error. */

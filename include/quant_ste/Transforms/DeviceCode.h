@@ -40,9 +40,9 @@ StringRef getDeviceCode(ModuleOp module);
 /// What a CUDA toolkit makes of PTX: code for the one chip, or both together.
 enum class DeviceBinary { Cubin, Fatbin };
 
-/// Runs ptxas, and fatbinary, from $QUANT_STE_CUDA_BIN, $PATH, $CUDA_HOME/bin
-/// or /usr/local/cuda/bin. The error says which tool is missing, or what it
-/// said.
+/// Runs ptxas, and fatbinary: from $QUANT_STE_CUDA_BIN where that is set, else
+/// from $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin. The error says which tool
+/// is missing, or what it said.
 llvm::Expected<std::string> assembleDeviceCode(StringRef ptx, StringRef chip,
                                                DeviceBinary kind);
 

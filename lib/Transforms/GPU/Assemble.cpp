@@ -20,19 +20,21 @@ using namespace mlir::quant_ste;
 
 static llvm::Expected<std::string> findTool(StringRef name) {
   SmallVector<std::string> folders;
-  if (auto path = llvm::sys::Process::GetEnv("QUANT_STE_CUDA_BIN"))
+  if (auto path = llvm::sys::Process::GetEnv("QUANT_STE_CUDA_BIN")) {
     folders.push_back(*path);
-  else if (auto onPath = llvm::sys::findProgramByName(name))
-    return *onPath;
-  if (auto home = llvm::sys::Process::GetEnv("CUDA_HOME"))
-    folders.push_back(*home + "/bin");
-  folders.push_back("/usr/local/cuda/bin");
+  } else {
+    if (auto onPath = llvm::sys::findProgramByName(name))
+      return *onPath;
+    if (auto home = llvm::sys::Process::GetEnv("CUDA_HOME"))
+      folders.push_back(*home + "/bin");
+    folders.push_back("/usr/local/cuda/bin");
+  }
   SmallVector<StringRef> paths(folders.begin(), folders.end());
   if (auto found = llvm::sys::findProgramByName(name, paths))
     return *found;
   return llvm::createStringError(
       "expected '" + name +
-      "' of the CUDA toolkit on the path, in $QUANT_STE_CUDA_BIN, in "
+      "' of the CUDA toolkit in $QUANT_STE_CUDA_BIN, or on the path, in "
       "$CUDA_HOME/bin or in /usr/local/cuda/bin; without it, PTX can be made, "
       "which the driver compiles");
 }
@@ -76,7 +78,8 @@ static llvm::Error run(StringRef tool, ArrayRef<std::string> arguments,
   llvm::append_range(words, arguments);
   std::string error;
   int code = llvm::sys::ExecuteAndWait(
-      *path, words, std::nullopt, {StringRef(""), StringRef(*log), StringRef(*log)},
+      *path, words, std::nullopt,
+      {StringRef(""), StringRef(*log), StringRef(*log)},
       /*SecondsToWait=*/0, /*MemoryLimit=*/0, &error);
   if (code == 0)
     return llvm::Error::success();
@@ -84,13 +87,13 @@ static llvm::Error run(StringRef tool, ArrayRef<std::string> arguments,
   if (!said)
     llvm::consumeError(said.takeError());
   return llvm::createStringError(
-      tool + ": " + (error.empty() && said ? StringRef(*said).rtrim().str()
-                                           : error));
+      tool + ": " +
+      (error.empty() && said ? StringRef(*said).rtrim().str() : error));
 }
 
-llvm::Expected<std::string>
-quant_ste::assembleDeviceCode(StringRef ptx, StringRef chip,
-                              DeviceBinary kind) {
+llvm::Expected<std::string> quant_ste::assembleDeviceCode(StringRef ptx,
+                                                          StringRef chip,
+                                                          DeviceBinary kind) {
   TemporaryFiles files;
   auto source = files.add("ptx"), cubin = files.add("cubin");
   if (!source)
@@ -115,13 +118,13 @@ quant_ste::assembleDeviceCode(StringRef ptx, StringRef chip,
   auto fatbin = files.add("fatbin");
   if (!fatbin)
     return fatbin.takeError();
-  std::string number = chip.drop_while([](char c) { return !isdigit(c); }).str();
-  if (auto error =
-          run("fatbinary",
-              {"--create=" + *fatbin, "-64",
-               "--image3=kind=elf,sm=" + number + ",file=" + *cubin,
-               "--image3=kind=ptx,sm=" + number + ",file=" + *source},
-              files))
+  std::string number =
+      chip.drop_while([](char c) { return !isdigit(c); }).str();
+  if (auto error = run("fatbinary",
+                       {"--create=" + *fatbin, "-64",
+                        "--image3=kind=elf,sm=" + number + ",file=" + *cubin,
+                        "--image3=kind=ptx,sm=" + number + ",file=" + *source},
+                       files))
     return error;
   return readFile(*fatbin);
 }

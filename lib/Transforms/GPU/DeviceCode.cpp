@@ -18,6 +18,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/EndianStream.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 
@@ -105,8 +106,8 @@ quant_ste::emitDeviceCode(gpu::GPUModuleOp module,
   llvm::LLVMContext context;
   std::string errors;
   context.setDiagnosticHandler(std::make_unique<CollectErrors>(errors));
-  std::unique_ptr<llvm::Module> llvmModule = translateModuleToLLVMIR(
-      module, context, module.getName());
+  std::unique_ptr<llvm::Module> llvmModule =
+      translateModuleToLLVMIR(module, context, module.getName());
   if (!llvmModule)
     return module.emitError("expected kernels that translate to LLVM IR");
   llvmModule->setDataLayout((*machine)->createDataLayout());
@@ -116,7 +117,15 @@ quant_ste::emitDeviceCode(gpu::GPUModuleOp module,
   SmallVector<char> code;
   llvm::raw_svector_ostream os(code);
   if (options.format == DeviceFormat::LLVM) {
-    llvm::WriteBitcodeToFile(*llvmModule, os);
+    // In LLVM's wrapper, which says how long it is.
+    SmallVector<char> bitcode;
+    llvm::raw_svector_ostream raw(bitcode);
+    llvm::WriteBitcodeToFile(*llvmModule, raw);
+    for (size_t word :
+         {size_t(0x0b17c0de), size_t(0), size_t(20), bitcode.size(), size_t(0)})
+      llvm::support::endian::write<uint32_t>(os, word,
+                                             llvm::endianness::little);
+    os << StringRef(bitcode.data(), bitcode.size());
   } else {
     llvm::legacy::PassManager passes;
     if ((*machine)->addPassesToEmitFile(passes, os, nullptr,
@@ -144,8 +153,8 @@ struct SerializeGPU
   void runOnOperation() override {
     DeviceCodeOptions options{chip, ptx,
                               bitcode ? DeviceFormat::LLVM : DeviceFormat::PTX};
-    for (auto module :
-         llvm::make_early_inc_range(getOperation().getOps<gpu::GPUModuleOp>())) {
+    for (auto module : llvm::make_early_inc_range(
+             getOperation().getOps<gpu::GPUModuleOp>())) {
       FailureOr<std::string> code = emitDeviceCode(module, options);
       if (failed(code))
         return signalPassFailure();

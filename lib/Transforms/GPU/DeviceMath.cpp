@@ -44,14 +44,14 @@ static Value compareFloat(ImplicitLocOpBuilder &b, Operation *op) {
     return arith::CmpFOp::create(b, CmpFPredicate::UNO, x, x);
   Type type = x.getType();
   auto element = cast<FloatType>(getElementTypeOrSelf(type));
-  FloatAttr value = b.getFloatAttr(
-      element, APFloat::getInf(element.getFloatSemantics()));
+  FloatAttr value =
+      b.getFloatAttr(element, APFloat::getInf(element.getFloatSemantics()));
   TypedAttr constant = value;
   if (auto shaped = dyn_cast<ShapedType>(type))
     constant = DenseElementsAttr::get(shaped, Attribute(value));
   Value infinity = arith::ConstantOp::create(b, constant);
-  Value size = LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.fabs"),
-                                             ValueRange{x})
+  Value size = LLVM::CallIntrinsicOp::create(
+                   b, type, b.getStringAttr("llvm.fabs"), ValueRange{x})
                    .getResult(0);
   return arith::CmpFOp::create(
       b, isa<math::IsInfOp>(op) ? CmpFPredicate::OEQ : CmpFPredicate::OLT, size,
@@ -74,9 +74,10 @@ struct DeviceMath : quant_ste::impl::QuantSTEDeviceMathPassBase<DeviceMath> {
                                           op->getOperands())
                 .getResult(0);
       } else {
-        op->emitError("expected math that a GPU has exact instructions for, got "
-                      "a function of a library, whose results differ from one "
-                      "version to the next");
+        op->emitError(
+            "expected math that a GPU has exact instructions for, got "
+            "a function of a library, whose results differ from one "
+            "version to the next");
         return WalkResult::interrupt();
       }
       op->replaceAllUsesWith(ValueRange{v});

@@ -119,8 +119,8 @@ Value KernelBuilder::passBuffer(Value buffer, ArrayRef<Value> sizes,
     offset = pass(metadata.getOffset());
   else if (typeOffset != 0)
     offset = index(device, typeOffset);
-  SmallVector<Value> inside = llvm::map_to_vector(
-      sizes, [&](Value size) { return pass(size); });
+  SmallVector<Value> inside =
+      llvm::map_to_vector(sizes, [&](Value size) { return pass(size); });
   SmallVector<Value> strides;
   if (type.getLayout().isIdentity())
     strides = getStrides(device, inside);
@@ -135,21 +135,20 @@ Value KernelBuilder::passBuffer(Value buffer, ArrayRef<Value> sizes,
   auto known = [](OpFoldResult v) {
     return getConstantIntValue(v).value_or(ShapedType::kDynamic);
   };
-  auto layout = StridedLayoutAttr::get(
-      device.getContext(), known(mixedOffset),
-      llvm::map_to_vector(mixedStrides, known));
+  auto layout =
+      StridedLayoutAttr::get(device.getContext(), known(mixedOffset),
+                             llvm::map_to_vector(mixedStrides, known));
   auto insideType = MemRefType::get(llvm::map_to_vector(mixedSizes, known),
                                     type.getElementType(), layout);
-  return memref::ReinterpretCastOp::create(device, insideType, base,
-                                           mixedOffset, mixedSizes,
-                                           mixedStrides);
+  return memref::ReinterpretCastOp::create(
+      device, insideType, base, mixedOffset, mixedSizes, mixedStrides);
 }
 
 Value KernelBuilder::addShared(int64_t size, Type element) {
   auto space = gpu::AddressSpaceAttr::get(
       device.getContext(), gpu::GPUDialect::getWorkgroupAddressSpace());
-  auto type = MemRefType::get({size}, element, MemRefLayoutAttrInterface(),
-                              space);
+  auto type =
+      MemRefType::get({size}, element, MemRefLayoutAttrInterface(), space);
   return function.addWorkgroupAttribution(type, device.getLoc());
 }
 
@@ -181,18 +180,31 @@ void KernelBuilder::launchFunction(gpu::GPUFuncOp callee, Value blocks) {
                             /*dynamicSharedMemorySize=*/Value(), arguments);
 }
 
+/// convert-gpu-to-nvvm does not know vector.step.
+static void expandSteps(gpu::GPUFuncOp function) {
+  function.walk([](vector::StepOp op) {
+    OpBuilder b(op);
+    auto type = cast<VectorType>(op.getType());
+    auto numbers = llvm::to_vector(llvm::seq(type.getNumElements()));
+    Value constant = arith::ConstantOp::create(
+        b, op.getLoc(), DenseIntElementsAttr::get(type, numbers));
+    op.replaceAllUsesWith(constant);
+    op.erase();
+  });
+}
+
 void KernelBuilder::launch(Value blocks, Value isAligned) {
   gpu::ReturnOp::create(device);
+  expandSteps(function);
   gpu::GPUFuncOp aligned;
   if (isAligned) {
-    aligned = cast<gpu::GPUFuncOp>(device.getInsertionBlock()
-                                       ->getParentOp()
-                                       ->clone());
+    aligned = cast<gpu::GPUFuncOp>(
+        device.getInsertionBlock()->getParentOp()->clone());
     aligned.setName((function.getName() + "_aligned").str());
     if (alignVectors(aligned))
       function.setName((function.getName() + "_any").str());
     else
-      aligned->erase(), aligned = nullptr;
+      aligned.erase(), aligned = nullptr;
   }
   function->remove();
   gpu::GPUFuncOp any = library.unique(function);

@@ -48,12 +48,12 @@ public:
   Value addShared(int64_t size, Type element);
 
   /// Launches as many blocks; without any, it is no launch. Where a kernel has
-  /// vector accesses, `isAligned` of the host (or null) says whether to launch a
-  /// second version, in which they are aligned to their size.
+  /// vector accesses, `isAligned` of the host (or null) says whether to launch
+  /// a second version, in which they are aligned to their size.
   void launch(Value blocks, Value isAligned = {});
 
-  template <class Op> static Value fold(ImplicitLocOpBuilder &b, Value x,
-                                        Value y) {
+  template <class Op>
+  static Value fold(ImplicitLocOpBuilder &b, Value x, Value y) {
     return b.createOrFold<Op>(b.getLoc(), x, y);
   }
   static Value index(ImplicitLocOpBuilder &b, int64_t v) {

@@ -89,12 +89,11 @@ void LoopsEmitter::findSizes() {
             host.createOrFold<memref::DimOp>(operand.get(), d);
   }
   for (unsigned loop = 0; loop < op.getNumLoops(); ++loop) {
-    bool isKept = llvm::all_of(
-        op.getDpsInitsMutable(), [&](OpOperand &output) {
-          AffineMap map = op.getMatchingIndexingMap(&output);
-          return map.getResultPosition(
-                     getAffineDimExpr(loop, op.getContext())) != std::nullopt;
-        });
+    bool isKept = llvm::all_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+      AffineMap map = op.getMatchingIndexingMap(&output);
+      return map.getResultPosition(getAffineDimExpr(loop, op.getContext())) !=
+             std::nullopt;
+    });
     (isKept ? kept : inner).push_back(loop);
   }
 }
@@ -171,20 +170,25 @@ void LoopsEmitter::emitElement(Value element) {
   Value rest = element;
   for (unsigned loop : llvm::reverse(kept)) {
     Value size = kernel.pass(sizes[loop]);
-    ivs[loop] = loop == kept.front() ? rest
-                                     : fold<arith::RemUIOp>(b, rest, size);
+    ivs[loop] =
+        loop == kept.front() ? rest : fold<arith::RemUIOp>(b, rest, size);
     if (loop != kept.front())
       rest = fold<arith::DivUIOp>(b, rest, size);
   }
   SmallVector<OpOperand *> inRegister;
   SmallVector<Value> accs;
-  for (OpOperand &output : op.getDpsInitsMutable())
-    if (isInRegister(output)) {
-      inRegister.push_back(&output);
-      // Where nobody reads it, a load of it is dropped again.
-      accs.push_back(memref::LoadOp::create(
-          b, operands[output.getOperandNumber()], indicesOf(output)));
-    }
+  for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable())) {
+    if (!isInRegister(output))
+      continue;
+    inRegister.push_back(&output);
+    Value initial = options.initial.lookup(i);
+    // Where nobody reads it, a load of it is dropped again.
+    accs.push_back(
+        initial ? kernel.pass(initial)
+                : memref::LoadOp::create(b, operands[output.getOperandNumber()],
+                                         indicesOf(output))
+                      .getResult());
+  }
   if (inner.empty()) {
     accs = emitInnermost(accs);
   } else {
@@ -227,14 +231,14 @@ void LoopsEmitter::emit() {
                           KernelBuilder::index(b, kBlockThreads)),
       kernel.thread);
   Value step = kernel.pass(fold<arith::MulIOp>(host, blocks, threads));
-  scf::ForOp::create(b, first, kernel.pass(total), step, ValueRange(),
-                     [&](OpBuilder &nested, Location, Value element,
-                         ValueRange) {
-                       OpBuilder::InsertionGuard guard(b);
-                       b.setInsertionPointToEnd(nested.getInsertionBlock());
-                       emitElement(element);
-                       scf::YieldOp::create(b);
-                     });
+  scf::ForOp::create(
+      b, first, kernel.pass(total), step, ValueRange(),
+      [&](OpBuilder &nested, Location, Value element, ValueRange) {
+        OpBuilder::InsertionGuard guard(b);
+        b.setInsertionPointToEnd(nested.getInsertionBlock());
+        emitElement(element);
+        scf::YieldOp::create(b);
+      });
   kernel.launch(blocks);
   op.erase();
 }

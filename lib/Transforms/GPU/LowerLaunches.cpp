@@ -118,7 +118,8 @@ void Launches::lower(gpu::LaunchFuncOp op) {
     auto function = op->getParentOfType<func::FuncOp>();
     b.setInsertionPointToStart(&function.getBody().front());
     Value size = LLVM::ConstantOp::create(
-        b, word, b.getI64IntegerAttr(2 * std::max<size_t>(1, arguments.size())));
+        b, word,
+        b.getI64IntegerAttr(2 * std::max<size_t>(1, arguments.size())));
     slots = LLVM::AllocaOp::create(b, pointer, word, size, /*alignment=*/16);
   }
   for (auto [i, v] : llvm::enumerate(arguments)) {
@@ -138,10 +139,10 @@ void Launches::lower(gpu::LaunchFuncOp op) {
       LLVM::ConstantOp::create(b, word, b.getI64IntegerAttr(code.size()));
   StringRef kernel = op.getKernelName().getValue();
   Value name = getString(b, binary.getName() + "_name_" + kernel, kernel);
-  LLVM::CallOp::create(
-      b, getRuntime(),
-      ValueRange{getWord(b, binary.getName() + "_id"), image, size, name, count(op.getGridSizeX()),
-                 count(op.getBlockSizeX()), slots});
+  LLVM::CallOp::create(b, getRuntime(),
+                       ValueRange{getWord(b, binary.getName() + "_id"), image,
+                                  size, name, count(op.getGridSizeX()),
+                                  count(op.getBlockSizeX()), slots});
   op.erase();
 }
 

@@ -27,8 +27,8 @@ namespace mlir::quant_ste {
 
 using namespace mlir::quant_ste;
 
-/// The fill just before `op` that this output's old values come from, if nothing
-/// else sees them.
+/// The fill just before `op` that this output's old values come from, if
+/// nothing else sees them.
 static linalg::FillOp findFill(linalg::GenericOp op, OpOperand &output) {
   Value buffer = output.get();
   auto isView = [](Operation *user) { return isa<ViewLikeOpInterface>(user); };
@@ -48,6 +48,20 @@ static linalg::FillOp findFill(linalg::GenericOp op, OpOperand &output) {
   return nullptr;
 }
 
+/// Then the sums are kept in registers, and take their first value there.
+static bool sumOverSameLoops(linalg::GenericOp op) {
+  std::optional<AffineMap> reduced;
+  for (OpOperand &output : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&output);
+    if (map.getNumResults() == op.getNumLoops())
+      continue;
+    if (!map.isProjectedPermutation() || (reduced && *reduced != map))
+      return false;
+    reduced = map;
+  }
+  return true;
+}
+
 /// What the kernels cannot do for the host: it has no access to the memory.
 static LogicalResult checkHost(func::FuncOp function) {
   WalkResult result = function.walk([&](Operation *op) {
@@ -57,8 +71,9 @@ static LogicalResult checkHost(func::FuncOp function) {
       return WalkResult::interrupt();
     }
     if (isa<memref::GetGlobalOp>(op)) {
-      op->emitError("expected constants of one value, got a table, which is not "
-                    "in the memory of the GPU; pass it as an argument");
+      op->emitError(
+          "expected constants of one value, got a table, which is not "
+          "in the memory of the GPU; pass it as an argument");
       return WalkResult::interrupt();
     }
     return WalkResult::advance();
@@ -94,6 +109,8 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
   /// Takes the fills of sums out. What is left of them becomes kernels too.
   void takeFills(func::FuncOp function) {
     function.walk([&](linalg::GenericOp op) {
+      if (!sumOverSameLoops(op))
+        return;
       for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable())) {
         AffineMap map = op.getMatchingIndexingMap(&output);
         if (map.getNumResults() == op.getNumLoops())

@@ -73,7 +73,8 @@ BlockSums::BlockSums(KernelBuilder &kernel, StreamKernel &k,
                      const KernelOptions &options)
     : kernel(kernel), k(k), options(options), host(kernel.host), sizes(sizes),
       keptLast(keptLast), parts(parts) {
-  Value one = KernelBuilder::index(host, 1), zero = KernelBuilder::index(host, 0);
+  Value one = KernelBuilder::index(host, 1),
+        zero = KernelBuilder::index(host, 0);
   elements = one;
   for (unsigned loop : k.kept.set_bits()) {
     keptLoops.push_back(loop);
@@ -187,11 +188,11 @@ void BlockSums::emitFinish(KernelBuilder &fin) {
   Value warp = arith::DivUIOp::create(b, fin.thread, index(kWarpThreads));
   Value element = arith::MulIOp::create(b, fin.block, warps);
   element = arith::AddIOp::create(b, element, warp);
-  Value isElement = arith::CmpIOp::create(b, CmpIPredicate::ult, element,
-                                          fin.pass(elements));
-  element = arith::SelectOp::create(b, isElement, element, index(0));
-  Value end =
-      arith::SelectOp::create(b, isElement, fin.pass(parts), index(0));
+  Value isElement =
+      arith::CmpIOp::create(b, CmpIPredicate::ult, element, fin.pass(elements));
+  Value zero = index(0);
+  element = arith::SelectOp::create(b, isElement, element, zero);
+  Value end = arith::SelectOp::create(b, isElement, fin.pass(parts), zero);
   SmallVector<Value> ivs(k.getNumLoops());
   Value rest = element;
   for (unsigned loop : llvm::reverse(keptLoops)) {
@@ -212,9 +213,9 @@ void BlockSums::emitFinish(KernelBuilder &fin) {
         b, lane, end, index(kWarpThreads), neutral,
         [&](OpBuilder &nested, Location loc, Value part, ValueRange acc) {
           ImplicitLocOpBuilder n(loc, nested);
-          Value at = arith::MulIOp::create(n, keptLast ? part : element,
-                                           fin.pass(keptLast ? elements
-                                                             : parts));
+          Value at =
+              arith::MulIOp::create(n, keptLast ? part : element,
+                                    fin.pass(keptLast ? elements : parts));
           at = arith::AddIOp::create(n, at, keptLast ? element : part);
           Value v = memref::LoadOp::create(n, buffer, at);
           if (wide != type)
@@ -230,8 +231,7 @@ void BlockSums::emitFinish(KernelBuilder &fin) {
       total = arith::TruncFOp::create(b, type, total);
     totals.push_back(total);
   }
-  Value isFirst =
-      arith::CmpIOp::create(b, CmpIPredicate::eq, lane, index(0));
+  Value isFirst = arith::CmpIOp::create(b, CmpIPredicate::eq, lane, index(0));
   isFirst = arith::AndIOp::create(b, isFirst, isElement);
   auto choice = scf::IfOp::create(b, isFirst, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(b);

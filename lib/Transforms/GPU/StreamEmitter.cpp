@@ -208,17 +208,15 @@ Value StreamEmitter::areAccessesAligned() {
     Value at =
         memref::ExtractAlignedPointerAsIndexOp::create(host, operand.value);
     at = fold<arith::AddIOp>(host, at, scaled(offset, metadata.getOffset()));
-    for (auto [known, stride] :
-         llvm::zip_equal(ArrayRef(strides).drop_back(),
-                         metadata.getStrides().drop_back()))
+    for (auto [known, stride] : llvm::zip_equal(
+             ArrayRef(strides).drop_back(), metadata.getStrides().drop_back()))
       at = fold<arith::OrIOp>(host, at, scaled(known, stride));
-    excess = fold<arith::OrIOp>(host, excess,
-                                fold<arith::AndIOp>(host, at, mask));
+    excess =
+        fold<arith::OrIOp>(host, excess, fold<arith::AndIOp>(host, at, mask));
   };
   llvm::for_each(k.inputs, look);
   llvm::for_each(k.outputs, look);
-  return arith::CmpIOp::create(host, CmpIPredicate::eq, excess,
-                               index(host, 0));
+  return arith::CmpIOp::create(host, CmpIPredicate::eq, excess, index(host, 0));
 }
 
 SmallVector<Value> StreamEmitter::neutral() {
@@ -268,9 +266,8 @@ Value StreamEmitter::floorLog2(Value v) {
   Type i64 = host.getI64Type();
   Value zeros = math::CountLeadingZerosOp::create(
       host, arith::IndexCastUIOp::create(host, i64, v));
-  return arith::SubIOp::create(
-      host, index(host, 63),
-      arith::IndexCastUIOp::create(host, host.getIndexType(), zeros));
+  zeros = arith::IndexCastUIOp::create(host, host.getIndexType(), zeros);
+  return arith::SubIOp::create(host, index(host, 63), zeros);
 }
 
 //===----------------------------------------------------------------------===//
@@ -289,8 +286,7 @@ void RowEmitter::planTeams() {
   int64_t perThread = width * unroll;
   teamShift = index(host, llvm::Log2_64(kBlockThreads));
   if (!isFlat) {
-    Value threads =
-        fold<arith::DivUIOp>(host, run, index(host, perThread));
+    Value threads = fold<arith::DivUIOp>(host, run, index(host, perThread));
     threads = fold<arith::MaxUIOp>(host, threads, one);
     teamShift = fold<arith::MinUIOp>(host, floorLog2(threads), teamShift);
   }
@@ -304,8 +300,8 @@ void RowEmitter::planTeams() {
   Value perBlock =
       fold<arith::ShRUIOp>(host, index(host, kBlockThreads), teamShift);
   Value teams = fold<arith::MulIOp>(host, index(host, limit), perBlock);
-  parts = fold<arith::CeilDivUIOp>(
-      host, teams, fold<arith::MaxUIOp>(host, rows, one));
+  parts = fold<arith::CeilDivUIOp>(host, teams,
+                                   fold<arith::MaxUIOp>(host, rows, one));
   parts = fold<arith::MinUIOp>(host, parts, items);
   if (k.isReduction()) // even an empty sum is written
     parts = fold<arith::MaxUIOp>(host, parts, one);
@@ -327,8 +323,8 @@ SmallVector<Value> RowEmitter::emitItem(Scope scope, Value item,
   Value chunkSize = fold<arith::MulIOp>(b, vectorStep, index(b, unroll));
   Value first = fold<arith::MulIOp>(b, chunk, chunkSize);
   Value end = fold<arith::AddIOp>(b, first, chunkSize);
-  Value at = fold<arith::AddIOp>(
-      b, first, fold<arith::MulIOp>(b, lane, index(b, width)));
+  Value at = fold<arith::AddIOp>(b, first,
+                                 fold<arith::MulIOp>(b, lane, index(b, width)));
   auto emitBranch = [&](Block *block, function_ref<ValueRange()> emitBody) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToEnd(block);
@@ -361,10 +357,9 @@ SmallVector<Value> RowEmitter::emitItem(Scope scope, Value item,
         return emitVector(lanes, next);
       SmallVector<Value> sums;
       Value left = fold<arith::SubIOp>(b, run, i);
-      auto isVector = arith::CmpIOp::create(b, CmpIPredicate::uge, left,
-                                            index(b, width));
-      auto choice =
-          scf::IfOp::create(b, next.getTypes(), isVector, true, true);
+      auto isVector =
+          arith::CmpIOp::create(b, CmpIPredicate::uge, left, index(b, width));
+      auto choice = scf::IfOp::create(b, next.getTypes(), isVector, true, true);
       emitBranch(choice.thenBlock(), [&]() -> ValueRange {
         Scope vector = lanes;
         sums = emitVector(vector, next);
@@ -375,9 +370,9 @@ SmallVector<Value> RowEmitter::emitItem(Scope scope, Value item,
         SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq(width));
         Value number = arith::ConstantOp::create(
             b, DenseIntElementsAttr::get(type, numbers));
-        lanes.mask = arith::CmpIOp::create(
-            b, CmpIPredicate::ult, number,
-            vector::BroadcastOp::create(b, type, left));
+        lanes.mask =
+            arith::CmpIOp::create(b, CmpIPredicate::ult, number,
+                                  vector::BroadcastOp::create(b, type, left));
         sums = emitVector(lanes, next);
         return sums;
       });
@@ -390,10 +385,8 @@ SmallVector<Value> RowEmitter::emitItem(Scope scope, Value item,
 
 /// The sum of a team's threads, in its first thread.
 SmallVector<Value> RowEmitter::reduceTeam(ValueRange accs) {
-  Value warp = arith::DivUIOp::create(b, kernel.thread,
-                                      index(b, kWarpThreads));
-  Value lead = arith::RemUIOp::create(b, kernel.thread,
-                                      index(b, kWarpThreads));
+  Value warp = arith::DivUIOp::create(b, kernel.thread, index(b, kWarpThreads));
+  Value lead = arith::RemUIOp::create(b, kernel.thread, index(b, kWarpThreads));
   lead = arith::CmpIOp::create(b, CmpIPredicate::eq, lead, index(b, 0));
   SmallVector<Value> sums, shared;
   SmallVector<arith::AtomicRMWKind> kinds;
@@ -422,21 +415,18 @@ SmallVector<Value> RowEmitter::reduceTeam(ValueRange accs) {
   });
   gpu::BarrierOp::create(b);
   Value warps = fold<arith::DivUIOp>(b, teamSize, index(b, kWarpThreads));
-  return loop(index(b, 1), warps, index(b, 1), sums,
-              [&](Value i, ValueRange next) {
-                SmallVector<Value> added;
-                Value at = arith::AddIOp::create(b, warp, i);
-                // Only the first thread of a team needs the sum, and only for
-                // that one the warps that follow are of the team.
-                at = arith::RemUIOp::create(
-                    b, at, index(b, kBlockThreads / kWarpThreads));
-                for (auto [sum, memory, kind] :
-                     llvm::zip_equal(next, shared, kinds))
-                  added.push_back(arith::getReductionOp(
-                      kind, b, b.getLoc(), sum,
-                      memref::LoadOp::create(b, memory, at)));
-                return added;
-              });
+  Value one = index(b, 1);
+  return loop(one, warps, one, sums, [&](Value i, ValueRange next) {
+    SmallVector<Value> added;
+    Value at = arith::AddIOp::create(b, warp, i);
+    // Only the first thread of a team needs the sum, and only for
+    // that one the warps that follow are of the team.
+    at = arith::RemUIOp::create(b, at, index(b, kBlockThreads / kWarpThreads));
+    for (auto [sum, memory, kind] : llvm::zip_equal(next, shared, kinds))
+      added.push_back(arith::getReductionOp(
+          kind, b, b.getLoc(), sum, memref::LoadOp::create(b, memory, at)));
+    return added;
+  });
 }
 
 void RowEmitter::emit() {
@@ -458,9 +448,9 @@ void RowEmitter::emit() {
     Value mask = fold<arith::SubIOp>(b, teamSize, index(b, 1));
     lane = arith::AndIOp::create(b, kernel.thread, mask);
     Value perBlock = fold<arith::ShRUIOp>(b, index(b, kBlockThreads), shift);
+    team = fold<arith::ShRUIOp>(b, kernel.thread, shift);
     team = fold<arith::AddIOp>(
-        b, fold<arith::MulIOp>(b, kernel.block, perBlock),
-        fold<arith::ShRUIOp>(b, kernel.thread, shift));
+        b, fold<arith::MulIOp>(b, kernel.block, perBlock), team);
     part = fold<arith::RemUIOp>(b, team, numParts);
     Value row = fold<arith::DivUIOp>(b, team, numParts);
     // The last block may have more teams than there are rows left.
@@ -507,26 +497,26 @@ SmallVector<Value> ColumnEmitter::reduceBlock(ValueRange accs, Value shift,
   for (Value acc : accs) {
     Type element = getElementTypeOrSelf(acc.getType());
     shared.push_back(kernel.addShared(kBlockThreads * width, element));
-    for (int64_t i = 0; i < width; ++i)
-      memref::StoreOp::create(b, vector::ExtractOp::create(b, acc, i),
-                              shared.back(), slot(kernel.thread, i));
+    for (int64_t i = 0; i < width; ++i) {
+      Value lane = vector::ExtractOp::create(b, acc, i);
+      memref::StoreOp::create(b, lane, shared.back(), slot(kernel.thread, i));
+    }
   }
   gpu::BarrierOp::create(b);
   Value columns = fold<arith::ShLIOp>(b, index(b, 1), shift);
-  Value end = arith::SelectOp::create(b, isFirst, index(b, kBlockThreads),
-                                      index(b, 0));
+  Value zero = index(b, 0);
+  Value end =
+      arith::SelectOp::create(b, isFirst, index(b, kBlockThreads), zero);
   Value next = arith::AddIOp::create(b, kernel.thread, columns);
   return loop(next, end, columns, accs, [&](Value thread, ValueRange sums) {
     SmallVector<Value> added;
     for (auto [sum, memory, kind] : llvm::zip_equal(sums, shared, kinds)) {
       SmallVector<Value> lanes;
       for (int64_t i = 0; i < width; ++i)
-        lanes.push_back(
-            memref::LoadOp::create(b, memory, slot(thread, i)));
+        lanes.push_back(memref::LoadOp::create(b, memory, slot(thread, i)));
       Value other = vector::FromElementsOp::create(
           b, cast<VectorType>(sum.getType()), lanes);
-      added.push_back(
-          arith::getReductionOp(kind, b, b.getLoc(), sum, other));
+      added.push_back(arith::getReductionOp(kind, b, b.getLoc(), sum, other));
     }
     return added;
   });
@@ -545,19 +535,20 @@ void ColumnEmitter::emit() {
       host,
       fold<arith::ShLIOp>(host, fold<arith::MaxUIOp>(host, vectors, one), one),
       one);
-  Value teamShift = fold<arith::MinUIOp>(
-      host, floorLog2(twice), index(host, llvm::Log2_64(kWarpThreads)));
+  Value teamShift = floorLog2(twice);
+  teamShift = fold<arith::MinUIOp>(host, teamShift,
+                                   index(host, llvm::Log2_64(kWarpThreads)));
   Value side = fold<arith::ShLIOp>(host, one, teamShift);
   Value deep =
       fold<arith::ShRUIOp>(host, index(host, kBlockThreads), teamShift);
   Value groups = fold<arith::CeilDivUIOp>(host, vectors, side);
-  Value others = fold<arith::MaxUIOp>(
-      host, fold<arith::MulIOp>(host, outer, groups), one);
+  Value others =
+      fold<arith::MaxUIOp>(host, fold<arith::MulIOp>(host, outer, groups), one);
   Value parts = fold<arith::CeilDivUIOp>(
-      host, rows,
-      fold<arith::MulIOp>(host, deep, index(host, kColumnRows)));
+      host, rows, fold<arith::MulIOp>(host, deep, index(host, kColumnRows)));
   parts = fold<arith::MinUIOp>(
-      host, parts, fold<arith::DivUIOp>(host, index(host, kMaxPartials), others));
+      host, parts,
+      fold<arith::DivUIOp>(host, index(host, kMaxPartials), others));
   parts = fold<arith::MaxUIOp>(host, parts, one);
   Value blocks = fold<arith::MulIOp>(
       host, fold<arith::MulIOp>(host, outer, groups), parts);
@@ -576,14 +567,15 @@ void ColumnEmitter::emit() {
     decompose(fold<arith::DivUIOp>(b, rest, numGroups), keptLoops, scope);
     body.emit(scope);
   }
-  Value mask = fold<arith::SubIOp>(
-      b, fold<arith::ShLIOp>(b, index(b, 1), shift), index(b, 1));
+  Value unit = index(b, 1), zero = index(b, 0);
+  Value mask =
+      fold<arith::SubIOp>(b, fold<arith::ShLIOp>(b, unit, shift), unit);
   Value across = arith::AndIOp::create(b, kernel.thread, mask);
   Value down = fold<arith::ShRUIOp>(b, kernel.thread, shift);
-  Value vector = fold<arith::AddIOp>(
-      b, fold<arith::ShLIOp>(b, group, shift), across);
+  Value vector =
+      fold<arith::AddIOp>(b, fold<arith::ShLIOp>(b, group, shift), across);
   Value isColumn = less(vector, kernel.pass(vectors));
-  vector = arith::SelectOp::create(b, isColumn, vector, index(b, 0));
+  vector = arith::SelectOp::create(b, isColumn, vector, zero);
   scope.width = width;
   scope.ivs[v] = fold<arith::MulIOp>(b, vector, index(b, width));
   body.emit(scope);
@@ -593,8 +585,7 @@ void ColumnEmitter::emit() {
       fold<arith::MulIOp>(
           b, part, fold<arith::ShRUIOp>(b, index(b, kBlockThreads), shift)),
       down);
-  Value end = arith::SelectOp::create(b, isColumn, kernel.pass(rows),
-                                      index(b, 0));
+  Value end = arith::SelectOp::create(b, isColumn, kernel.pass(rows), zero);
   // Several rows at once, then those that are left.
   auto rowAt = [&](Value row) {
     Scope at = scope;
@@ -665,8 +656,7 @@ static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
   if (width == 1)
     return emit(1);
   Value rest = host.createOrFold<arith::RemUIOp>(
-      k.sizes[k.getVectorLoop()],
-      KernelBuilder::index(host, width));
+      k.sizes[k.getVectorLoop()], KernelBuilder::index(host, width));
   if (std::optional<int64_t> known = getConstantIntValue(rest))
     return emit(*known ? 1 : width);
   Value isWhole = arith::CmpIOp::create(host, CmpIPredicate::eq, rest,

@@ -43,8 +43,7 @@ llvm::Expected<const GpuTarget *> quant_ste::lookupGpuTarget(StringRef chip) {
 llvm::Error quant_ste::checkPtxVersion(const GpuTarget &target, unsigned ptx) {
   if (ptx == 0 || (ptx >= target.minPtx && ptx <= kMaxPtx))
     return llvm::Error::success();
-  return llvm::createStringError("expected a PTX version in " +
-                                 Twine(target.minPtx) + ".." + Twine(kMaxPtx) +
-                                 " for '" + target.chip + "', got " +
-                                 Twine(ptx));
+  return llvm::createStringError(
+      "expected a PTX version in " + Twine(target.minPtx) + ".." +
+      Twine(kMaxPtx) + " for '" + target.chip + "', got " + Twine(ptx));
 }
