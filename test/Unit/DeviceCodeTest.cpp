@@ -9,8 +9,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
+#include "quant_ste/Execution/Kernels.h"
 #include "quant_ste/InitAll.h"
-#include "quant_ste/Pipelines/Pipelines.h"
 #include "llvm/Support/Program.h"
 #include "gtest/gtest.h"
 #include <cstdlib>
@@ -18,23 +18,29 @@
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-static std::string compile(StringRef chip) {
+/// The code, or what went wrong.
+static std::string compile(StringRef target, StringRef kind = "ptx",
+                           StringRef op = "quant_ste.round %x grad(ste)") {
   DialectRegistry registry;
   registerEverything(registry);
   MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  auto module = parseSourceString<ModuleOp>(R"(
-    func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {
-      %y = quant_ste.round %x grad(ste) : tensor<?xf32>
-      return %y : tensor<?xf32>
-    })",
-                                            &context);
-  GpuPipelineOptions options;
-  options.chip = chip.str();
-  options.stopAfter = GpuPhase::Binary;
-  PassManager pm(&context);
-  buildGpuPipeline(pm, options);
-  EXPECT_TRUE(succeeded(pm.run(*module)));
-  return getDeviceCode(*module).str();
+  std::string errors;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+      errors += diagnostic.str();
+    return success();
+  });
+  std::string text = "func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {\n"
+                     "  %y = " +
+                     op.str() +
+                     " : tensor<?xf32>\n"
+                     "  return %y : tensor<?xf32>\n"
+                     "}";
+  auto module = parseSourceString<ModuleOp>(text, &context);
+  CompileOptions options;
+  options.target = target.str();
+  FailureOr<std::string> code = emitKernels(*module, kind, options);
+  return succeeded(code) ? *code : errors;
 }
 
 static bool hasTools() {
@@ -44,7 +50,7 @@ static bool hasTools() {
 
 TEST(DeviceCode, TargetsOfTheTable) {
   for (const GpuTarget &target : getGpuTargets()) {
-    std::string ptx = compile(target.chip);
+    std::string ptx = compile(("cuda:" + target.chip).str());
     EXPECT_NE(ptx.find((".target " + target.chip).str()), std::string::npos);
     std::string version = ".version " + std::to_string(target.minPtx / 10) +
                           "." + std::to_string(target.minPtx % 10);
@@ -55,13 +61,9 @@ TEST(DeviceCode, TargetsOfTheTable) {
 TEST(DeviceCode, CubinAndFatbin) {
   if (!hasTools())
     GTEST_SKIP() << "there is no ptxas or no fatbinary on the path";
-  std::string ptx = compile("sm_90");
-  auto cubin = assembleDeviceCode(ptx, "sm_90", DeviceBinary::Cubin);
-  ASSERT_TRUE(bool(cubin)) << llvm::toString(cubin.takeError());
-  EXPECT_EQ(cubin->substr(1, 3), "ELF");
-  auto fatbin = assembleDeviceCode(ptx, "sm_90", DeviceBinary::Fatbin);
-  ASSERT_TRUE(bool(fatbin)) << llvm::toString(fatbin.takeError());
-  EXPECT_GT(fatbin->size(), cubin->size());
+  std::string cubin = compile("cuda:sm_90", "cubin");
+  EXPECT_EQ(cubin.substr(1, 3), "ELF");
+  EXPECT_GT(compile("cuda:sm_90", "fatbin").size(), cubin.size());
 }
 
 TEST(DeviceCode, WhatToolsSay) {
@@ -71,6 +73,12 @@ TEST(DeviceCode, WhatToolsSay) {
   ASSERT_FALSE(bool(cubin));
   std::string text = llvm::toString(cubin.takeError());
   EXPECT_EQ(text.rfind("ptxas: ", 0), 0u) << text;
+}
+
+TEST(DeviceCode, Refuses) {
+  EXPECT_EQ(compile("cuda", "so"), "expected ptx, cubin or fatbin, got 'so'");
+  EXPECT_EQ(compile("cpu"), "expected a target cuda or cuda:<chip>, got 'cpu'");
+  EXPECT_EQ(compile("cuda:sm_60").rfind("expected a chip (sm_75, ", 0), 0u);
 }
 
 TEST(DeviceCode, MissingTool) {

@@ -25,7 +25,7 @@ using Scope = BodyEmitter::Scope;
 static constexpr int64_t kAccessBytes = 16;
 /// Part of the meaning of a sum, so the same for every chip: the vectors that a
 /// thread takes in one go, and how many partial results there are at most.
-static constexpr int64_t kSumUnroll = 4;
+static constexpr int64_t kSumUnroll = 4, kNarrowSumUnroll = 2;
 static constexpr int64_t kMaxPartials = 1056;
 /// Rows that a thread takes before a sum down columns is worth more blocks.
 static constexpr int64_t kColumnRows = 16;
@@ -33,6 +33,31 @@ static constexpr int64_t kMaxSharedBytes = 32 * 1024;
 
 static int64_t getBytes(Type element) {
   return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
+
+/// Of a kernel with sums. Eight lanes are computed in f32, which takes twice
+/// the registers of what was loaded.
+static int64_t getSumUnroll(int64_t width) {
+  return width > 4 ? kNarrowSumUnroll : kSumUnroll;
+}
+
+/// Ops of a body that leave registers for many threads.
+static constexpr int64_t kSmallBody = 40;
+
+/// Blocks that are to fit on a multiprocessor: none of a thread's registers may
+/// end in memory for it.
+static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
+  auto isWide = [](const StreamOperand &operand) {
+    return getBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
+  };
+  auto size = static_cast<int64_t>(k.getBody().getOperations().size());
+  bool isLarge = size > kSmallBody || llvm::any_of(k.outputs, isWide);
+  if (!k.isReduction())
+    return isLarge ? 2 : k.getNumLoops() > 1 ? 4 : target.minBlocks;
+  auto isSum = [](auto &kind) { return kind.has_value(); };
+  if (isLarge || k.getNumLoops() > 1 || llvm::count_if(k.reductions, isSum) > 1)
+    return 2;
+  return target.minBlocksOfSum;
 }
 
 namespace {
@@ -44,8 +69,7 @@ public:
                 const KernelOptions &options, int64_t width)
       : host(host), k(k), options(options), width(width),
         kernel(host, options.library, options.name,
-               k.isReduction() ? options.target.minBlocksOfSum
-                               : options.target.minBlocks),
+               getMinBlocks(k, options.target)),
         b(kernel.device), sizes(k.sizes), body(b, k) {}
 
 protected:
@@ -277,7 +301,7 @@ Value StreamEmitter::floorLog2(Value v) {
 /// How many threads make a team, and which share of a row each team has: by
 /// the sizes alone.
 void RowEmitter::planTeams() {
-  unroll = k.isReduction() ? kSumUnroll : options.target.unroll;
+  unroll = k.isReduction() ? getSumUnroll(width) : options.target.unroll;
   for (unsigned d = 0; d < k.getVectorLoop(); ++d)
     (k.isReduction() && !k.kept[d] ? runLoops : rowLoops).push_back(d);
   isFlat = k.getNumLoops() == 1;
@@ -592,14 +616,15 @@ void ColumnEmitter::emit() {
     decompose(row, runLoops, at);
     return at;
   };
-  Value bulkStep = fold<arith::MulIOp>(b, step, index(b, kSumUnroll));
+  int64_t unroll = getSumUnroll(width);
+  Value bulkStep = fold<arith::MulIOp>(b, step, index(b, unroll));
   Value bulkEnd = arith::SubIOp::create(
-      b, end, fold<arith::MulIOp>(b, step, index(b, kSumUnroll - 1)));
+      b, end, fold<arith::MulIOp>(b, step, index(b, unroll - 1)));
   SmallVector<Value> accs = neutral();
   accs.push_back(first);
   accs = loop(first, bulkEnd, bulkStep, accs, [&](Value row, ValueRange next) {
     SmallVector<Scope> scopes;
-    for (int64_t u = 0; u < kSumUnroll; ++u) {
+    for (int64_t u = 0; u < unroll; ++u) {
       scopes.push_back(rowAt(fold<arith::AddIOp>(
           b, row, fold<arith::MulIOp>(b, step, index(b, u)))));
       preload(scopes.back());
