@@ -40,7 +40,10 @@ def both(text, *arguments, chip="sm_90"):
 
 def assert_all_same(text, *arguments, chip="sm_90"):
     for i, (got, want) in enumerate(zip(*both(text, *arguments, chip=chip))):
-        assert_same_bits(got, want, f"result {i}")
+        if got.dtype == np.bool_:
+            np.testing.assert_array_equal(got, want)
+        else:
+            assert_same_bits(got, want, f"result {i}")
 
 
 def int_quant(shape_rank, axes, dtype):
@@ -203,8 +206,8 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ("uniform", "forward", [(1000, 4), np.int64(7), np.int64(3)]),
     ("absmax_scale", "quantize", [(4, 1001)]),
     ("absmax_scale", "gradient", [(4, 1001), (4, 1001)]),
-    ("tqt", None, [(1001,), np.float32(1.5)]),
-    ("stochastic_round", None, [(1001,), "u1001"]),
+    ("tqt", "forward", [(1001,), np.float32(1.5)]),
+    ("stochastic_round", "forward", [(1001,), "u1001"]),
 ], ids=str)
 def test_examples(file, function, arguments):
     text = (EXAMPLES / f"{file}.mlir").read_text()
@@ -216,4 +219,7 @@ def test_examples(file, function, arguments):
         return rng.random(int(a[1:])).astype(np.float32) if isinstance(a, str) else a
     given = [make(a) for a in arguments]
     for got, want in zip(on_gpu(text).call(function, *given), on_cpu(text).call(function, *given)):
-        assert_same_bits(got, want, file)
+        if (file, function) == ("absmax_scale", "gradient"):  # adds a sum to some of dw
+            np.testing.assert_allclose(got, want, rtol=1e-5)
+        else:
+            assert_same_bits(got, want, file)

@@ -67,7 +67,8 @@ def registers(ptx, chip, folder):
 
 
 @pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("chip", [
+    chip if chip == "sm_90" else pytest.param(chip, marks=pytest.mark.slow) for chip in CHIPS])
 def test_ptxas(chip, name, tmp_path):
     ptx = to_ptx(MODULES[name], chip)
     assert ".local" not in ptx and "call" not in ptx and ".extern" not in ptx

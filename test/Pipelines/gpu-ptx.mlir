@@ -9,7 +9,7 @@
 
 // CHECK-LABEL: .visible .entry elementwise_aligned(
 // CHECK: .maxntid 256
-// CHECK: .minnctapersm 6
+// CHECK: .minnctapersm 4
 // CHECK-COUNT-4: ld.global.nc.v4.b32
 // CHECK: cvt.rni.f32.f32
 // CHECK: div.rn.f32
