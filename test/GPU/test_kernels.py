@@ -104,7 +104,8 @@ def test_granularity(axes, shapes, dtype):
         check_int_quant(shape, axes, dtype)
 
 
-@pytest.mark.parametrize("chip", ["sm_75", "sm_80", "sm_100"])
+@pytest.mark.parametrize("chip", [
+    "sm_75", *(pytest.param(chip, marks=pytest.mark.slow) for chip in ("sm_80", "sm_100"))])
 def test_chips_agree(chip):
     """Also in the bits of sums."""
     rng = np.random.default_rng(7)
