@@ -69,6 +69,11 @@ typedef struct quant_ste_compile_options {
   /* Do not compile: evaluate the gradient rules op by op on the host, exactly.
    * Slow; for tests. */
   bool reference;
+  /* "cpu" or NULL; "cuda", or "cuda:sm_90": kernels for an NVIDIA GPU, whose
+   * driver is needed to call them. The pipeline's options are then those of
+   * quant-ste-gpu-pipeline. Arrays stay in the memory of the host: each call
+   * copies. */
+  const char *target;
 } quant_ste_compile_options;
 
 /* Parses a module (text, or bytecode) and compiles its public functions.

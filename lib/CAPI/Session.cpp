@@ -89,6 +89,7 @@ capi::getCompileOptions(const quant_ste_compile_options *options) {
     if (from)
       to = from;
   };
+  set(compile.target, options->target);
   set(compile.pipelineOptions, options->pipeline_options);
   set(compile.codegen.cpu, options->cpu);
   set(compile.codegen.features, options->features);

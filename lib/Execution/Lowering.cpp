@@ -32,19 +32,26 @@ static void dropNames(func::FuncOp f) {
     f.removeResultAttr(i, name);
 }
 
+/// `last` is where to stop, `whole` the last phase there is.
+template <class Pipeline, class Phase>
 static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
-                                 CpuPhase last) {
-  CpuPipelineOptions pipeline;
+                                 Phase last, Phase whole, StringRef chip,
+                                 void (*build)(OpPassManager &,
+                                               const Pipeline &)) {
+  Pipeline pipeline;
   std::string errors;
   llvm::raw_string_ostream os(errors);
   if (failed(pipeline.parseFromString(options.pipelineOptions, os)))
     return emitError(module.getLoc(), "pipeline options '")
            << options.pipelineOptions << "': " << StringRef(errors).rtrim();
-  if (pipeline.stopAfter != CpuPhase::LLVM)
+  if (pipeline.stopAfter != whole)
     return emitError(module.getLoc(), "pipeline options '")
            << options.pipelineOptions
            << "': stop-after leaves nothing that could run";
   pipeline.stopAfter = last;
+  if constexpr (std::is_same_v<Pipeline, GpuPipelineOptions>)
+    if (!chip.empty())
+      pipeline.chip = chip.str();
   for (const std::string &path : options.rules)
     pipeline.rules.push_back(path);
   PassManager pm(module.getContext(), ModuleOp::getOperationName());
@@ -54,15 +61,34 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
 #endif
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();
-  buildCpuPipeline(pm, pipeline);
-  if (last == CpuPhase::LLVM && options.codegen.debugInfo)
+  build(pm, pipeline);
+  if (last == whole && options.codegen.debugInfo)
     pm.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
   return pm.run(module);
 }
 
+bool CompileOptions::isForGpu() const {
+  return StringRef(target).split(':').first == "cuda";
+}
+
+static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
+                                 CpuPhase cpu, GpuPhase gpu) {
+  auto [kind, chip] = StringRef(options.target).split(':');
+  if (options.isForGpu())
+    return runPipeline(module, options, gpu, GpuPhase::LLVM, chip,
+                       buildGpuPipeline);
+  if (!options.target.empty() && options.target != "cpu")
+    return emitError(module.getLoc(),
+                     "expected a target (cpu, cuda, cuda:<chip>), got '")
+           << options.target << "'";
+  return runPipeline(module, options, cpu, CpuPhase::LLVM, "",
+                     buildCpuPipeline);
+}
+
 LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
                                             const CompileOptions &options) {
-  return runPipeline(module, options, CpuPhase::Differentiate);
+  return runPipeline(module, options, CpuPhase::Differentiate,
+                     GpuPhase::Differentiate);
 }
 
 static void markDestinations(func::FuncOp f, const Signature &signature) {
@@ -83,5 +109,5 @@ LogicalResult quant_ste::lowerToLLVM(ModuleOp module,
     if (signature.unsupported.empty())
       markDestinations(module.lookupSymbol<func::FuncOp>(signature.function),
                        signature);
-  return runPipeline(module, options, CpuPhase::LLVM);
+  return runPipeline(module, options, CpuPhase::LLVM, GpuPhase::LLVM);
 }

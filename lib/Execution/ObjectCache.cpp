@@ -99,6 +99,7 @@ std::optional<std::string> ObjectCache::getKey(StringRef input, StringRef file,
   add(describeProcess());
   add(input);
   add(options.pipelineOptions);
+  add(options.target);
   add(options.function);
   const CodegenOptions &codegen = options.codegen;
   add(std::to_string(codegen.optLevel));

@@ -9,6 +9,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "quant_ste/Execution/ObjectCache.h"
+#include "quant_ste/Runtime/Cuda.h"
 #include "quant_ste/Runtime/JITSymbols.h"
 #include "llvm/ExecutionEngine/JITLink/JITLink.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
@@ -72,6 +73,7 @@ loadCompiled(Location loc, Compiled compiled, const CompileOptions &options) {
                                std::move(compiled.functions), options.load);
   if (!program)
     return emitError(loc, llvm::toString(program.takeError()));
+  (*program)->isForGpu = options.isForGpu();
   return std::move(*program);
 }
 
@@ -295,8 +297,11 @@ namespace {
 class Descriptor {
 public:
   explicit Descriptor(unsigned rank) : rank(rank), words(3 + 2 * rank) {}
-  explicit Descriptor(const HostArray &array) : Descriptor(array.getRank()) {
-    words[0] = words[1] = reinterpret_cast<intptr_t>(array.getData());
+  explicit Descriptor(const HostArray &array)
+      : Descriptor(array, array.getData()) {}
+  /// The array's shape, elsewhere.
+  Descriptor(const HostArray &array, void *data) : Descriptor(array.getRank()) {
+    words[0] = words[1] = reinterpret_cast<intptr_t>(data);
     llvm::copy(array.getShape(), words.begin() + 3);
     llvm::copy(array.getStrides(), words.begin() + 3 + rank);
   }
@@ -392,6 +397,8 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     arguments.push_back(std::move(*packed));
   }
 
+  if (isForGpu)
+    return callOnDevice(function, arguments);
   SmallVector<Descriptor> descriptors;
   size_t numValues = arguments.size() + function.results.size();
   descriptors.reserve(numValues); // slots point into it
@@ -463,4 +470,114 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     results.push_back(std::move(*result));
   }
   return results;
+}
+
+//===----------------------------------------------------------------------===//
+// Calling what runs on a GPU
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Buffers in the memory of the GPU.
+class DeviceBuffers {
+public:
+  ~DeviceBuffers() {
+    for (void *buffer : buffers)
+      quant_ste_cuda_free(buffer);
+  }
+  void *add(void *buffer) {
+    if (buffer)
+      buffers.insert(buffer);
+    return buffer;
+  }
+  void *allocate(const HostArray &like) {
+    return add(quant_ste_cuda_malloc(like.getNumBytes()));
+  }
+  void *upload(const HostArray &array) {
+    void *buffer = allocate(array);
+    quant_ste_cuda_copy_to_device(buffer, array.getData(), array.getNumBytes());
+    return buffer;
+  }
+
+private:
+  SmallPtrSet<void *, 8> buffers;
+};
+} // namespace
+
+static llvm::Error takeDeviceError() {
+  if (const char *text = quant_ste_cuda_take_error())
+    return llvm::createStringError(text);
+  return llvm::Error::success();
+}
+
+llvm::Expected<SmallVector<HostArray>>
+Program::callOnDevice(const Signature &function,
+                      ArrayRef<HostArray> arguments) const {
+  quant_ste_cuda_take_error(); // of somebody else's work
+  if (!quant_ste_cuda_is_available())
+    return takeDeviceError();
+  DeviceBuffers buffers;
+  SmallVector<Descriptor> descriptors;
+  descriptors.reserve(arguments.size() + function.results.size());
+  SmallVector<void *> slots;
+  for (auto [type, array] : llvm::zip_equal(function.arguments, arguments)) {
+    if (type.isScalar) {
+      slots.push_back(array.getData());
+      continue;
+    }
+    descriptors.emplace_back(array, buffers.upload(array));
+    slots.push_back(descriptors.back().getMemory());
+  }
+  SmallVector<uint64_t> scalars(function.results.size());
+  SmallVector<std::optional<HostArray>> results(function.results.size());
+  SmallVector<Descriptor *> places(function.results.size());
+  for (auto [k, type] : llvm::enumerate(function.results)) {
+    if (type.isScalar) {
+      slots.push_back(&scalars[k]);
+      continue;
+    }
+    if (function.hasDestination(k)) {
+      auto array = HostArray::uninitialized(
+          type.element, function.getResultShape(k, arguments));
+      if (!array)
+        return array.takeError();
+      results[k] = std::move(*array);
+      places[k] =
+          &descriptors.emplace_back(*results[k], buffers.allocate(*results[k]));
+    } else {
+      places[k] = &descriptors.emplace_back(type.shape.size());
+    }
+    slots.push_back(places[k]->getMemory());
+  }
+  // Without all of the memory the code must not run.
+  if (auto error = takeDeviceError())
+    return error;
+
+  enter(entries[&function - functions.data()], slots.data());
+
+  for (auto [k, type] : llvm::enumerate(function.results))
+    if (places[k] && !results[k])
+      buffers.add(places[k]->getAllocated());
+  for (auto [k, type] : llvm::enumerate(function.results)) {
+    if (!results[k]) {
+      auto array = HostArray::uninitialized(type.element,
+                                            places[k] ? places[k]->getSizes()
+                                                      : ArrayRef<int64_t>());
+      if (!array)
+        return array.takeError();
+      results[k] = std::move(*array);
+    }
+    if (places[k])
+      quant_ste_cuda_copy_to_host(results[k]->getData(),
+                                  places[k]->getElements(type.element),
+                                  results[k]->getNumBytes());
+    else
+      std::memcpy(results[k]->getData(), &scalars[k],
+                  getByteSize(type.element));
+  }
+  quant_ste_cuda_synchronize();
+  if (auto error = takeDeviceError())
+    return error;
+  return llvm::map_to_vector(results, [](std::optional<HostArray> &array) {
+    return std::move(*array);
+  });
 }

@@ -5,6 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Phases.h"
+
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/Passes.h"
@@ -21,6 +23,7 @@
 
 using namespace mlir;
 using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::phases;
 
 //===----------------------------------------------------------------------===//
 // Phase names
@@ -57,21 +60,21 @@ void CpuPhaseParser::print(raw_ostream &os, CpuPhase phase) {
 // Phases
 //===----------------------------------------------------------------------===//
 
-static void cleanUp(OpPassManager &pm) {
+void phases::cleanUp(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
 }
 
 /// Functions are not inlined yet: a call may carry its own gradient.
-static void addDifferentiate(OpPassManager &pm,
-                             const CpuPipelineOptions &options) {
+void phases::addDifferentiate(OpPassManager &pm,
+                              const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTELinkRulesPass(
       {llvm::to_vector(ArrayRef<std::string>(options.rules))}));
   pm.addPass(createQuantSTEDifferentiatePass());
   cleanUp(pm);
 }
 
-static void addLinalg(OpPassManager &pm) {
+void phases::addLinalg(OpPassManager &pm) {
   // Calls that stay would cost buffers: what a callee returns it must allocate.
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
@@ -80,7 +83,7 @@ static void addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addFuse(OpPassManager &pm) {
+void phases::addFuse(OpPassManager &pm) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
@@ -90,7 +93,7 @@ static void addFuse(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addBufferize(OpPassManager &pm) {
+void phases::addBufferize(OpPassManager &pm) {
   pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
@@ -121,7 +124,7 @@ static void addVectorize(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
+void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   if (options.openmp) {
     pm.addPass(createQuantSTESerialPathPass());
@@ -180,4 +183,9 @@ void quant_ste::registerQuantSTEPipelines() {
       "quant-ste-cpu-pipeline",
       "Lower quant_ste, and tensors in general, to the LLVM dialect for CPUs",
       buildCpuPipeline);
+  PassPipelineRegistration<GpuPipelineOptions>(
+      "quant-ste-gpu-pipeline",
+      "Lower quant_ste, and tensors in general, to PTX for NVIDIA GPUs and the "
+      "LLVM dialect for the host",
+      buildGpuPipeline);
 }

@@ -7,6 +7,7 @@
 
 #include "quant_ste/Runtime/JITSymbols.h"
 
+#include "quant_ste/Runtime/Cuda.h"
 #include "quant_ste/Runtime/Report.h"
 #include <bit>
 #include <cstdint>
@@ -99,6 +100,10 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       // preloaded library puts its own before libc's.
       {"malloc", address(std::malloc)},
       {"free", address(std::free)},
+      {"quant_ste_cuda_launch", address(quant_ste_cuda_launch)},
+      {"quant_ste_cuda_malloc", address(quant_ste_cuda_malloc)},
+      {"quant_ste_cuda_aligned_alloc", address(quant_ste_cuda_aligned_alloc)},
+      {"quant_ste_cuda_free", address(quant_ste_cuda_free)},
       {"__powisf2", address(__powisf2)},
       {"__powidf2", address(__powidf2)},
       {"_mlir_ciface_quant_ste_report_epoch",

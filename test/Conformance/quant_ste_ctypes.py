@@ -33,7 +33,8 @@ class _CompileOptions(ctypes.Structure):
     _fields_ = [("pipeline_options", ctypes.c_char_p), ("cpu", ctypes.c_char_p),
                 ("features", ctypes.c_char_p),
                 ("opt_level_plus_one", ctypes.c_int32),
-                ("reference", ctypes.c_bool)]
+                ("reference", ctypes.c_bool),
+                ("target", ctypes.c_char_p)]
 
 
 # In the order of quant_ste_element_type; index last, read back as int64.
@@ -161,14 +162,15 @@ class Module:
 
 
 def compile(text, pipeline_options="", reference=False, opt_level=None,
-            cpu=None):
+            cpu=None, target=None):
     """Compiles the public functions of a module, given as str or bytes."""
     data = text.encode() if isinstance(text, str) else text
     options = _CompileOptions(
         pipeline_options=pipeline_options.encode(),
         cpu=cpu.encode() if cpu else None,
         opt_level_plus_one=0 if opt_level is None else opt_level + 1,
-        reference=reference)
+        reference=reference,
+        target=target.encode() if target else None)
     return Module(_checked(library().compile, data, len(data),
                            ctypes.byref(options)))
 

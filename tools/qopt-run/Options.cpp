@@ -56,10 +56,16 @@ void quant_ste::qopt_run::parseOptions(int argc, char **argv,
       "reference", cl::location(options.reference),
       cl::desc("Do not compile: evaluate the gradient rules op by op"),
       cl::cat(category));
+  static cl::opt<std::string, true> target(
+      "target", cl::value_desc("cpu | cuda[:chip]"),
+      cl::location(options.target), cl::init("cpu"),
+      cl::desc("What runs it: this processor, or an NVIDIA GPU (cuda:sm_90)"),
+      cl::cat(category));
   static cl::opt<std::string, true> pipelineOptions(
       "pipeline", cl::value_desc("options"),
       cl::location(options.pipelineOptions),
-      cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\""),
+      cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\", or of "
+               "quant-ste-gpu-pipeline"),
       cl::cat(category));
   static cl::list<std::string, std::vector<std::string>> rules(
       "rules", cl::value_desc("file.mlir,..."), cl::location(options.rules),

@@ -17,7 +17,7 @@ struct Options {
   std::string function;
   std::vector<std::string> inputs, outputs;
   std::string inputParams, outputParams;
-  std::string pipelineOptions;
+  std::string target, pipelineOptions;
   std::vector<std::string> rules;
   CodegenOptions codegen;
   LoadOptions load;

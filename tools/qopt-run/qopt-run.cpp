@@ -203,6 +203,7 @@ static FailureOr<SmallVector<HostArray>> call(const Program *program,
 
 static CompileOptions getCompileOptions(const Options &options) {
   CompileOptions compile;
+  compile.target = options.target;
   compile.pipelineOptions = options.pipelineOptions;
   compile.rules = options.rules;
   compile.codegen = options.codegen;

@@ -30,6 +30,9 @@ struct LoadOptions {
 };
 
 struct CompileOptions {
+  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90": kernels
+  /// for an NVIDIA GPU, and `codegen` for the host.
+  std::string target;
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
   std::string pipelineOptions;
@@ -42,6 +45,8 @@ struct CompileOptions {
   LoadOptions load;
   /// Called before the passes run, for instrumentation.
   std::function<LogicalResult(PassManager &)> configurePasses;
+
+  bool isForGpu() const;
 };
 
 /// Replaces the module's requests for derivatives by the derivatives. On
@@ -98,6 +103,10 @@ public:
 
 private:
   Program();
+  llvm::Expected<SmallVector<HostArray>>
+  callOnDevice(const Signature &function, ArrayRef<HostArray> arguments) const;
+
+  bool isForGpu = false;
   std::unique_ptr<llvm::orc::LLJIT> jit;
   std::vector<Signature> functions;
   std::vector<void (*)(void **)> entries; // null: cannot be called

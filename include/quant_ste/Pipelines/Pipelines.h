@@ -62,6 +62,62 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
 /// not returned, but written to a buffer that is a further argument.
 void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options);
 
+/// The phases of quant-ste-gpu-pipeline, in order. Up to Bufferize they are
+/// those of the CPU.
+enum class GpuPhase {
+  Differentiate,
+  Linalg,
+  Fuse,
+  Bufferize,
+  /// Kernels in a gpu.module, launched by gpu.launch_func.
+  Kernels,
+  /// The kernels in the NVVM dialect.
+  NVVM,
+  /// The kernels as PTX in a gpu.binary.
+  Binary,
+  /// The host in the LLVM dialect, with calls of Runtime/Cuda.h.
+  LLVM,
+};
+
+/// Parses a phase by name, and says which names there are.
+struct GpuPhaseParser : llvm::cl::parser<GpuPhase> {
+  using parser::parser;
+  bool parse(llvm::cl::Option &option, StringRef argName, StringRef arg,
+             GpuPhase &phase);
+  static void print(raw_ostream &os, GpuPhase phase);
+};
+
+struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
+  ListOption<std::string> rules{
+      *this, "rules",
+      llvm::cl::desc("Files with the quant_ste.rules that are declared, but "
+                     "not defined")};
+  Option<std::string> chip{
+      *this, "chip",
+      llvm::cl::desc("The chip that code is made for: sm_75 to sm_121. PTX for "
+                     "one runs on all later ones."),
+      llvm::cl::init("sm_80")};
+  Option<unsigned> ptx{
+      *this, "ptx",
+      llvm::cl::desc("PTX version, 78 for 7.8 (0: the first that knows the "
+                     "chip)"),
+      llvm::cl::init(0)};
+  Option<bool> bitcode{*this, "bitcode",
+                       llvm::cl::desc("LLVM bitcode in place of PTX"),
+                       llvm::cl::init(false)};
+  Option<GpuPhase, GpuPhaseParser> stopAfter{
+      *this, "stop-after",
+      llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "
+                     "linalg, fuse, bufferize, kernels, nvvm, binary or llvm"),
+      llvm::cl::init(GpuPhase::LLVM)};
+};
+
+/// Lowers a module to the LLVM dialect, with the kernels' code as a constant.
+/// The functions take and return buffers in the memory of the GPU, otherwise as
+/// those of the CPU pipeline; their work is under way, on the stream of the
+/// calling thread, when they return (Runtime/Cuda.h).
+void buildGpuPipeline(OpPassManager &pm, const GpuPipelineOptions &options);
+
 void registerQuantSTEPipelines();
 
 } // namespace mlir::quant_ste

@@ -285,6 +285,141 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "Turn linalg on buffers into kernels for a GPU";
+  let description = [{
+    Each `linalg.generic`, and what can be made one, becomes a `gpu.func` and its
+    `gpu.launch_func`; equal kernels are one. All buffers are taken to be in the
+    memory of the GPU: the host computes with sizes and addresses only.
+
+    Where a loop runs along memory in every operand that sees it (as for
+    quant-ste-vectorize), a kernel reads and writes 16 bytes at a time, several
+    of them under way, in a version for aligned buffers and one for all others.
+    Teams of threads run through the rows of that loop. A sum over it has one
+    partial result per team, added up by shuffles and through shared memory; a
+    sum over other loops, down columns, one per block. A second kernel adds the
+    parts in a fixed order, in f64 (f32 for f16 and bf16). How many there are
+    depends on the shape alone, not on the chip: so do the bits of the sum.
+
+    In any other kernel a thread computes one element by the loops as they
+    stand, in their order. That holds for products of matrices.
+
+    Before:
+    ```mlir
+    linalg.generic ... ins(%x, %alpha : memref<?xf32>, memref<f32>) outs(%y : memref<?xf32>) {...}
+    ```
+    After:
+    ```mlir
+    scf.if %aligned {
+      gpu.launch_func @quant_ste_kernels::@f_aligned blocks in (%blocks, %c1, %c1)
+        threads in (%c256, %c1, %c1) args(%base : memref<f32>, %n : index, ...)
+    } else {
+      gpu.launch_func @quant_ste_kernels::@f_any ...
+    }
+    ```
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "The chip that the kernels are shaped for">
+  ];
+  let dependentDialects = [
+    "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+    "::mlir::gpu::GPUDialect", "::mlir::linalg::LinalgDialect",
+    "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+    "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+}
+
+def QuantSTEDeviceMathPass
+    : Pass<"quant-ste-device-math", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "Turn math into exact instructions of the GPU";
+  let description = [{
+    convert-gpu-to-nvvm makes calls of NVIDIA's libdevice of `math.roundeven`
+    and others. Here they become intrinsics of LLVM, which are instructions, so
+    that no result depends on a toolkit. What only a library has is an error.
+
+    Before:
+    ```mlir
+    %y = math.roundeven %x : vector<4xf32>
+    ```
+    After:
+    ```mlir
+    %y = llvm.call_intrinsic "llvm.roundeven"(%x) : (vector<4xf32>) -> vector<4xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
+def QuantSTESerializeGPUPass
+    : Pass<"quant-ste-serialize-gpu", "::mlir::ModuleOp"> {
+  let summary = "Compile kernels in the NVVM dialect to PTX";
+  let description = [{
+    As gpu-module-to-binary, but independent of what CUDA toolkit is installed,
+    without contraction of multiplications and additions, and with an error,
+    instead of an abort, for a chip or PTX version that there is not.
+
+    Before:
+    ```mlir
+    gpu.module @kernels { llvm.func @f(...) attributes {gpu.kernel, nvvm.kernel} {...} }
+    ```
+    After:
+    ```mlir
+    gpu.binary @kernels [#gpu.object<#nvvm.target<O = 3, chip = "sm_90">, assembly = "...">]
+    ```
+  }];
+  let options = [
+    Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
+           "The chip that code is made for: sm_75 to sm_121">,
+    Option<"ptx", "ptx", "unsigned", /*default=*/"0",
+           "PTX version, 78 for 7.8 (0: the first that knows the chip)">,
+    Option<"bitcode", "bitcode", "bool", /*default=*/"false",
+           "LLVM bitcode in place of PTX">
+  ];
+  let dependentDialects = ["::mlir::gpu::GPUDialect",
+                           "::mlir::NVVM::NVVMDialect"];
+}
+
+def QuantSTELowerLaunchesPass
+    : Pass<"quant-ste-lower-launches", "::mlir::ModuleOp"> {
+  let summary = "Turn launches into calls of the CUDA runtime of quant_ste";
+  let description = [{
+    The code of a `gpu.binary` becomes a constant, `gpu.launch_func` a call of
+    `quant_ste_cuda_launch` (Runtime/Cuda.h), which loads the code where it has
+    not, and launches on the stream of the calling thread.
+
+    Before:
+    ```mlir
+    gpu.launch_func @kernels::@f blocks in (%n, %c1, %c1) threads in (%c256, %c1, %c1) args(%x : memref<f32>)
+    ```
+    After:
+    ```mlir
+    llvm.call @quant_ste_cuda_launch(%image, %size, %name, %n, %c256, %arguments)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
+def QuantSTEDeviceMemoryPass
+    : Pass<"quant-ste-device-memory", "::mlir::ModuleOp"> {
+  let summary = "Allocate buffers in the memory of the GPU";
+  let description = [{
+    Calls of malloc, aligned_alloc and free become calls of
+    `quant_ste_cuda_malloc` and so on, in the order of the stream.
+
+    Before:
+    ```mlir
+    %p = llvm.call @malloc(%size) : (i64) -> !llvm.ptr
+    ```
+    After:
+    ```mlir
+    %p = llvm.call @quant_ste_cuda_malloc(%size) : (i64) -> !llvm.ptr
+    ```
+  }];
+}
+
 def QuantSTEDifferentiatePass
     : Pass<"quant-ste-differentiate", "::mlir::ModuleOp"> {
   let summary = "Turn requests for derivatives into functions and calls";

@@ -1,0 +1,65 @@
+/*===- Cuda.h - kernels on NVIDIA GPUs -----------------------------*- C
+-*-===*\
+|*                                                                            *|
+|* Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.     *|
+|* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception                    *|
+|*                                                                            *|
+|*===----------------------------------------------------------------------===*|
+|*                                                                            *|
+|* What code compiled for GPUs calls, over the CUDA driver. The driver is     *|
+|* loaded when first needed: $QUANT_STE_LIBCUDA, else libcuda.so.1.           *|
+|*                                                                            *|
+|* Each thread has a stream, on which its launches, allocations and copies    *|
+|* run, in order, and an error: the first one since it was taken. After an    *|
+|* error nothing is launched any more. The work is done in the thread's       *|
+|* current context; where it has none, in the first device's primary one.     *|
+|* Nothing waits for the GPU but quant_ste_cuda_synchronize.                  *|
+|*                                                                            *|
+\*===----------------------------------------------------------------------===*/
+
+#ifndef QUANT_STE_RUNTIME_CUDA_H
+#define QUANT_STE_RUNTIME_CUDA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether there is a driver and a device. If not, the error says why. */
+bool quant_ste_cuda_is_available(void);
+
+/* The CUstream of this thread from here on; NULL: the default stream. */
+void quant_ste_cuda_set_stream(void *stream);
+
+/* What went wrong since the last call, or NULL. The text lives until this
+ * thread's next call. */
+const char *quant_ste_cuda_take_error(void);
+
+/* Waits for the thread's stream. */
+void quant_ste_cuda_synchronize(void);
+
+/* Between the host and the GPU, on the stream. */
+void quant_ste_cuda_copy_to_device(void *device, const void *host,
+                                   int64_t bytes);
+void quant_ste_cuda_copy_to_host(void *host, const void *device, int64_t bytes);
+
+/* Memory of the GPU, in the order of the stream. NULL for no bytes, and after
+ * an error. */
+void *quant_ste_cuda_malloc(int64_t bytes);
+void *quant_ste_cuda_aligned_alloc(int64_t alignment, int64_t bytes);
+void quant_ste_cuda_free(void *device);
+
+/* Launches a kernel of an image (PTX, cubin or fatbin) of some bytes; without
+ * blocks it does nothing. `id`, at first 0, is what the image is known by from
+ * then on: it is loaded once a context. `arguments` has the address of each. */
+void quant_ste_cuda_launch(int64_t *id, const void *image, int64_t bytes,
+                           const char *kernel, int64_t blocks, int64_t threads,
+                           void **arguments);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* QUANT_STE_RUNTIME_CUDA_H */

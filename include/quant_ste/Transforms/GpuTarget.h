@@ -1,0 +1,47 @@
+//===- GpuTarget.h - what kernels are made for -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_TRANSFORMS_GPUTARGET_H
+#define QUANT_STE_TRANSFORMS_GPUTARGET_H
+
+#include "mlir/Support/LLVM.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+namespace mlir::quant_ste {
+
+/// A chip, and the shape of the kernels that stream best on it. What a sum's
+/// bits depend on is not here: that is the same for every chip.
+struct GpuTarget {
+  StringLiteral chip;
+  /// The first PTX version that knows the chip, 78 for 7.8.
+  unsigned minPtx;
+  /// 16-byte accesses of each operand that a thread has under way.
+  unsigned unroll;
+  /// Blocks that must fit on a multiprocessor at once, which bounds the
+  /// registers: of a kernel without sums, and of one with them.
+  unsigned minBlocks, minBlocksOfSum;
+  /// Blocks of a kernel without sums; each then runs through its share.
+  int64_t maxBlocks;
+
+  /// Does it round to bf16 by an instruction?
+  bool hasBFloat() const { return minPtx >= 70; }
+};
+
+/// The chips there are, from sm_75 on.
+ArrayRef<GpuTarget> getGpuTargets();
+
+/// The chip of that name; the error says which there are.
+llvm::Expected<const GpuTarget *> lookupGpuTarget(StringRef chip);
+
+/// Can code in this version of PTX (0: the first that knows the chip) be made
+/// for the chip? LLVM itself ends the process where it cannot.
+llvm::Error checkPtxVersion(const GpuTarget &target, unsigned ptx);
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_TRANSFORMS_GPUTARGET_H

@@ -1,0 +1,128 @@
+//===- GpuPipeline.cpp - from quant_ste to PTX -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Phases.h"
+
+#include "quant_ste/Transforms/GpuTarget.h"
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::phases;
+
+//===----------------------------------------------------------------------===//
+// Phase names
+//===----------------------------------------------------------------------===//
+
+static constexpr std::pair<StringLiteral, GpuPhase> kPhases[] = {
+    {"differentiate", GpuPhase::Differentiate},
+    {"linalg", GpuPhase::Linalg},
+    {"fuse", GpuPhase::Fuse},
+    {"bufferize", GpuPhase::Bufferize},
+    {"kernels", GpuPhase::Kernels},
+    {"nvvm", GpuPhase::NVVM},
+    {"binary", GpuPhase::Binary},
+    {"llvm", GpuPhase::LLVM},
+};
+
+bool GpuPhaseParser::parse(llvm::cl::Option &option, StringRef, StringRef arg,
+                           GpuPhase &phase) {
+  for (auto [name, value] : kPhases)
+    if (name == arg) {
+      phase = value;
+      return false;
+    }
+  auto names = llvm::make_first_range(kPhases);
+  return option.error("expected a phase (" + llvm::join(names, ", ") +
+                      "), found '" + arg + "'");
+}
+
+void GpuPhaseParser::print(raw_ostream &os, GpuPhase phase) {
+  for (auto [name, value] : kPhases)
+    if (value == phase)
+      os << name;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
+  QuantSTEMapToGPUPassOptions map;
+  map.chip = options.chip;
+  pm.addPass(createQuantSTEMapToGPUPass(map));
+  cleanUp(pm);
+}
+
+static void addNVVM(OpPassManager &module, const GpuPipelineOptions &options) {
+  OpPassManager &pm = module.nest<gpu::GPUModuleOp>();
+  // As on CPUs, nothing is computed in bf16.
+  arith::ArithEmulateUnsupportedFloatsOptions emulate;
+  emulate.sourceTypeStrs = {"bf16"};
+  pm.addPass(arith::createArithEmulateUnsupportedFloats(emulate));
+  pm.addPass(math::createMathExtendToSupportedTypes());
+  auto target = lookupGpuTarget(options.chip);
+  if (!target)
+    llvm::consumeError(target.takeError()); // the first pass says it
+  else if (!(*target)->hasBFloat())
+    pm.addPass(createQuantSTEExpandBFloatPass());
+  pm.addPass(createQuantSTEDeviceMathPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  pm.addPass(createSCFToControlFlowPass());
+  cleanUp(pm);
+  ConvertGpuOpsToNVVMOpsOptions nvvm;
+  nvvm.useBarePtrCallConv = true;
+  nvvm.indexBitwidth = 64;
+  pm.addPass(createConvertGpuOpsToNVVMOps(nvvm));
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  cleanUp(pm);
+  pm.addPass(createQuantSTEFenceExtensionsPass());
+}
+
+static void addBinary(OpPassManager &pm, const GpuPipelineOptions &options) {
+  QuantSTESerializeGPUPassOptions serialize;
+  serialize.chip = options.chip;
+  serialize.ptx = options.ptx;
+  serialize.bitcode = options.bitcode;
+  pm.addPass(createQuantSTESerializeGPUPass(serialize));
+}
+
+void quant_ste::buildGpuPipeline(OpPassManager &pm,
+                                 const GpuPipelineOptions &options) {
+  CpuPipelineOptions host;
+  for (const std::string &path : options.rules)
+    host.rules.push_back(path);
+  host.openmp = false;
+  auto wants = [&](GpuPhase phase) { return phase <= options.stopAfter; };
+  addDifferentiate(pm, host);
+  if (wants(GpuPhase::Linalg))
+    addLinalg(pm);
+  if (wants(GpuPhase::Fuse))
+    addFuse(pm);
+  if (wants(GpuPhase::Bufferize))
+    addBufferize(pm);
+  if (wants(GpuPhase::Kernels))
+    addKernels(pm, options);
+  if (wants(GpuPhase::NVVM))
+    addNVVM(pm, options);
+  if (wants(GpuPhase::Binary))
+    addBinary(pm, options);
+  if (wants(GpuPhase::LLVM)) {
+    pm.addPass(createQuantSTELowerLaunchesPass());
+    addLLVM(pm, host);
+    pm.addPass(createQuantSTEDeviceMemoryPass());
+  }
+}

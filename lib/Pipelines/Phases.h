@@ -1,0 +1,24 @@
+//===- Phases.h - what pipelines have in common -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_PIPELINES_PHASES_H
+#define QUANT_STE_PIPELINES_PHASES_H
+
+#include "quant_ste/Pipelines/Pipelines.h"
+
+namespace mlir::quant_ste::phases {
+
+void cleanUp(OpPassManager &pm);
+void addDifferentiate(OpPassManager &pm, const CpuPipelineOptions &options);
+void addLinalg(OpPassManager &pm);
+void addFuse(OpPassManager &pm);
+void addBufferize(OpPassManager &pm);
+void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options);
+
+} // namespace mlir::quant_ste::phases
+
+#endif // QUANT_STE_PIPELINES_PHASES_H

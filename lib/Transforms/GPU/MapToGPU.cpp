@@ -1,0 +1,185 @@
+//===- MapToGPU.cpp - linalg on buffers to kernels -*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelEmitter.h"
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Remarks.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_QUANTSTEMAPTOGPUPASS
+#include "quant_ste/Transforms/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+using namespace mlir::quant_ste;
+
+/// The fill just before `op` that this output's old values come from, if
+/// nothing else sees them.
+static linalg::FillOp findFill(linalg::GenericOp op, OpOperand &output) {
+  Value buffer = output.get();
+  auto isView = [](Operation *user) { return isa<ViewLikeOpInterface>(user); };
+  if (isa_and_nonnull<ViewLikeOpInterface>(buffer.getDefiningOp()) ||
+      llvm::any_of(buffer.getUsers(), isView) ||
+      llvm::count(op->getOperands(), buffer) != 1)
+    return nullptr;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    if (auto fill = dyn_cast<linalg::FillOp>(before);
+        fill && fill.output() == buffer)
+      return fill;
+    if (before == buffer.getDefiningOp() || before->getNumRegions() ||
+        llvm::is_contained(before->getOperands(), buffer))
+      return nullptr;
+  }
+  return nullptr;
+}
+
+/// Then the sums are kept in registers, and take their first value there.
+static bool sumOverSameLoops(linalg::GenericOp op) {
+  std::optional<AffineMap> reduced;
+  for (OpOperand &output : op.getDpsInitsMutable()) {
+    AffineMap map = op.getMatchingIndexingMap(&output);
+    if (map.getNumResults() == op.getNumLoops())
+      continue;
+    if (!map.isProjectedPermutation() || (reduced && *reduced != map))
+      return false;
+    reduced = map;
+  }
+  return true;
+}
+
+/// What the kernels cannot do for the host: it has no access to the memory.
+static LogicalResult checkHost(func::FuncOp function) {
+  WalkResult result = function.walk([&](Operation *op) {
+    if (isa<memref::LoadOp, memref::StoreOp>(op)) {
+      op->emitError("expected tensors to be read and written by kernels only, "
+                    "got an access to one element from the host");
+      return WalkResult::interrupt();
+    }
+    if (isa<memref::GetGlobalOp>(op)) {
+      op->emitError(
+          "expected constants of one value, got a table, which is not "
+          "in the memory of the GPU; pass it as an argument");
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+namespace {
+struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
+  using QuantSTEMapToGPUPassBase::QuantSTEMapToGPUPassBase;
+
+  /// Everything that runs through buffers as a linalg.generic.
+  void generalize(func::FuncOp function) {
+    IRRewriter rewriter(&getContext());
+    SmallVector<memref::CopyOp> copies;
+    function.walk([&](memref::CopyOp op) { copies.push_back(op); });
+    for (memref::CopyOp copy : copies) {
+      rewriter.setInsertionPoint(copy);
+      rewriter.replaceOpWithNewOp<linalg::CopyOp>(copy, copy.getSource(),
+                                                  copy.getTarget());
+    }
+    SmallVector<linalg::LinalgOp> named;
+    function.walk([&](linalg::LinalgOp op) {
+      if (!isa<linalg::GenericOp, linalg::FillOp>(op))
+        named.push_back(op);
+    });
+    for (linalg::LinalgOp op : named) {
+      rewriter.setInsertionPoint(op);
+      (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+  }
+
+  /// Takes the fills of sums out. What is left of them becomes kernels too.
+  void takeFills(func::FuncOp function) {
+    function.walk([&](linalg::GenericOp op) {
+      if (!sumOverSameLoops(op))
+        return;
+      for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable())) {
+        AffineMap map = op.getMatchingIndexingMap(&output);
+        if (map.getNumResults() == op.getNumLoops())
+          continue;
+        if (linalg::FillOp fill = findFill(op, output)) {
+          initial[op][i] = fill.value();
+          fill.erase();
+        }
+      }
+    });
+    IRRewriter rewriter(&getContext());
+    SmallVector<linalg::FillOp> fills;
+    function.walk([&](linalg::FillOp op) { fills.push_back(op); });
+    for (linalg::FillOp op : fills) {
+      rewriter.setInsertionPoint(op);
+      (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+  }
+
+  void runOnOperation() override {
+    auto found = lookupGpuTarget(chip);
+    if (!found) {
+      getOperation().emitError(llvm::toString(found.takeError()));
+      return signalPassFailure();
+    }
+    ModuleOp module = getOperation();
+    OpBuilder builder(&getContext());
+    gpu::GPUModuleOp kernels;
+    std::optional<KernelLibrary> library;
+    for (auto function : module.getOps<func::FuncOp>()) {
+      generalize(function);
+      takeFills(function);
+      SmallVector<linalg::GenericOp> generics;
+      function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      for (linalg::GenericOp op : generics) {
+        if (!library) {
+          builder.setInsertionPointToEnd(module.getBody());
+          kernels = gpu::GPUModuleOp::create(builder, module.getLoc(),
+                                             "quant_ste_kernels");
+          library.emplace(kernels);
+        }
+        KernelOptions options{*library, **found, function.getName().str(),
+                              initial.lookup(op)};
+        emit(builder, op, options);
+      }
+      if (failed(checkHost(function)))
+        return signalPassFailure();
+    }
+    if (library)
+      module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
+                      builder.getUnitAttr());
+  }
+
+  void emit(OpBuilder &builder, linalg::GenericOp op,
+            const KernelOptions &options) {
+    std::string why;
+    FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
+    if (succeeded(kernel) && !kernel->isContraction)
+      return emitGpuStream(builder, *kernel, options);
+    if (succeeded(kernel))
+      why = "its products must be added in order";
+    if (!why.empty())
+      remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")
+                                      .category(getArgument())
+                                      .function(options.name))
+          << "one thread for each element: " << why;
+    emitGpuLoops(builder, op, options);
+  }
+
+  DenseMap<Operation *, DenseMap<unsigned, Value>> initial;
+};
+} // namespace

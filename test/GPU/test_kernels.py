@@ -1,0 +1,226 @@
+"""The code of the kernels, run on the processor, against the CPU pipeline."""
+import functools
+import platform
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import emulation
+import quant_ste_ctypes
+from harness import assert_same_bits
+
+if platform.machine() != "x86_64":
+    pytest.skip("the emulated driver needs x86-64", allow_module_level=True)
+
+DTYPES = {"f32": np.float32, "f64": np.float64, "f16": np.float16,
+          "bf16": ml_dtypes.bfloat16}
+SUM_ERROR = {"f32": 1e-6, "f16": 1e-3, "bf16": 8e-3, "f64": 1e-14}
+
+
+@functools.lru_cache(maxsize=None)
+def on_cpu(text):
+    return quant_ste_ctypes.compile(text)
+
+
+@functools.lru_cache(maxsize=None)
+def on_gpu(text, chip="sm_90"):
+    return emulation.compile(text, chip)
+
+
+def both(text, *arguments, chip="sm_90"):
+    want = on_cpu(text).call(None, *arguments)
+    got = on_gpu(text, chip).call(None, *arguments)
+    again = on_gpu(text, chip).call(None, *arguments)
+    for a, b in zip(got, again):
+        assert a.tobytes() == b.tobytes(), "not the same bits in another order of blocks"
+    return got, want
+
+
+def assert_all_same(text, *arguments, chip="sm_90"):
+    for i, (got, want) in enumerate(zip(*both(text, *arguments, chip=chip))):
+        if got.dtype == np.bool_:
+            np.testing.assert_array_equal(got, want)
+        else:
+            assert_same_bits(got, want, f"result {i}")
+
+
+def int_quant(shape_rank, axes, dtype):
+    """@f: x, scale, zero point, bit width, dy -> y and all gradients."""
+    x = f"tensor<{'?x' * shape_rank}{dtype}>"
+    s = f"tensor<{'?x' * len(axes)}{dtype}>"
+    at = f" axes({list(axes)})" if axes else ""
+    return f"""
+      func.func private @q(%x: {x}, %s: {s}, %z: tensor<f32>, %b: tensor<f32>) -> {x} {{
+        %y = quant_ste.int_quant %x, %s{at}, %z, %b signed grad(clipped)
+          : {x}, {s}, tensor<f32>, tensor<f32>
+        return %y : {x}
+      }}
+      func.func @f(%x: {x}, %s: {s}, %z: tensor<f32>, %b: tensor<f32>, %dy: {x})
+          -> ({x}, {x}, {s}, tensor<f32>, tensor<f32>) {{
+        %r:5 = quant_ste.vjp @q(%x, %s, %z, %b) cotangents(%dy) wrt [0, 1, 2, 3]
+          : ({x}, {s}, tensor<f32>, tensor<f32>), ({x}) -> ({x}, {x}, {s}, tensor<f32>, tensor<f32>)
+        return %r#0, %r#1, %r#2, %r#3, %r#4 : {x}, {x}, {s}, tensor<f32>, tensor<f32>
+      }}"""
+
+
+def check_int_quant(shape, axes, dtype, chip="sm_90"):
+    rng = np.random.default_rng(sum(shape) + len(axes))
+    kind = DTYPES[dtype]
+    x, dy = ((rng.standard_normal(shape) * 2).astype(kind) for _ in range(2))
+    s = (0.1 + rng.random([shape[a] for a in axes])).astype(kind)
+    got, want = both(int_quant(len(shape), axes, dtype), x, s, np.float32(1),
+                     np.float32(3), dy, chip=chip)
+    assert_same_bits(got[0], want[0], "y")
+    assert_same_bits(got[1], want[1], "dx")
+    size = 1e-3 + np.abs(dy.astype(np.float64)).sum()
+    for name, a, b in zip(("scale", "zero point", "bit width"), got[2:], want[2:]):
+        error = np.abs(a.astype(np.float64) - b.astype(np.float64))
+        bound = 20 * SUM_ERROR[dtype if name == "scale" else "f32"] * size
+        assert (error <= bound).all(), (name, error.max(), bound)
+
+
+SIZES = (0, 1, 3, 4, 5, 255, 256, 1023, 1024, 4095, 4096, 4097, 8199, 100003)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_per_tensor(dtype):
+    for n in SIZES:
+        check_int_quant((n,), (), dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axes, shapes", [
+    ((1,), [(3, 5, 7), (2, 3, 64), (2, 3, 4099), (1, 64, 49), (4, 1, 36), (2, 0, 3), (2, 3, 0)]),
+    ((0,), [(7, 1), (5, 4), (64, 576), (3, 5000), (300, 31), (0, 4), (4, 0)]),
+    ((0, 1), [(3, 5, 32), (2, 100, 16), (1, 3, 33)]),
+    ((1,), [(7, 1), (5, 4), (1000, 64), (33, 130), (257, 33), (4, 1100), (0, 8), (3, 0)]),
+    ((2,), [(5, 7, 64), (3, 3, 5)]),
+    ((0, 2), [(3, 50, 64), (2, 9, 7)]),
+    ((0, 1, 2), [(3, 5, 8)])], ids=str)
+def test_granularity(axes, shapes, dtype):
+    for shape in shapes:
+        check_int_quant(shape, axes, dtype)
+
+
+@pytest.mark.parametrize("chip", [
+    "sm_75", *(pytest.param(chip, marks=pytest.mark.slow) for chip in ("sm_80", "sm_100"))])
+def test_chips_agree(chip):
+    """Also in the bits of sums."""
+    rng = np.random.default_rng(7)
+    for shape, axes in (((9001,), ()), ((2, 3, 1111), (1,)), ((321, 36), (1,))):
+        for dtype in ("f32", "bf16"):
+            x, dy = (rng.standard_normal(shape).astype(DTYPES[dtype]) for _ in range(2))
+            s = (0.1 + rng.random([shape[a] for a in axes])).astype(DTYPES[dtype])
+            arguments = x, s, np.float32(1), np.float32(3), dy
+            text = int_quant(len(shape), axes, dtype)
+            for a, b in zip(on_gpu(text).call(None, *arguments),
+                            on_gpu(text, chip).call(None, *arguments)):
+                assert a.tobytes() == b.tobytes()
+
+
+def test_misaligned():
+    """Slices that start anywhere: the version for unaligned buffers, the same
+    bits of the sum."""
+    text = """
+      func.func private @q(%x: tensor<?xf32>, %a: tensor<f32>) -> tensor<?xf32> {
+        %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xf32>, tensor<f32>
+        return %y : tensor<?xf32>
+      }
+      func.func @f(%x: tensor<?xf32>, %a: tensor<f32>, %dy: tensor<?xf32>, %at: index, %n: index)
+          -> (tensor<?xf32>, tensor<?xf32>, tensor<f32>) {
+        %s = tensor.extract_slice %x[%at] [%n] [1] : tensor<?xf32> to tensor<?xf32>
+        %t = tensor.extract_slice %dy[%at] [%n] [1] : tensor<?xf32> to tensor<?xf32>
+        %y, %dx, %da = quant_ste.vjp @q(%s, %a) cotangents(%t) wrt [0, 1]
+          : (tensor<?xf32>, tensor<f32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>, tensor<f32>)
+        return %y, %dx, %da : tensor<?xf32>, tensor<?xf32>, tensor<f32>
+      }"""
+    rng = np.random.default_rng(3)
+    part, gradient = rng.standard_normal((2, 8195)).astype(np.float32) * 3
+    first = None
+    for at in range(5):
+        x, dy = (np.concatenate([np.zeros(at, np.float32), v]) for v in (part, gradient))
+        got, want = both(text, x, np.float32(2), dy, np.int64(at), np.int64(8195))
+        assert_same_bits(got[0], want[0], "y")
+        assert_same_bits(got[1], want[1], "dx")
+        first = got[2] if first is None else first
+        assert got[2].tobytes() == first.tobytes()
+    assert abs(float(first) - gradient[part >= 2].astype(np.float64).sum()) < 1e-3
+
+
+def test_matmul():
+    text = """
+      func.func @f(%a: tensor<?x?xf32>, %b: tensor<?x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {
+        %r = linalg.matmul ins(%a, %b : tensor<?x?xf32>, tensor<?x?xf32>)
+          outs(%c : tensor<?x?xf32>) -> tensor<?x?xf32>
+        return %r : tensor<?x?xf32>
+      }"""
+    rng = np.random.default_rng(0)
+    for m, n, k in ((1, 1, 1), (3, 5, 7), (65, 10, 33), (0, 3, 4), (3, 4, 0)):
+        a, b, c = (rng.standard_normal(s).astype(np.float32) for s in ((m, k), (k, n), (m, n)))
+        assert_all_same(text, a, b, c)
+
+
+def test_convolution():
+    t, w, r = "tensor<1x2x8x8xf32>", "tensor<3x2x3x3xf32>", "tensor<1x3x6x6xf32>"
+    text = f"""
+      func.func @f(%x: {t}, %w: {w}, %c: {r}) -> {r} {{
+        %y = linalg.conv_2d_nchw_fchw ins(%x, %w : {t}, {w}) outs(%c : {r}) -> {r}
+        return %y : {r}
+      }}"""
+    rng = np.random.default_rng(0)
+    assert_all_same(text, *(rng.standard_normal(s).astype(np.float32)
+                            for s in ((1, 2, 8, 8), (3, 2, 3, 3), (1, 3, 6, 6))))
+
+
+def test_transpose_mask_index():
+    text = """
+      #id = affine_map<(i, j) -> (i, j)>
+      func.func @f(%x: tensor<?x?xf32>, %e: tensor<?x?xf32>, %m: tensor<?x?xi1>)
+          -> (tensor<?x?xf32>, tensor<?x?xi1>) {
+        %y = linalg.transpose ins(%x : tensor<?x?xf32>) outs(%e : tensor<?x?xf32>) permutation = [1, 0]
+        %r = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel", "parallel"]}
+          ins(%x, %m : tensor<?x?xf32>, tensor<?x?xi1>) outs(%m : tensor<?x?xi1>) {
+        ^bb0(%a: f32, %b: i1, %o: i1):
+          %z = arith.constant 0.0 : f32
+          %g = arith.cmpf ogt, %a, %z : f32
+          %i = linalg.index 0 : index
+          %j = linalg.index 1 : index
+          %lower = arith.cmpi ugt, %i, %j : index
+          %q = arith.xori %g, %b : i1
+          %s = arith.xori %q, %lower : i1
+          linalg.yield %s : i1
+        } -> tensor<?x?xi1>
+        return %y, %r : tensor<?x?xf32>, tensor<?x?xi1>
+      }"""
+    rng = np.random.default_rng(4)
+    for shape in ((1, 1), (5, 9), (37, 333)):
+        x, m = rng.standard_normal(shape).astype(np.float32), rng.random(shape) > 0.5
+        assert_all_same(text, x, np.zeros(shape[::-1], np.float32), m)
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("file, function, arguments", [
+    ("uniform", "forward", [(1000, 4), np.int64(7), np.int64(3)]),
+    ("absmax_scale", "quantize", [(4, 1001)]),
+    ("absmax_scale", "gradient", [(4, 1001), (4, 1001)]),
+    ("tqt", "forward", [(1001,), np.float32(1.5)]),
+    ("stochastic_round", "forward", [(1001,), "u1001"]),
+], ids=str)
+def test_examples(file, function, arguments):
+    text = (EXAMPLES / f"{file}.mlir").read_text()
+    rng = np.random.default_rng(5)
+
+    def make(a):
+        if isinstance(a, tuple):
+            return rng.standard_normal(a).astype(np.float32)
+        return rng.random(int(a[1:])).astype(np.float32) if isinstance(a, str) else a
+    given = [make(a) for a in arguments]
+    for got, want in zip(on_gpu(text).call(function, *given), on_cpu(text).call(function, *given)):
+        if (file, function) == ("absmax_scale", "gradient"):  # adds a sum to some of dw
+            np.testing.assert_allclose(got, want, rtol=1e-5)
+        else:
+            assert_same_bits(got, want, file)

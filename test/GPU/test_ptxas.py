@@ -1,0 +1,79 @@
+"""ptxas takes the kernels of every chip, with few registers and none in memory."""
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from test_kernels import int_quant
+
+PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
+if not PTXAS:
+    pytest.skip("there is no ptxas on the path or in /usr/local/cuda/bin",
+                allow_module_level=True)
+QOPT_OPT = Path(os.environ["QUANT_STE_C_LIBRARY"]).parents[1] / "bin" / "qopt-opt"
+
+PACT = """
+  func.func private @q(%x: tensor<?xT>, %a: tensor<f32>) -> tensor<?xT> {
+    %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xT>, tensor<f32>
+    return %y : tensor<?xT>
+  }
+  func.func @forward(%x: tensor<?xT>, %a: tensor<f32>) -> tensor<?xT> {
+    %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xT>, tensor<f32>
+    return %y : tensor<?xT>
+  }
+  func.func @backward(%x: tensor<?xT>, %a: tensor<f32>, %dy: tensor<?xT>)
+      -> (tensor<?xT>, tensor<f32>) {
+    %y, %dx, %da = quant_ste.vjp @q(%x, %a) cotangents(%dy) wrt [0, 1]
+      : (tensor<?xT>, tensor<f32>), (tensor<?xT>) -> (tensor<?xT>, tensor<?xT>, tensor<f32>)
+    return %dx, %da : tensor<?xT>, tensor<f32>
+  }"""
+
+MODULES = {
+    "pact f32": PACT.replace("xT>", "xf32>"),
+    "pact bf16": PACT.replace("xT>", "xbf16>"),
+    "pact f16": PACT.replace("xT>", "xf16>"),
+    "int_quant f64": int_quant(1, (), "f64"),
+    "int_quant per channel": int_quant(3, (1,), "f32"),
+    "int_quant per channel bf16": int_quant(3, (1,), "bf16"),
+    "int_quant channels last": int_quant(2, (1,), "f32"),
+    "int_quant channels last bf16": int_quant(2, (1,), "bf16"),
+}
+CHIPS = ["sm_75", "sm_80", "sm_89", "sm_90", "sm_100", "sm_121"]
+MAX_REGISTERS = 128
+
+
+def to_ptx(text, chip):
+    out = subprocess.run(
+        [QOPT_OPT, f"--quant-ste-gpu-pipeline=chip={chip} stop-after=binary", "-"],
+        input=text, capture_output=True, text=True, check=True).stdout
+    escaped = re.search(r'assembly = "((?:[^"\\]|\\.)*)"', out).group(1)
+    return re.sub(r"\\([0-9A-F]{2})", lambda m: chr(int(m.group(1), 16)), escaped)
+
+
+def registers(ptx, chip, folder):
+    """{kernel: registers}; fails if any of them is kept in memory."""
+    source = folder / "kernels.ptx"
+    source.write_text(ptx)
+    said = subprocess.run(
+        [PTXAS, "-v", "--fmad=false", f"--gpu-name={chip}", source, "-o", folder / "kernels.cubin"],
+        capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert set(re.findall(r"(\d+) bytes (?:stack frame|spill)", said.stderr)) <= {"0"}, said.stderr
+    return dict(zip(re.findall(r"Compiling entry function '(\w+)'", said.stderr),
+                    map(int, re.findall(r"Used (\d+) registers", said.stderr))))
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("chip", [
+    chip if chip == "sm_90" else pytest.param(chip, marks=pytest.mark.slow) for chip in CHIPS])
+def test_ptxas(chip, name, tmp_path):
+    ptx = to_ptx(MODULES[name], chip)
+    assert ".local" not in ptx and "call" not in ptx and ".extern" not in ptx
+    # Nothing that ptxas may contract.
+    assert not re.search(r"\b(add|sub|mul)\.f(32|64)", ptx)
+    used = registers(ptx, chip, tmp_path)
+    assert used and max(used.values()) <= MAX_REGISTERS, used
+    print("\n" + "\n".join(f"{chip} {name}: {k} {v}" for k, v in used.items()))
