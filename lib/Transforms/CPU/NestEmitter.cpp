@@ -28,7 +28,7 @@ static constexpr int64_t kColumnLanes = 32;
 /// Rows that run through the columns together: so many that short rows are
 /// worth loading the sums so far, but only one of a long row. Addresses a power
 /// of two apart, as in a column of a wide matrix, wait for each other's stores.
-static constexpr int64_t kStreamedRows = 16, kStreamedElements = 1024;
+static constexpr int64_t kStreamedRows = 16, kStreamedElements = 128;
 /// Sums of at most so many elements, which the caches hold, need no such care.
 static constexpr int64_t kCachedElements = 32768;
 /// Work that is worth starting threads for. Tasks are whole units, so that this

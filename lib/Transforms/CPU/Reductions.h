@@ -33,17 +33,14 @@ public:
   SmallVector<Value> getIndices(ArrayRef<Value> kept,
                                 ArrayRef<Value> cut) const;
 
-  /// Adds the partial results to the outputs, in the order of the units, and
-  /// releases them. Floats are added in f64 (f32 for f16 and bf16).
+  /// Adds the partial results to the outputs, in the order of the units. Floats
+  /// are added in f64 (f32 for f16 and bf16).
   void finish(ImplicitLocOpBuilder &b);
 
 private:
   StreamKernel &k;
   SmallVector<Value> kept, cut, buffers;
   bool keptLast;
-  /// Where the buffers are allocated and released: outside of the loops around
-  /// the kernel, if their sizes allow.
-  Operation *outermost;
 };
 
 } // namespace mlir::quant_ste
