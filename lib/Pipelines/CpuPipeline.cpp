@@ -114,6 +114,7 @@ static void addBufferize(OpPassManager &pm) {
 
 static void addVectorize(OpPassManager &pm) {
   pm.addPass(createQuantSTEOutlinePass());
+  pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
@@ -154,6 +155,7 @@ static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFenceExtensionsPass());
+  pm.addPass(createQuantSTEOrderStoresPass());
 }
 
 void quant_ste::buildCpuPipeline(OpPassManager &pm,

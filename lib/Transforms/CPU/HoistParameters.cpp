@@ -67,8 +67,7 @@ private:
 /// What a body computes along some of its loops.
 struct Group {
   Loops loops;
-  int64_t cost = 0;
-  /// What is used along further loops.
+  /// What is used along further loops, and worth a buffer.
   SetVector<Value> results;
 };
 } // namespace
@@ -84,6 +83,7 @@ static std::optional<Group> findGroup(linalg::GenericOp op,
   SmallVector<Group> groups;
   SmallVector<int64_t> ranges = op.getStaticLoopRanges();
   Block &body = *op.getBody();
+  DenseMap<Value, int64_t> costs; // with all that the value is made of
   for (Operation &inner : body.without_terminator()) {
     Loops loops = dependences.of(inner.getResult(0));
     bool isPart = false; // of the iterations
@@ -91,26 +91,27 @@ static std::optional<Group> findGroup(linalg::GenericOp op,
       isPart |= !loops[d] && ranges[d] != 1;
     if (loops.none() || !isPart)
       continue;
-    if (isa<linalg::IndexOp>(inner)) // nothing to compute
-      continue;
-    auto *group =
-        llvm::find_if(groups, [&](const Group &g) { return g.loops == loops; });
-    if (group == groups.end()) {
-      groups.push_back({loops, 0, {}});
-      group = std::prev(groups.end());
+    int64_t cost = getCost(inner);
+    for (Value operand : inner.getOperands())
+      cost += costs.lookup(operand);
+    cost = std::min(cost, kWorth); // a sum over paths would explode
+    for (Value result : inner.getResults()) {
+      costs[result] = cost;
+      bool isUsedBeyond = llvm::any_of(result.getUsers(), [&](Operation *user) {
+        return user == body.getTerminator() ||
+               dependences.of(user->getResult(0)) != loops;
+      });
+      if (cost < kWorth || !isUsedBeyond || !isStorable(result.getType()))
+        continue;
+      auto *group = llvm::find_if(
+          groups, [&](const Group &g) { return g.loops == loops; });
+      if (group == groups.end()) {
+        groups.push_back({loops, {}});
+        group = std::prev(groups.end());
+      }
+      group->results.insert(result);
     }
-    group->cost += getCost(inner);
-    for (Value result : inner.getResults())
-      for (Operation *user : result.getUsers())
-        if (user == body.getTerminator() ||
-            dependences.of(user->getResult(0)) != loops)
-          group->results.insert(result);
   }
-  llvm::erase_if(groups, [](const Group &group) {
-    return group.cost < kWorth || group.results.empty() ||
-           !llvm::all_of(
-               group.results, [](Value v) { return isStorable(v.getType()); });
-  });
   if (groups.empty())
     return std::nullopt;
   return *llvm::min_element(groups, [](const Group &a, const Group &b) {

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Utils/Utils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 #include <numeric>
 
@@ -49,13 +50,33 @@ static Value addHalves(ImplicitLocOpBuilder &b, AtomicRMWKind kind, Value v) {
 }
 
 Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
-                             Value lanes, Value tail) {
-  while (getWidth(lanes) > getWidth(tail))
-    lanes = addHalves(b, kind, lanes);
-  lanes = arith::getReductionOp(kind, b, b.getLoc(), lanes, tail);
-  while (getWidth(lanes) > 1)
-    lanes = addHalves(b, kind, lanes);
-  return vector::ExtractOp::create(b, lanes, 0);
+                             Value hasLanes, Value lanes, Value tail) {
+  auto halve = [&](ImplicitLocOpBuilder &b, Value v, int64_t width) {
+    while (getWidth(v) > width)
+      v = addHalves(b, kind, v);
+    return v;
+  };
+  int64_t tailWidth = getWidth(tail);
+  if (matchPattern(hasLanes, m_One())) {
+    lanes = halve(b, lanes, tailWidth);
+  } else {
+    // Neutral lanes, added by halves, are neutral.
+    auto yield = [&](OpBuilder &nested, Location loc, bool isLong) {
+      ImplicitLocOpBuilder inner(loc, nested);
+      Value v =
+          isLong ? halve(inner, lanes, tailWidth)
+                 : getNeutral(inner, kind,
+                              getElementTypeOrSelf(lanes.getType()), tailWidth);
+      scf::YieldOp::create(inner, v);
+    };
+    lanes = scf::IfOp::create(
+                b, hasLanes,
+                [&](OpBuilder &n, Location loc) { yield(n, loc, true); },
+                [&](OpBuilder &n, Location loc) { yield(n, loc, false); })
+                .getResult(0);
+  }
+  Value sum = arith::getReductionOp(kind, b, b.getLoc(), lanes, tail);
+  return vector::ExtractOp::create(b, halve(b, sum, 1), 0);
 }
 
 //===----------------------------------------------------------------------===//

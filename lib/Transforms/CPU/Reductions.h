@@ -17,9 +17,10 @@ Value getNeutral(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
                  Type element, int64_t width);
 
 /// All lanes of both vectors as one scalar: the longer one is added by halves
-/// to the length of the other, and so is their sum to a single lane.
+/// to the length of the other, and so is their sum to a single lane. Unless
+/// `hasLanes` the longer one is still neutral, as in a short row.
 Value reduceLanes(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
-                  Value lanes, Value tail);
+                  Value hasLanes, Value lanes, Value tail);
 
 /// One partial result per unit and kept element, for each reduced output.
 class PartialSums {
