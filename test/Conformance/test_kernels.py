@@ -4,6 +4,7 @@ program's own code."""
 import ctypes
 import mmap
 import os
+import pathlib
 import platform
 import subprocess
 import sys
@@ -91,8 +92,9 @@ def check_guarded(index, dtype):
         print("guarded", axes, flush=True)
 
 
-@pytest.mark.parametrize("dtype", ["f32", "bf16", pytest.param("f16", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("index", range(len(GUARDED)), ids=lambda i: GUARDED[i].op)
+@pytest.mark.parametrize("index, dtype", [
+    (0, "bf16"), (1, "f32"), *[pytest.param(*p, marks=pytest.mark.slow) for p in (
+        (0, "f32"), (0, "f16"), (1, "bf16"), (1, "f16"), (1, "f64"))]])
 def test_guard_pages(index, dtype):
     code = f"import test_kernels; test_kernels.check_guarded({index}, {dtype!r})"
     library = os.path.abspath(os.environ["QUANT_STE_C_LIBRARY"])
@@ -101,6 +103,30 @@ def test_guard_pages(index, dtype):
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("guarded") == 4
+
+
+@pytest.mark.parametrize("rank, axes", [(1, ()), (3, (1,)), (2, (1,))], ids=str)
+def test_every_op_is_vector_loops(rank, axes):
+    """Forward and gradient of the whole catalogue: one pass, without a copy, an
+    allocation in a loop or a loop that is left plain."""
+    text = []
+    for i, case in enumerate(cases.every()):
+        part = module_text(case, rank, (axes,) * len(case.parameters), "f32", "f32")
+        text.append(part.replace("@op(", f"@op{i}(").replace("@f(", f"@f{i}("))
+    tool = pathlib.Path(os.environ["QUANT_STE_C_LIBRARY"]).parent.parent / "bin" / "qopt-opt"
+    done = subprocess.run(
+        [tool, "--quant-ste-cpu-pipeline=stop-after=vectorize", "--remarks-filter=.*", "-"],
+        input="".join(text), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "plain loops" not in done.stderr, done.stderr
+    assert "memref.copy" not in done.stdout and "linalg." not in done.stdout
+    depth = 0
+    for line in done.stdout.splitlines():
+        if line.startswith("    scf.f"):
+            depth = 1
+        elif line.startswith("    }"):
+            depth = 0
+        assert not (depth and "memref.alloc" in line), line
 
 
 def test_unaligned_and_strided():

@@ -112,7 +112,14 @@ static std::optional<Group> findGroup(linalg::GenericOp op,
       group->results.insert(result);
     }
   }
-  if (groups.empty())
+  // What would be left with a product and a sum would be a contraction, whose
+  // terms are added in another order.
+  auto seesAll = [&](Operation &inner) {
+    return dependences.of(inner.getResult(0)).all();
+  };
+  if (groups.empty() ||
+      (op.getNumReductionLoops() &&
+       llvm::count_if(body.without_terminator(), seesAll) <= 2))
     return std::nullopt;
   return *llvm::min_element(groups, [](const Group &a, const Group &b) {
     return a.loops.count() < b.loops.count();
