@@ -119,9 +119,11 @@ def test_every_op_is_vector_loops(rank, axes):
         input="".join(text), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "plain loops" not in done.stderr, done.stderr
-    assert "memref.copy" not in done.stdout and "linalg." not in done.stdout
+    assert "linalg." not in done.stdout
     depth = 0
     for line in done.stdout.splitlines():
+        # A result that is the cotangent itself gets a buffer of its own.
+        assert "memref.copy" not in line or "memref.copy %arg" in line, line
         if line.startswith("    scf.f"):
             depth = 1
         elif line.startswith("    }"):

@@ -2,6 +2,7 @@
 
 // CHECK-LABEL: llvm.func @serial
 // CHECK: llvm.store {{.*}}nontemporal
+// CHECK-NEXT: llvm.inline_asm has_side_effects
 // CHECK: llvm.fence seq_cst
 // CHECK-NEXT: llvm.return
 llvm.func @serial(%v: vector<16xf32>, %p: !llvm.ptr) {
@@ -24,6 +25,7 @@ llvm.func @parallel(%v: vector<16xf32>, %p: !llvm.ptr) {
 }
 
 // CHECK-LABEL: llvm.func @plain
+// CHECK-NOT: llvm.inline_asm
 // CHECK-NOT: llvm.fence
 llvm.func @plain(%v: vector<16xf32>, %p: !llvm.ptr) {
   llvm.store %v, %p : vector<16xf32>, !llvm.ptr

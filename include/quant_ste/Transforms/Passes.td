@@ -529,6 +529,9 @@ def QuantSTEOrderStoresPass : Pass<"quant-ste-order-stores"> {
     go past the caches. Behind them, at the end of the parallel region or of the
     function that they are in, this pass puts a fence.
 
+    An empty piece of assembly behind each store keeps LLVM from merging it with
+    a plain store in another branch, which would make it plain.
+
     Before:
     ```mlir
     llvm.store %v, %p {alignment = 64 : i64, nontemporal} : vector<64xf32>, !llvm.ptr
@@ -537,6 +540,7 @@ def QuantSTEOrderStoresPass : Pass<"quant-ste-order-stores"> {
     After:
     ```mlir
     llvm.store %v, %p {alignment = 64 : i64, nontemporal} : vector<64xf32>, !llvm.ptr
+    llvm.inline_asm has_side_effects asm_dialect = att "", "" : () -> ()
     llvm.fence seq_cst
     llvm.return
     ```

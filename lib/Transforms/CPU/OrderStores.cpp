@@ -17,6 +17,19 @@ namespace mlir::quant_ste {
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
 
+/// LLVM would make one plain store of this and the one in the other branch. An
+/// instruction that only one of them has, and that is none, keeps it from that.
+static void keepApart(LLVM::StoreOp store) {
+  OpBuilder b(store->getContext());
+  b.setInsertionPointAfter(store);
+  LLVM::InlineAsmOp::create(
+      b, store.getLoc(), /*res=*/TypeRange(), /*operands=*/ValueRange(),
+      /*asm_string=*/"", /*constraints=*/"", /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::TailCallKind::None,
+      LLVM::AsmDialectAttr::get(b.getContext(), LLVM::AsmDialect::AD_ATT),
+      /*operand_attrs=*/ArrayAttr());
+}
+
 namespace {
 struct OrderStores : quant_ste::impl::QuantSTEOrderStoresPassBase<OrderStores> {
   void runOnOperation() override {
@@ -24,6 +37,7 @@ struct OrderStores : quant_ste::impl::QuantSTEOrderStoresPassBase<OrderStores> {
     getOperation()->walk([&](LLVM::StoreOp store) {
       if (!store.getNontemporal())
         return;
+      keepApart(store);
       Operation *owner = store->getParentOfType<omp::ParallelOp>();
       owners.insert(owner ? owner : store->getParentOfType<LLVM::LLVMFuncOp>());
     });
