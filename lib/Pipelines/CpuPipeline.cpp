@@ -124,6 +124,7 @@ static void addVectorize(OpPassManager &pm) {
 static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   if (options.openmp) {
+    pm.addPass(createQuantSTESerialPathPass());
     pm.addPass(createConvertSCFToOpenMPPass());
     pm.addPass(createQuantSTEGuardParallelPass());
     // Folds the alloca scopes, which must be of one block from here on.
