@@ -24,8 +24,12 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Process.h"
 #include "llvm/TargetParser/Host.h"
+#include <cfenv>
 #include <cstdlib>
 #include <cstring>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -364,12 +368,33 @@ private:
 };
 } // namespace
 
+namespace {
+/// Compiled code rounds to nearest and keeps denormals, whatever the caller's
+/// thread does. Threads that OpenMP starts take this over.
+struct DefaultFloatState {
+#if defined(__SSE__)
+  // The x87 unit's state, which <cfenv> saves as well, costs more than a call.
+  unsigned saved = _mm_getcsr();
+  DefaultFloatState() { _mm_setcsr(0x1f80); }
+  ~DefaultFloatState() { _mm_setcsr(saved); }
+#else
+  std::fenv_t saved;
+  DefaultFloatState() {
+    std::fegetenv(&saved);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultFloatState() { std::fesetenv(&saved); }
+#endif
+};
+} // namespace
+
 /// Compiled code does not carry the signature that -fsanitize=function looks
 /// for in front of every function.
 #if defined(__clang__)
 __attribute__((no_sanitize("function")))
 #endif
 static void enter(void (*entry)(void **), void **slots) {
+  DefaultFloatState state;
   entry(slots);
 }
 

@@ -119,6 +119,7 @@ void phases::addBufferize(OpPassManager &pm) {
 
 static void addVectorize(OpPassManager &pm) {
   pm.addPass(createQuantSTEOutlinePass());
+  pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
@@ -160,6 +161,7 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFenceExtensionsPass());
+  pm.addPass(createQuantSTEOrderStoresPass());
 }
 
 void quant_ste::buildCpuPipeline(OpPassManager &pm,

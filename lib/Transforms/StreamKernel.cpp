@@ -45,8 +45,8 @@ static bool hasVectorForm(Operation *op) {
     return true;
   return isa<math::AbsFOp, math::AbsIOp, math::CeilOp, math::CopySignOp,
              math::CtPopOp, math::FloorOp, math::FmaOp, math::IsFiniteOp,
-             math::IsInfOp, math::IsNaNOp, math::RoundEvenOp, math::SqrtOp,
-             math::TruncOp>(op);
+             math::IsInfOp, math::IsNaNOp, math::RoundEvenOp, math::RoundOp,
+             math::RsqrtOp, math::SqrtOp, math::TruncOp>(op);
 }
 
 static LogicalResult checkBody(Block &body, std::string &why) {

@@ -22,9 +22,9 @@
 
 // CHECK-LABEL: func @forward
 // CHECK: math.absf
-// CHECK: arith.bitcast
-// CHECK: arith.shrui
-// CHECK: arith.shli
+// CHECK: arith.bitcast %{{.*}} : f32 to i32
+// CHECK: arith.andi %{{.*}}, %c2139095040
+// CHECK: arith.bitcast %{{.*}} : i32 to f32
 // CHECK: math.roundeven
 // CHECK: arith.cmpf ogt
 // CHECK: arith.cmpf olt

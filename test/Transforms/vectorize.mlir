@@ -125,6 +125,90 @@ func.func @columns(%x: memref<16x80xf32>, %s: memref<80xf32>) {
 
 // -----
 
+// Long columns of long rows: the sums so far are in memory, each row is read as
+// a whole. Short rows go several at a time, their sums in registers.
+// CHECK-LABEL: func @long_columns
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x?xf32>
+// CHECK: %[[LONG:.*]] = arith.cmpi uge, %{{.*}}, %c128
+// CHECK: scf.if %[[LONG]]
+// CHECK:   scf.for %[[I:[a-z0-9]+]] = {{.*}} step %c1
+// CHECK:     scf.for %[[J:[a-z0-9]+]] = {{.*}} step %c32
+// CHECK:       vector.load %[[X]][%[[I]], %[[J]]]
+// CHECK:       vector.store
+// CHECK: else
+// CHECK:   scf.for {{.*}} step %c32
+// CHECK:     scf.for {{.*}} -> (vector<32xf32>)
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#col = affine_map<(d0, d1) -> (d1)>
+func.func @long_columns(%x: memref<?x?xf32>, %s: memref<?xf32>) {
+  linalg.generic {indexing_maps = [#id, #col], iterator_types = ["reduction", "parallel"]}
+      ins(%x : memref<?x?xf32>) outs(%s : memref<?xf32>) {
+  ^bb0(%in: f32, %acc: f32):
+    %0 = arith.addf %acc, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// What costs a division or more and depends on some loops only is computed once
+// for these, into a buffer. What is cheap is computed again.
+// CHECK-LABEL: func @parameters
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x?xf32>, %[[S:[a-z0-9]+]]: memref<?xf32>
+// CHECK: %[[INV:.*]] = memref.alloc(%{{.*}}) {{.*}} : memref<?xf32>
+// CHECK: %[[L:.*]] = vector.load %[[S]]
+// CHECK: %[[D:.*]] = arith.divf %{{.*}}, %[[L]]
+// CHECK: vector.store %[[D]], %[[INV]]
+// CHECK: vector.load %[[X]]
+// CHECK-NOT: arith.divf
+// CHECK: vector.load %[[INV]]
+// CHECK-NOT: arith.divf
+// CHECK: arith.negf
+// CHECK-NOT: arith.divf
+// CHECK: memref.dealloc %[[INV]]
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#col = affine_map<(d0, d1) -> (d1)>
+func.func @parameters(%x: memref<?x?xf32>, %s: memref<?xf32>, %y: memref<?x?xf32>) {
+  %one = arith.constant 1.0 : f32
+  linalg.generic {indexing_maps = [#id, #col, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : memref<?x?xf32>, memref<?xf32>) outs(%y : memref<?x?xf32>) {
+  ^bb0(%in: f32, %scale: f32, %out: f32):
+    %inv = arith.divf %one, %scale : f32
+    %p = arith.mulf %in, %inv : f32
+    %n = arith.negf %scale : f32
+    %q = arith.addf %p, %n : f32
+    linalg.yield %q : f32
+  }
+  return
+}
+
+// -----
+
+// A result that the caches could not keep is stored past them, where it is made
+// of whole lines.
+// CHECK-LABEL: func @huge
+// CHECK-SAME: %{{.*}}: memref<33554432xf32>, %[[Y:[a-z0-9]+]]: memref<33554432xf32>
+// CHECK: %[[P:.*]] = memref.extract_aligned_pointer_as_index %[[Y]]
+// CHECK: %[[ODD:.*]] = arith.andi %[[P]], %c63
+// CHECK: %[[WHOLE:.*]] = arith.cmpi eq, %[[ODD]], %c0
+// CHECK: scf.if %[[WHOLE]]
+// CHECK:   vector.store {{.*}}{alignment = 64 : i64, nontemporal = true} : memref<33554432xf32>, vector<64xf32>
+// CHECK: else
+// CHECK:   vector.store %{{.*}}, %[[Y]][%{{.*}}] : memref<33554432xf32>, vector<64xf32>
+#id = affine_map<(d0) -> (d0)>
+func.func @huge(%x: memref<33554432xf32>, %y: memref<33554432xf32>) {
+  linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+      ins(%x : memref<33554432xf32>) outs(%y : memref<33554432xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.negf %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
 // A product: one vector of the second factor for four rows of the first, added
 // in the order of k.
 // CHECK-LABEL: func @product
@@ -176,7 +260,7 @@ func.func @copy(%x: memref<8x128xf32, strided<[256, 1]>>, %y: memref<8x128xf32>)
 // -----
 
 // Left to plain loops, each for its reason.
-// REMARK: Function=calls {{.*}}'math.exp' is a call of a library function
+// REMARK: Function=calls {{.*}}'math.sin' is a call of a library function
 // REMARK: Function=gather {{.*}}'memref.load' cannot be applied to a vector
 // REMARK: Function=transpose {{.*}}no loop runs along memory in all operands
 // REMARK: Function=product_sum {{.*}}neither elementwise nor a reduction
@@ -189,7 +273,7 @@ func.func @calls(%x: memref<?xf32>, %y: memref<?xf32>) {
   linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
       ins(%x : memref<?xf32>) outs(%y : memref<?xf32>) {
   ^bb0(%in: f32, %out: f32):
-    %0 = math.exp %in : f32
+    %0 = math.sin %in : f32
     linalg.yield %0 : f32
   }
   return

@@ -59,9 +59,7 @@ struct FloatQuantRule {
     S raised = select(isNormal, magnitude, least);
     auto isLarge = raised > largest;
     S anchor = select(isLarge, largest, raised);
-    S exponent = floorLog2(anchor);
-    S lowest = exponent - S(double(format.mantissa));
-    S unit = wholePowerOfTwo(lowest);
+    S unit = unitAt(anchor);
     S position = t / unit; // exact, or beyond max
     S whole = roundEven(position);
     return {t, magnitude, unit * whole};
@@ -120,6 +118,18 @@ struct FloatQuantRule {
   }
 
 private:
+  /// 2^(floor(log2(anchor)) - mantissa), exactly.
+  template <class S> S unitAt(S anchor) const {
+    // Every anchor is a normal number, also of f32.
+    if (format.minExponent() >= -126) {
+      S power = floorToPowerOfTwo(anchor);
+      return power * S(std::ldexp(1.0, -int(format.mantissa)));
+    }
+    S exponent = floorLog2(anchor);
+    S lowest = exponent - S(double(format.mantissa));
+    return wholePowerOfTwo(lowest);
+  }
+
   double lowerBound() const { return isSigned ? -format.max : 0.0; }
 
   template <class S> typename S::Bool isNormalNumber(S magnitude) const {

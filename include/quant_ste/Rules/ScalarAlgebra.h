@@ -19,7 +19,8 @@
 // S has + - * / and unary -, the ordered comparisons < > <= >= == (false on
 // NaN), literals (`0.0` converts), and the functions select, roundEven, floor,
 // ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
-// which are fixed polynomials. Comparisons give S::Bool with ! && ||. There is
+// which are fixed polynomials; and floorToPowerOfTwo, the largest power of two
+// that is at most x, for a positive, normal and finite x. Comparisons give S::Bool with ! && ||. There is
 // no `if` on an S. Each operator is one IEEE operation; nothing is contracted.
 // `inDouble(x, f)` computes f in double precision and rounds once; x is an S or
 // an array of several.
@@ -146,6 +147,9 @@ template <class T> struct Host {
   friend Host abs(Host a) { return std::fabs(a.v); }
   friend Host powerOfTwo(Host n) { return std::ldexp(T(1), int(n.v)); }
   friend Host exponent(Host a) { return std::ilogb(a.v); }
+  friend Host floorToPowerOfTwo(Host a) {
+    return std::ldexp(T(1), std::ilogb(a.v));
+  }
   template <class F> friend Host inDouble(Host a, F f) {
     return f(Host<double>(a.v)).v;
   }
@@ -199,6 +203,7 @@ struct Footprint {
   friend Footprint floor(Footprint a) { return a; }
   friend Footprint ceil(Footprint a) { return a; }
   friend Footprint abs(Footprint a) { return a; }
+  friend Footprint floorToPowerOfTwo(Footprint a) { return a; }
   template <class F> friend Footprint inDouble(Footprint a, F) { return a; }
   template <size_t n, class F>
   friend Footprint inDouble(const std::array<Footprint, n> &x, F) {

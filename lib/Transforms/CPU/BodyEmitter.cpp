@@ -197,5 +197,7 @@ void BodyEmitter::storeAt(Scope &scope, Value buffer, ValueRange at,
   if (scope.mask)
     vector::MaskedStoreOp::create(b, buffer, at, scope.mask, value);
   else
-    vector::StoreOp::create(b, value, buffer, at);
+    vector::StoreOp::create(b, value, buffer, at, scope.isNonTemporal,
+                            scope.isNonTemporal ? llvm::MaybeAlign(64)
+                                                : llvm::MaybeAlign());
 }

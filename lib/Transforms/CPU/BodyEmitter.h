@@ -33,6 +33,8 @@ public:
     int64_t width = 0;
     /// Which lanes exist; null for all.
     Value mask;
+    /// Are whole vectors stored past the caches, at the start of a line?
+    bool isNonTemporal = false;
   };
 
   BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel);

@@ -21,16 +21,18 @@ using Scope = BodyEmitter::Scope;
 static constexpr int64_t kLanes = 64, kTailLanes = 16;
 static constexpr int64_t kTile = 16384;   // elements of a unit along memory
 static constexpr int64_t kRows = 256;     // rows of a unit that sums columns
-static constexpr int64_t kColumns = 1024; // its columns
+static constexpr int64_t kColumns = 4096; // its columns
 /// Columns that are summed at a time: each has its own sum, so that this is a
 /// free choice. Values that columns have of their own live in registers.
 static constexpr int64_t kColumnLanes = 32;
-/// Rows that run through the columns together: so many that short rows are
-/// worth loading the sums so far, but only one of a long row. Addresses a power
-/// of two apart, as in a column of a wide matrix, wait for each other's stores.
-static constexpr int64_t kStreamedRows = 16, kStreamedElements = 1024;
+/// The sums of shorter rows stay in registers for several rows. Of longer ones
+/// each row is read as a whole: memory is slow out of its order.
+static constexpr int64_t kLongRow = 128, kShortRows = 16;
 /// Sums of at most so many elements, which the caches hold, need no such care.
 static constexpr int64_t kCachedElements = 32768;
+/// Results of a kernel that moves so many bytes would not stay in the caches.
+static constexpr int64_t kStreamedBytes = 32 << 20;
+static constexpr int64_t kLine = 64; // bytes, at least as many as a vector's
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
@@ -70,6 +72,7 @@ private:
   void forUnits(Value first, Value end,
                 function_ref<void(ArrayRef<Value>)> emitUnit);
   Range getRange(const UnitLoop &unit, Value number);
+  Value testStreaming();
 
   void emitUnit(Scope scope, ArrayRef<Value> numbers);
   void emitRowUnit(Scope &scope, Range range, ArrayRef<Value> numbers);
@@ -77,7 +80,10 @@ private:
                    ArrayRef<Value> numbers);
   void forColumns(Scope &scope, Range columns, int64_t width,
                   function_ref<void(Scope &)> emitLanes);
-  void emitSums(Scope &scope, Range rows, ArrayRef<Value> numbers);
+  void emitEither(Value whether, function_ref<void()> emitThen,
+                  function_ref<void()> emitElse = {});
+  void emitSums(Scope &scope, ArrayRef<unsigned> inner, Range rows,
+                ArrayRef<Value> numbers);
   void emitProduct(Scope &scope, Range rows);
   void emitProductRows(Scope &scope, Value row, int64_t count);
   SmallVector<Value> emitInner(Scope &scope, ArrayRef<unsigned> inner,
@@ -98,6 +104,8 @@ private:
   /// Of a contraction: the loop of which several iterations run together.
   std::optional<unsigned> rowLoop;
   std::optional<PartialSums> partials;
+  /// Whether stores go past the caches; null for never.
+  Value streams;
 };
 } // namespace
 
@@ -280,6 +288,60 @@ void NestEmitter::emitUnit(Scope scope, ArrayRef<Value> numbers) {
     emitRowUnit(scope, along, numbers);
 }
 
+/// Are the results so large that the caches could not keep them, and whole
+/// lines in memory? Storing past the caches then saves reading them first.
+Value NestEmitter::testStreaming() {
+  if (k.isContraction)
+    return {};
+  unsigned v = k.getVectorLoop();
+  auto getBytes = [](const StreamOperand &operand) -> int64_t {
+    Type type = getElementTypeOrSelf(operand.value);
+    return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+  };
+  auto isWhole = [&](const StreamOperand &operand) {
+    return operand.isBuffer() &&
+           getElementTypeOrSelf(operand.value).isIntOrFloat() &&
+           llvm::all_of(llvm::seq(k.getNumLoops()),
+                        [&](unsigned d) { return operand.sees(d); });
+  };
+  int64_t bytes = 0, smallest = kLine;
+  SmallVector<Value> results;
+  for (const StreamOperand &input : k.inputs)
+    if (isWhole(input))
+      bytes += getBytes(input);
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
+    if (kind)
+      continue;
+    auto type = cast<MemRefType>(output.value.getType());
+    if (!isWhole(output) || !type.getLayout().isIdentity())
+      return {};
+    bytes += getBytes(output);
+    smallest = std::min(smallest, getBytes(output));
+    results.push_back(output.value);
+  }
+  if (results.empty() ||
+      (isColumnForm ? kColumnLanes : kLanes) * smallest % kLine)
+    return {};
+  auto compare = [&](arith::CmpIPredicate predicate, Value x, int64_t y) {
+    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, x, index(y));
+  };
+  Value elements = index(1);
+  for (Value size : k.sizes)
+    elements = fold<arith::MulIOp>(elements, size);
+  Value test = compare(arith::CmpIPredicate::uge, elements,
+                       llvm::divideCeil(kStreamedBytes, bytes));
+  if (getConstantIntValue(test) == 0)
+    return {};
+  Value odd = index(0);
+  if (k.getNumLoops() > 1)
+    odd = fold<arith::MulIOp>(k.sizes[v], index(smallest));
+  for (Value result : results)
+    odd = fold<arith::OrIOp>(
+        odd, memref::ExtractAlignedPointerAsIndexOp::create(b, result));
+  odd = fold<arith::AndIOp>(odd, index(kLine - 1));
+  return fold<arith::AndIOp>(test, compare(arith::CmpIPredicate::eq, odd, 0));
+}
+
 //===----------------------------------------------------------------------===//
 // Rows: the vector loop is innermost
 //===----------------------------------------------------------------------===//
@@ -292,16 +354,31 @@ SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
       scope.vectors[k.getOutputArg(i)] = accs[next++];
   body.emit(scope);
   SmallVector<Value> results;
+  SmallVector<std::pair<unsigned, Value>> stores;
   for (auto [i, reduction] : llvm::enumerate(k.reductions)) {
     Value v = body.getYielded(scope, i);
     if (!reduction)
-      body.store(scope, k.outputs[i], v);
+      stores.emplace_back(i, v);
     else if (scope.mask && !isColumnForm)
       results.push_back(
           arith::SelectOp::create(b, scope.mask, v, accs[results.size()]));
     else
       results.push_back(v);
   }
+  auto emitStores = [&] {
+    for (auto [output, v] : stores)
+      body.store(scope, k.outputs[output], v);
+  };
+  if (!streams || scope.mask || stores.empty()) {
+    emitStores();
+    return results;
+  }
+  auto emitPastCaches = [&] {
+    scope.isNonTemporal = true;
+    emitStores();
+    scope.isNonTemporal = false;
+  };
+  emitEither(streams, emitPastCaches, emitStores);
   return results;
 }
 
@@ -338,11 +415,13 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
                            b, body.getVectorType(lanes, b.getI1Type()), left);
                        return emitInnermost(lanes, accs);
                      });
+  Value isLong = b.createOrFold<arith::CmpIOp>(
+      b.getLoc(), arith::CmpIPredicate::ne, split, lo);
   unsigned next = 0;
   for (auto [i, kind] : llvm::enumerate(k.reductions)) {
     if (!kind)
       continue;
-    Value sum = reduceLanes(b, *kind, whole[next], masked[next]);
+    Value sum = reduceLanes(b, *kind, isLong, whole[next], masked[next]);
     if (partials)
       body.storeAt(scope, partials->getBuffer(next),
                    getPartialIndices(scope, numbers), sum);
@@ -390,8 +469,9 @@ void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
     return forColumns(scope, columns, kProductLanes,
                       [&](Scope &lanes) { emitProduct(lanes, rows); });
   if (!partials)
-    return forColumns(scope, columns, kColumnLanes,
-                      [&](Scope &lanes) { emitSums(lanes, rows, numbers); });
+    return forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
+      emitSums(lanes, innerLoops, rows, numbers);
+    });
   forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
     unsigned next = 0;
     for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
@@ -401,27 +481,72 @@ void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
                      getNeutral(b, *kind, getElementTypeOrSelf(output.value),
                                 lanes.width));
   });
-  auto [lo, hi] = rows;
-  Value columnCount =
-      fold<arith::MaxUIOp>(k.sizes[k.getVectorLoop()], index(1));
-  Value together = fold<arith::DivUIOp>(index(kStreamedElements), columnCount);
-  together = fold<arith::MaxUIOp>(together, index(1));
-  together = fold<arith::MinUIOp>(together, index(kStreamedRows));
-  loop(lo, hi, together, {},
-       [&, hi = hi](Value first, ValueRange) -> SmallVector<Value> {
-         Value end = arith::AddIOp::create(b, first, together);
-         end = arith::MinUIOp::create(b, end, hi);
-         forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
-           emitSums(lanes, {first, end}, numbers);
+  // A long row is worth loading the sums so far, and what the columns have of
+  // their own: reading memory in its order is worth more.
+  auto emitRows = [&, lo = rows.first, hi = rows.second](Scope &scope) {
+    loop(lo, hi, index(1), {},
+         [&](Value row, ValueRange) -> SmallVector<Value> {
+           Scope at = scope;
+           at.ivs[innerLoops.front()] = row;
+           body.emit(at); // what the row has of its own
+           forColumns(at, columns, kColumnLanes, [&](Scope &lanes) {
+             emitSums(lanes, {}, Range(), numbers);
+           });
+           return {};
          });
-         return {};
-       });
+  };
+  Value length = k.sizes[k.getVectorLoop()];
+  Value isLong = b.createOrFold<arith::CmpIOp>(
+      b.getLoc(), arith::CmpIPredicate::uge, length, index(kLongRow));
+  emitEither(
+      isLong, [&] { emitRows(scope); },
+      [&] {
+        Value together = fold<arith::DivUIOp>(
+            index(kLongRow), fold<arith::MaxUIOp>(length, index(1)));
+        together = fold<arith::MinUIOp>(together, index(kShortRows));
+        loop(rows.first, rows.second, together, {},
+             [&](Value first, ValueRange) -> SmallVector<Value> {
+               Value end = arith::AddIOp::create(b, first, together);
+               end = arith::MinUIOp::create(b, end, rows.second);
+               forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
+                 emitSums(lanes, innerLoops, {first, end}, numbers);
+               });
+               return {};
+             });
+      });
 }
 
-/// Adds the rows to the unit's partial results; or, if these are all the rows
-/// there are, to the outputs.
-void NestEmitter::emitSums(Scope &scope, Range rows, ArrayRef<Value> numbers) {
-  body.emit(scope); // what each column has of its own
+/// Emits `whether`'s branches with the builder `b`, or the one that is taken.
+void NestEmitter::emitEither(Value whether, function_ref<void()> emitThen,
+                             function_ref<void()> emitElse) {
+  if (std::optional<int64_t> known = getConstantIntValue(whether)) {
+    if (*known)
+      emitThen();
+    else if (emitElse)
+      emitElse();
+    return;
+  }
+  auto branch = [&](function_ref<void()> emitBranch) {
+    return [this, emitBranch](OpBuilder &nested, Location) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToEnd(nested.getInsertionBlock());
+      emitBranch();
+      scf::YieldOp::create(b);
+    };
+  };
+  if (emitElse)
+    scf::IfOp::create(b, whether, branch(emitThen), branch(emitElse));
+  else
+    scf::IfOp::create(b, whether, branch(emitThen));
+}
+
+/// Computes the columns' elements of some rows, or of the one that has been
+/// entered. Adds them to the unit's partial results; or, if these are all the
+/// rows there are, to the outputs.
+void NestEmitter::emitSums(Scope &scope, ArrayRef<unsigned> inner, Range rows,
+                           ArrayRef<Value> numbers) {
+  if (!inner.empty())
+    body.emit(scope); // what each column has of its own
   SmallVector<Value> sums;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
     if (!kind)
@@ -433,7 +558,7 @@ void NestEmitter::emitSums(Scope &scope, Range rows, ArrayRef<Value> numbers) {
     else
       sums.push_back(getNeutral(b, *kind, element, scope.width));
   }
-  sums = emitInner(scope, innerLoops, rows, Value(), 1, sums);
+  sums = emitInner(scope, inner, rows, Value(), 1, sums);
   unsigned next = 0;
   for (auto [i, kind] : llvm::enumerate(k.reductions)) {
     if (!kind)
@@ -560,6 +685,7 @@ void NestEmitter::emit() {
                kCachedElements;
   if (k.isReduction() && !k.isContraction && !isWhole)
     partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
+  streams = testStreaming();
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
   if (partials)
     partials->finish(b);

@@ -6,12 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reductions.h"
+#include "Scratch.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Utils/Utils.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 
 #include <numeric>
 
@@ -49,13 +50,33 @@ static Value addHalves(ImplicitLocOpBuilder &b, AtomicRMWKind kind, Value v) {
 }
 
 Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
-                             Value lanes, Value tail) {
-  while (getWidth(lanes) > getWidth(tail))
-    lanes = addHalves(b, kind, lanes);
-  lanes = arith::getReductionOp(kind, b, b.getLoc(), lanes, tail);
-  while (getWidth(lanes) > 1)
-    lanes = addHalves(b, kind, lanes);
-  return vector::ExtractOp::create(b, lanes, 0);
+                             Value hasLanes, Value lanes, Value tail) {
+  auto halve = [&](ImplicitLocOpBuilder &b, Value v, int64_t width) {
+    while (getWidth(v) > width)
+      v = addHalves(b, kind, v);
+    return v;
+  };
+  int64_t tailWidth = getWidth(tail);
+  if (matchPattern(hasLanes, m_One())) {
+    lanes = halve(b, lanes, tailWidth);
+  } else {
+    // Neutral lanes, added by halves, are neutral.
+    auto yield = [&](OpBuilder &nested, Location loc, bool isLong) {
+      ImplicitLocOpBuilder inner(loc, nested);
+      Value v =
+          isLong ? halve(inner, lanes, tailWidth)
+                 : getNeutral(inner, kind,
+                              getElementTypeOrSelf(lanes.getType()), tailWidth);
+      scf::YieldOp::create(inner, v);
+    };
+    lanes = scf::IfOp::create(
+                b, hasLanes,
+                [&](OpBuilder &n, Location loc) { yield(n, loc, true); },
+                [&](OpBuilder &n, Location loc) { yield(n, loc, false); })
+                .getResult(0);
+  }
+  Value sum = arith::getReductionOp(kind, b, b.getLoc(), lanes, tail);
+  return vector::ExtractOp::create(b, halve(b, sum, 1), 0);
 }
 
 //===----------------------------------------------------------------------===//
@@ -64,29 +85,12 @@ Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
 
 PartialSums::PartialSums(ImplicitLocOpBuilder &b, StreamKernel &kernel,
                          ValueRange kept, ValueRange cut, bool keptLast)
-    : k(kernel), kept(kept), cut(cut), keptLast(keptLast),
-      outermost(kernel.op) {
-  SmallVector<int64_t> shape;
-  SmallVector<Value> dynamic;
-  for (Value size : getIndices(this->kept, this->cut)) {
-    std::optional<int64_t> known = getConstantIntValue(size);
-    shape.push_back(known.value_or(ShapedType::kDynamic));
-    if (!known)
-      dynamic.push_back(size);
-  }
-  // Not out of a parallel loop, whose iterations would share the buffer.
-  if (dynamic.empty())
-    while (isa<scf::ForOp, scf::IfOp, scf::WhileOp>(outermost->getParentOp()))
-      outermost = outermost->getParentOp();
-  OpBuilder::InsertionGuard guard(b);
-  if (outermost != k.op)
-    b.setInsertionPoint(outermost);
+    : k(kernel), kept(kept), cut(cut), keptLast(keptLast) {
+  SmallVector<Value> sizes = getIndices(this->kept, this->cut);
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      buffers.push_back(memref::AllocOp::create(
-          b,
-          MemRefType::get(shape, getElementTypeOrSelf(output.value.getType())),
-          dynamic, b.getI64IntegerAttr(64)));
+      buffers.push_back(
+          allocateScratch(b, k.op, sizes, getElementTypeOrSelf(output.value)));
 }
 
 SmallVector<Value> PartialSums::getIndices(ArrayRef<Value> kept,
@@ -160,9 +164,4 @@ void PartialSums::finish(ImplicitLocOpBuilder &b) {
     };
     nest(b, kept, {}, sumUnits);
   }
-  OpBuilder::InsertionGuard guard(b);
-  if (outermost != k.op)
-    b.setInsertionPointAfter(outermost);
-  for (Value buffer : buffers)
-    memref::DeallocOp::create(b, buffer);
 }

@@ -17,9 +17,10 @@ Value getNeutral(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
                  Type element, int64_t width);
 
 /// All lanes of both vectors as one scalar: the longer one is added by halves
-/// to the length of the other, and so is their sum to a single lane.
+/// to the length of the other, and so is their sum to a single lane. Unless
+/// `hasLanes` the longer one is still neutral, as in a short row.
 Value reduceLanes(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
-                  Value lanes, Value tail);
+                  Value hasLanes, Value lanes, Value tail);
 
 /// One partial result per unit and kept element, for each reduced output.
 class PartialSums {
@@ -33,17 +34,14 @@ public:
   SmallVector<Value> getIndices(ArrayRef<Value> kept,
                                 ArrayRef<Value> cut) const;
 
-  /// Adds the partial results to the outputs, in the order of the units, and
-  /// releases them. Floats are added in f64 (f32 for f16 and bf16).
+  /// Adds the partial results to the outputs, in the order of the units. Floats
+  /// are added in f64 (f32 for f16 and bf16).
   void finish(ImplicitLocOpBuilder &b);
 
 private:
   StreamKernel &k;
   SmallVector<Value> kept, cut, buffers;
   bool keptLast;
-  /// Where the buffers are allocated and released: outside of the loops around
-  /// the kernel, if their sizes allow.
-  Operation *outermost;
 };
 
 } // namespace mlir::quant_ste

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "HoistParameters.h"
 #include "NestEmitter.h"
 #include "quant_ste/Transforms/Passes.h"
 
@@ -38,6 +39,16 @@ static void rewriteStridedCopy(RewriterBase &rewriter, memref::CopyOp copy) {
                                               copy.getTarget());
 }
 
+static void emit(RewriterBase &rewriter, linalg::GenericOp op) {
+  for (linalg::GenericOp part : hoistParameters(rewriter, op)) {
+    std::string why;
+    FailureOr<StreamKernel> kernel = StreamKernel::analyze(part, why);
+    // What is not one is left to plain loops, like any other.
+    if (succeeded(kernel))
+      emitStreamKernel(rewriter, *kernel);
+  }
+}
+
 namespace {
 struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
   void runOnOperation() override {
@@ -67,7 +78,7 @@ struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
       std::string why;
       FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
       if (succeeded(kernel)) {
-        emitStreamKernel(rewriter, *kernel);
+        emit(rewriter, op);
         continue;
       }
       if (why.empty())

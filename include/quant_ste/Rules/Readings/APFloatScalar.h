@@ -114,6 +114,11 @@ public:
   friend APFloatScalar exponent(const APFloatScalar &x) {
     return APFloatScalar(APFloat(double(ilogb(x.v))));
   }
+  friend APFloatScalar floorToPowerOfTwo(const APFloatScalar &x) {
+    APFloat one(x.v.getSemantics(), 1);
+    return APFloatScalar(
+        llvm::scalbn(one, ilogb(x.v), APFloat::rmNearestTiesToEven));
+  }
   template <class F>
   friend APFloatScalar inDouble(const APFloatScalar &x, F f) {
     APFloatScalar wide(x.in(APFloat::IEEEdouble()));

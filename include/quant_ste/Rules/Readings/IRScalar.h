@@ -88,27 +88,39 @@ public:
   friend IRScalar ceil(IRScalar x) { return unary<math::CeilOp>(x); }
   friend IRScalar abs(IRScalar x) { return unary<math::AbsFOp>(x); }
 
-  /// 2^n for a whole double n, |n| <= 1023: the exponent field, shifted.
+  /// 2^n for a whole double n, |n| <= 1022: the exponent field, shifted. Next
+  /// to 1.5 * 2^52 the last bits of a double are a whole number, so that no
+  /// target has to convert 64-bit integers, which many cannot do in vectors.
   friend IRScalar powerOfTwo(IRScalar n) {
     ImplicitLocOpBuilder &b = *n.b;
-    Type i64 = b.getI64Type();
-    Value whole = arith::FPToSIOp::create(b, i64, n.v);
-    Value bias = arith::ConstantIntOp::create(b, 1023, 64);
-    Value biased = arith::AddIOp::create(b, whole, bias);
+    IRScalar biased = n + IRScalar(0x1.8p52 + 1023);
+    Value bits = arith::BitcastOp::create(b, b.getI64Type(), biased.v);
     Value mantissaBits = arith::ConstantIntOp::create(b, 52, 64);
-    Value bits = arith::ShLIOp::create(b, biased, mantissaBits);
-    return {b, arith::BitcastOp::create(b, b.getF64Type(), bits)};
+    Value field = arith::ShLIOp::create(b, bits, mantissaBits);
+    return {b, arith::BitcastOp::create(b, b.getF64Type(), field)};
   }
-  /// floor(log2(x)) of a positive, normal, finite double: its exponent field.
+  /// floor(log2(x)) of a positive, normal, finite double: its exponent field,
+  /// made the last bits of a number next to 2^52.
   friend IRScalar exponent(IRScalar x) {
     ImplicitLocOpBuilder &b = *x.b;
-    Type i64 = b.getI64Type();
-    Value bits = arith::BitcastOp::create(b, i64, x.v);
+    Value bits = arith::BitcastOp::create(b, b.getI64Type(), x.v);
     Value mantissaBits = arith::ConstantIntOp::create(b, 52, 64);
-    Value biased = arith::ShRUIOp::create(b, bits, mantissaBits);
-    Value bias = arith::ConstantIntOp::create(b, 1023, 64);
-    Value whole = arith::SubIOp::create(b, biased, bias);
-    return {b, arith::SIToFPOp::create(b, b.getF64Type(), whole)};
+    Value field = arith::ShRUIOp::create(b, bits, mantissaBits);
+    Value large = arith::ConstantIntOp::create(b, 0x4330000000000000, 64);
+    Value sumBits = arith::OrIOp::create(b, field, large);
+    IRScalar sum(b, arith::BitcastOp::create(b, b.getF64Type(), sumBits));
+    return sum - IRScalar(0x1p52 + 1023);
+  }
+  /// The exponent field alone.
+  friend IRScalar floorToPowerOfTwo(IRScalar x) {
+    ImplicitLocOpBuilder &b = *x.b;
+    FloatType type = x.type();
+    APInt field = APFloat::getInf(type.getFloatSemantics()).bitcastToAPInt();
+    Type integer = b.getIntegerType(type.getWidth());
+    Value bits = arith::BitcastOp::create(b, integer, x.v);
+    Value mask = arith::ConstantOp::create(b, b.getIntegerAttr(integer, field));
+    Value kept = arith::AndIOp::create(b, bits, mask);
+    return {b, arith::BitcastOp::create(b, type, kept)};
   }
   template <class F> friend IRScalar inDouble(IRScalar x, F f) {
     ImplicitLocOpBuilder &b = *x.b;
