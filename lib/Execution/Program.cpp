@@ -422,8 +422,12 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     arguments.push_back(std::move(*packed));
   }
 
-  if (isForGpu)
+  if (isForGpu) {
+    if (!outs.empty())
+      return llvm::createStringError(
+          "code for a GPU writes to no array of the caller");
     return callOnDevice(function, arguments);
+  }
   SmallVector<Descriptor> descriptors;
   size_t numValues = arguments.size() + function.results.size();
   descriptors.reserve(numValues); // slots point into it
