@@ -259,6 +259,38 @@ static FailureOr<HostArray> evaluateUniform(UniformOp op,
 }
 
 //===----------------------------------------------------------------------===//
+// Bits
+//===----------------------------------------------------------------------===//
+
+/// The bytes of rows of bits, or the bits of rows of bytes.
+static FailureOr<HostArray> evaluateBits(Operation *op, const HostArray &from,
+                                         ElementType element, int64_t row) {
+  int64_t rowBytes = llvm::divideCeil(row, 8);
+  bool packs = element == ElementType::i8;
+  SmallVector<int64_t> shape(from.getShape());
+  if (shape.back() != (packs ? row : rowBytes))
+    return op->emitError("expected ")
+           << rowBytes << " bytes for rows of " << row << " bits, got "
+           << from.getTypeString();
+  shape.back() = packs ? rowBytes : row;
+  auto to = HostArray::zeros(element, shape);
+  if (!to)
+    return op->emitError(llvm::toString(to.takeError()));
+  uint8_t *bits = (packs ? from : *to).getDataAs<uint8_t>();
+  uint8_t *bytes = (packs ? *to : from).getDataAs<uint8_t>();
+  int64_t rows = row ? (packs ? from : *to).getNumElements() / row : 0;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < row; ++i) {
+      uint8_t &bit = bits[r * row + i], &byte = bytes[r * rowBytes + i / 8];
+      if (packs)
+        byte |= bit << (i % 8);
+      else
+        bit = byte >> (i % 8) & 1;
+    }
+  return std::move(*to);
+}
+
+//===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
 
@@ -331,8 +363,22 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
                           operands.drop_front(given)}
         .pushforward(operands.take_front(given), pushforward.getWrt());
   }
-  if (isa<DetachOp>(op))
+  if (isa<DetachOp, ResidualOp>(op))
     return SmallVector<HostArray>(operands);
+  if (isa<PackBitsOp, UnpackBitsOp>(op)) {
+    bool packs = isa<PackBitsOp>(op);
+    auto bits = cast<RankedTensorType>(
+        (packs ? op.getOperand(0) : op.getResult(0)).getType());
+    int64_t row = bits.getShape().back();
+    if (ShapedType::isDynamic(row))
+      row = packs ? operands[0].getShape().back()
+                  : *operands[1].getDataAs<int64_t>();
+    auto value = evaluateBits(&op, operands[0],
+                              packs ? ElementType::i8 : ElementType::i1, row);
+    if (failed(value))
+      return failure();
+    return SmallVector<HostArray>{std::move(*value)};
+  }
   if (auto uniform = dyn_cast<UniformOp>(op)) {
     auto value = evaluateUniform(uniform, operands);
     if (failed(value))
@@ -359,7 +405,8 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
   return op.emitError("the reference evaluator does not know '")
          << op.getName()
          << "'; it knows ops with a gradient rule and their derivatives, "
-            "quant_ste.uniform, arith.constant, func.call and func.return";
+            "quant_ste.uniform, pack_bits, unpack_bits and residual, "
+            "arith.constant, func.call and func.return";
 }
 
 FailureOr<SmallVector<HostArray>>

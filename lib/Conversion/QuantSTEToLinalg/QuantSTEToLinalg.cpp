@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BitsToLinalg.h"
 #include "UniformToLinalg.h"
 #include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Conversion/RuleToLinalg.h"
@@ -95,6 +96,33 @@ struct LowerUniform : OpRewritePattern<UniformOp> {
   }
 };
 
+struct DropResidual : OpRewritePattern<ResidualOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ResidualOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, op.getX());
+    return success();
+  }
+};
+
+struct LowerPackBits : OpRewritePattern<PackBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PackBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildPackBits(rewriter, op));
+    return success();
+  }
+};
+
+struct LowerUnpackBits : OpRewritePattern<UnpackBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UnpackBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildUnpackBits(rewriter, op));
+    return success();
+  }
+};
+
 /// Only linking knows the math of a rule that is applied by name.
 LogicalResult requireLinked(Operation *root) {
   WalkResult result = root->walk([](Operation *op) {
@@ -124,7 +152,8 @@ struct ConvertQuantSTEToLinalg
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
                  LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
-                 LowerExtremum<MinimumOp>, LowerUniform>(&getContext());
+                 LowerExtremum<MinimumOp>, LowerUniform, DropResidual,
+                 LowerPackBits, LowerUnpackBits>(&getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -67,6 +67,9 @@ AffineMap getAxesMap(RankedTensorType data,
 
 LogicalResult verifyExtremum(Operation *op);
 
+/// The bytes that hold the bits of an i1 tensor of rank 1 or more.
+RankedTensorType getPackedType(RankedTensorType bits);
+
 /// A format's name, or its fields: `4, 3, 7, 448.0, nan`.
 ParseResult parseFloatFormat(AsmParser &parser, FloatFormatAttr &format);
 void printFloatFormat(AsmPrinter &printer, FloatFormatAttr format);
