@@ -262,32 +262,46 @@ static FailureOr<HostArray> evaluateUniform(UniformOp op,
 // Bits
 //===----------------------------------------------------------------------===//
 
-/// The bytes of rows of bits, or the bits of rows of bytes.
+/// The bytes of rows of bits, or the bits of rows of bytes. `shape` is that of
+/// the bits.
 static FailureOr<HostArray> evaluateBits(Operation *op, const HostArray &from,
-                                         ElementType element, int64_t row) {
+                                         bool packs, ArrayRef<int64_t> shape,
+                                         int64_t rowDims) {
+  int64_t row = getRowSize(shape, rowDims);
   int64_t rowBytes = llvm::divideCeil(row, 8);
-  bool packs = element == ElementType::i8;
-  SmallVector<int64_t> shape(from.getShape());
-  if (shape.back() != (packs ? row : rowBytes))
-    return op->emitError("expected ")
-           << rowBytes << " bytes for rows of " << row << " bits, got "
+  SmallVector<int64_t> packed(shape.drop_back(rowDims));
+  packed.push_back(rowBytes);
+  if (!packs && from.getShape() != ArrayRef(packed))
+    return op->emitError("expected a value of type ")
+           << formatType(ElementType::i8, packed) << ", got "
            << from.getTypeString();
-  shape.back() = packs ? rowBytes : row;
-  auto to = HostArray::zeros(element, shape);
+  auto to = packs ? HostArray::zeros(ElementType::i8, packed)
+                  : HostArray::zeros(ElementType::i1, shape);
   if (!to)
     return op->emitError(llvm::toString(to.takeError()));
   uint8_t *bits = (packs ? from : *to).getDataAs<uint8_t>();
   uint8_t *bytes = (packs ? *to : from).getDataAs<uint8_t>();
-  int64_t rows = row ? (packs ? from : *to).getNumElements() / row : 0;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t i = 0; i < row; ++i) {
-      uint8_t &bit = bits[r * row + i], &byte = bytes[r * rowBytes + i / 8];
-      if (packs)
-        byte |= bit << (i % 8);
-      else
-        bit = byte >> (i % 8) & 1;
-    }
+  int64_t count = (packs ? from : *to).getNumElements();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t inRow = i % row, place = inRow % 8;
+    uint8_t &byte = bytes[i / row * rowBytes + inRow / 8];
+    if (packs)
+      byte |= bits[i] << place;
+    else
+      bits[i] = byte >> place & 1;
+  }
   return std::move(*to);
+}
+
+static FailureOr<HostArray> evaluateUnpackBits(UnpackBitsOp op,
+                                               ArrayRef<HostArray> operands) {
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  int64_t outer = type.getRank() - op.getRowDims();
+  SmallVector<int64_t> shape(operands[0].getShape().take_front(outer));
+  llvm::append_range(shape, type.getShape().drop_front(outer));
+  if (op.getSize())
+    shape[outer] = *operands[1].getDataAs<int64_t>();
+  return evaluateBits(op, operands[0], /*packs=*/false, shape, op.getRowDims());
 }
 
 //===----------------------------------------------------------------------===//
@@ -366,15 +380,10 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
   if (isa<DetachOp, ResidualOp>(op))
     return SmallVector<HostArray>(operands);
   if (isa<PackBitsOp, UnpackBitsOp>(op)) {
-    bool packs = isa<PackBitsOp>(op);
-    auto bits = cast<RankedTensorType>(
-        (packs ? op.getOperand(0) : op.getResult(0)).getType());
-    int64_t row = bits.getShape().back();
-    if (ShapedType::isDynamic(row))
-      row = packs ? operands[0].getShape().back()
-                  : *operands[1].getDataAs<int64_t>();
-    auto value = evaluateBits(&op, operands[0],
-                              packs ? ElementType::i8 : ElementType::i1, row);
+    auto pack = dyn_cast<PackBitsOp>(op);
+    auto value = pack ? evaluateBits(pack, operands[0], /*packs=*/true,
+                                     operands[0].getShape(), pack.getRowDims())
+                      : evaluateUnpackBits(cast<UnpackBitsOp>(op), operands);
     if (failed(value))
       return failure();
     return SmallVector<HostArray>{std::move(*value)};

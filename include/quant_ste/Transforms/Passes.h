@@ -15,8 +15,8 @@ namespace mlir::quant_ste {
 
 enum class DifferentiationMode { Reverse, Forward };
 
-/// What quant-ste-plan-residuals weighs: bytes, bytes without computing anything
-/// twice, or nothing.
+/// What quant-ste-plan-residuals weighs: bytes, bytes without computing
+/// anything twice, or nothing.
 enum class ResidualPolicy { minimal, speed, all };
 
 #define GEN_PASS_DECL

@@ -18,42 +18,46 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant_ste/Transforms/PackedBits.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
 using utils::IteratorType;
 
-/// (..., j) -> (..., j floordiv 8)
-static AffineMap byteMap(OpBuilder &b, int64_t rank) {
-  auto results = llvm::to_vector(b.getMultiDimIdentityMap(rank).getResults());
-  results.back() = results.back().floorDiv(8);
-  return AffineMap::get(rank, 0, results, b.getContext());
-}
-
 /// The place of the current bit in its byte, as an i8.
-static Value emitPlace(ImplicitLocOpBuilder &b, int64_t rank) {
-  Value j = linalg::IndexOp::create(b, rank - 1);
-  Value eight = arith::ConstantIndexOp::create(b, 8);
-  Value place = arith::RemUIOp::create(b, j, eight);
-  return arith::IndexCastOp::create(b, b.getI8Type(), place);
+static Value emitPlace(ImplicitLocOpBuilder &b, ArrayRef<int64_t> shape,
+                       int64_t rowDims) {
+  AffineExpr place = getPlaceInRow(shape, rowDims, b.getContext()) % 8;
+  SmallVector<Value> indices;
+  for (unsigned d = 0; d < shape.size(); ++d)
+    indices.push_back(linalg::IndexOp::create(b, d));
+  Value inByte = affine::AffineApplyOp::create(
+      b, b.getLoc(), AffineMap::get(shape.size(), 0, place), indices);
+  return arith::IndexCastOp::create(b, b.getI8Type(), inByte);
 }
 
 Value quant_ste::buildPackBits(OpBuilder &builder, PackBitsOp op) {
   ImplicitLocOpBuilder b(op.getLoc(), builder);
   auto type = cast<RankedTensorType>(op.getPacked().getType());
-  int64_t rank = type.getRank();
+  ArrayRef<int64_t> shape =
+      cast<RankedTensorType>(op.getX().getType()).getShape();
+  int64_t rank = shape.size(), rowDims = op.getRowDims();
   SmallVector<OpFoldResult> sizes =
       tensor::getMixedSizes(b, op.getLoc(), op.getX());
+  sizes.truncate(rank - rowDims + 1);
+  int64_t inner = getRowSize(shape, rowDims - 1);
   sizes.back() = affine::makeComposedFoldedAffineApply(
-      b, op.getLoc(), b.getAffineDimExpr(0).ceilDiv(8), {sizes.back()});
+      b, op.getLoc(), (b.getAffineDimExpr(0) * inner).ceilDiv(8),
+      {sizes.back()});
   Value init = tensor::EmptyOp::create(b, sizes, type.getElementType());
-  SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(rank), byteMap(b, rank)};
+  SmallVector<AffineMap> maps{b.getMultiDimIdentityMap(rank),
+                              getByteMap(shape, rowDims, b.getContext())};
   // Bits of a byte come one after the other.
-  SmallVector<IteratorType> iterators(rank, IteratorType::parallel);
-  iterators.back() = IteratorType::reduction;
+  SmallVector<IteratorType> iterators(rank - rowDims, IteratorType::parallel);
+  iterators.append(rowDims, IteratorType::reduction);
   auto body = [&](OpBuilder &nested, Location loc, ValueRange args) {
     ImplicitLocOpBuilder inner(loc, nested);
-    Value place = emitPlace(inner, rank);
+    Value place = emitPlace(inner, shape, rowDims);
     Value zero = arith::ConstantIntOp::create(inner, 0, 8);
     Value isFirst =
         arith::CmpIOp::create(inner, arith::CmpIPredicate::eq, place, zero);
@@ -71,17 +75,21 @@ Value quant_ste::buildPackBits(OpBuilder &builder, PackBitsOp op) {
 Value quant_ste::buildUnpackBits(OpBuilder &builder, UnpackBitsOp op) {
   ImplicitLocOpBuilder b(op.getLoc(), builder);
   auto type = cast<RankedTensorType>(op.getX().getType());
-  int64_t rank = type.getRank();
+  ArrayRef<int64_t> shape = type.getShape();
+  int64_t rank = shape.size(), rowDims = op.getRowDims();
   SmallVector<OpFoldResult> sizes =
       tensor::getMixedSizes(b, op.getLoc(), op.getPacked());
-  sizes.back() = op.getSize() ? OpFoldResult(op.getSize())
-                              : b.getIndexAttr(type.getShape().back());
+  sizes.pop_back();
+  for (int64_t size : shape.take_back(rowDims))
+    sizes.push_back(ShapedType::isDynamic(size) ? OpFoldResult(op.getSize())
+                                                : b.getIndexAttr(size));
   Value init = tensor::EmptyOp::create(b, sizes, type.getElementType());
-  SmallVector<AffineMap> maps{byteMap(b, rank), b.getMultiDimIdentityMap(rank)};
+  SmallVector<AffineMap> maps{getByteMap(shape, rowDims, b.getContext()),
+                              b.getMultiDimIdentityMap(rank)};
   SmallVector<IteratorType> iterators(rank, IteratorType::parallel);
   auto body = [&](OpBuilder &nested, Location loc, ValueRange args) {
     ImplicitLocOpBuilder inner(loc, nested);
-    Value place = emitPlace(inner, rank);
+    Value place = emitPlace(inner, shape, rowDims);
     Value shifted = arith::ShRUIOp::create(inner, args[0], place);
     Value bit = arith::TruncIOp::create(inner, inner.getI1Type(), shifted);
     linalg::YieldOp::create(inner, bit);

@@ -123,24 +123,38 @@ static int64_t getBits(Type type) {
 /// The bytes of a tensor of the shape, with `dynamicSize` for each `?`; too
 /// many for any cut where the number overflows.
 static int64_t countBytes(ArrayRef<int64_t> shape, Type element,
-                          const ResidualOptions &options,
+                          const ResidualOptions &options, int64_t rowDims,
                           std::string *formula = nullptr) {
   bool packs = options.pack && element.isInteger(1) && !shape.empty();
-  int64_t bytes = packs ? 1 : llvm::divideCeil(getBits(element), 8);
+  int64_t outer = packs ? shape.size() - rowDims : shape.size();
+  int64_t bytes = 1, fixed = 1;
   SmallVector<std::string> factors;
-  int64_t fixed = bytes;
-  for (auto [d, size] : llvm::enumerate(shape)) {
-    bool inBytes = packs && d + 1 == shape.size();
-    bool isDynamic = ShapedType::isDynamic(size);
-    int64_t n = isDynamic ? options.dynamicSize : size;
-    if (inBytes)
-      n = llvm::divideCeil(n, 8);
-    if (isDynamic)
-      factors.push_back(inBytes ? "ceil(?/8)" : "?");
+  auto multiply = [&](int64_t n) {
+    constexpr int64_t kMany = int64_t(1) << 50;
+    if (llvm::MulOverflow(bytes, n, bytes) || bytes > kMany)
+      bytes = kMany;
+  };
+  for (int64_t size : shape.take_front(outer)) {
+    if (ShapedType::isDynamic(size))
+      factors.push_back("?");
     else
-      fixed *= n;
-    if (llvm::MulOverflow(bytes, n, bytes) || bytes > (int64_t(1) << 50))
-      bytes = int64_t(1) << 50;
+      fixed *= size;
+    multiply(ShapedType::isDynamic(size) ? options.dynamicSize : size);
+  }
+  if (!packs) {
+    int64_t each = llvm::divideCeil(getBits(element), 8);
+    fixed *= each;
+    multiply(each);
+  } else {
+    int64_t inner = getRowSize(shape, rowDims - 1), first = shape[outer];
+    if (!ShapedType::isDynamic(first)) {
+      fixed *= llvm::divideCeil(first * inner, 8);
+      multiply(llvm::divideCeil(first * inner, 8));
+    } else {
+      factors.push_back(inner == 1 ? "ceil(?/8)"
+                                   : "ceil(?*" + std::to_string(inner) + "/8)");
+      multiply(llvm::divideCeil(options.dynamicSize * inner, 8));
+    }
   }
   if (formula && !factors.empty()) {
     *formula = llvm::join(factors, "*");
@@ -150,11 +164,51 @@ static int64_t countBytes(ArrayRef<int64_t> shape, Type element,
   return bytes;
 }
 
+/// How many dimensions make a row of packed bits: all that run as one loop
+/// through the generic that computes or reads them, or static ones.
+static int64_t chooseRowDims(ArrayRef<int64_t> shape, linalg::GenericOp op) {
+  int64_t rank = shape.size(), rowDims = 1;
+  bool matches = op && op.getNumLoops() == shape.size();
+  while (rowDims < rank) {
+    unsigned inner = rank - rowDims, outer = inner - 1;
+    if (ShapedType::isDynamic(shape[inner]))
+      break;
+    bool areOne =
+        !matches || llvm::all_of(op.getIndexingMapsArray(), [&](AffineMap map) {
+          return map.isFunctionOfDim(inner) == map.isFunctionOfDim(outer);
+        });
+    if (!areOne)
+      break;
+    ++rowDims;
+  }
+  return rowDims;
+}
+
+static linalg::GenericOp getGenericAround(Value scalar) {
+  return dyn_cast<linalg::GenericOp>(scalar.getParentBlock()->getParentOp());
+}
+
+static int64_t chooseRowDims(Value v) {
+  if (auto type = dyn_cast<RankedTensorType>(v.getType()))
+    return chooseRowDims(type.getShape(), v.getDefiningOp<linalg::GenericOp>());
+  return 1;
+}
+
 static int64_t countBytes(Value v, const ResidualOptions &options,
                           std::string *formula = nullptr) {
   auto type = dyn_cast<RankedTensorType>(v.getType());
   return countBytes(type ? type.getShape() : ArrayRef<int64_t>(),
-                    getElementTypeOrSelf(v.getType()), options, formula);
+                    getElementTypeOrSelf(v.getType()), options,
+                    chooseRowDims(v), formula);
+}
+
+/// Of a scalar in a body that stands for a tensor over the loops.
+static int64_t countScalarBytes(Value v, const ResidualOptions &options,
+                                std::string *formula = nullptr) {
+  linalg::GenericOp op = getGenericAround(v);
+  SmallVector<int64_t> shape = op.getStaticLoopRanges();
+  return countBytes(shape, v.getType(), options, chooseRowDims(shape, op),
+                    formula);
 }
 
 //===----------------------------------------------------------------------===//
@@ -200,10 +254,6 @@ static bool isElementwise(linalg::GenericOp op) {
            return op.getMatchingIndexingMap(&init).isPermutation() &&
                   op.getMatchingBlockArgument(&init).use_empty();
          });
-}
-
-static linalg::GenericOp getGenericAround(Value scalar) {
-  return dyn_cast<linalg::GenericOp>(scalar.getParentBlock()->getParentOp());
 }
 
 /// The tensor that an argument of a body runs through, whole and once.
@@ -283,6 +333,7 @@ private:
   void addLate(Operation &op);
   void addBody(linalg::GenericOp op, bool isLateOp);
   std::string explain(Value v);
+  SmallVector<Operation *> findProducts(unsigned node);
 };
 
 ResidualPlan::Graph::Graph(ResidualPlan &plan)
@@ -349,7 +400,7 @@ int64_t ResidualPlan::Graph::costOf(Value v) {
   if (isa<BlockArgument>(v) || !getLoops(op, v).all() ||
       !RankedTensorType::isValidElementType(v.getType()))
     return FlowNetwork::kInfinite;
-  return countBytes(op.getStaticLoopRanges(), v.getType(), options);
+  return countScalarBytes(v, options);
 }
 
 unsigned ResidualPlan::Graph::nodeOf(Value v) {
@@ -466,6 +517,20 @@ std::string ResidualPlan::Graph::explain(Value v) {
       .str();
 }
 
+/// The ops nearest behind a value that are not computed twice, but could be.
+SmallVector<Operation *> ResidualPlan::Graph::findProducts(unsigned node) {
+  llvm::SetVector<Operation *> products;
+  llvm::SetVector<unsigned> behind;
+  behind.insert(node);
+  for (unsigned i = 0; i < behind.size(); ++i) {
+    Operation *op = values[behind[i]].getDefiningOp();
+    if (op && fixed.contains(op) && isMemoryEffectFree(op))
+      products.insert(op);
+    behind.insert_range(made[behind[i]]);
+  }
+  return products.takeVector();
+}
+
 void ResidualPlan::Graph::solve() {
   llvm::BitVector cut = network.findCut();
   llvm::BitVector seen(values.size());
@@ -481,12 +546,13 @@ void ResidualPlan::Graph::solve() {
       Value v = values[node];
       plan.wanted.insert(v);
       if (cut[node]) {
-        Kept kept{v, costOf(v), "", explain(v)};
+        Kept kept{v, costOf(v), "", explain(v), {}};
         if (kept.bytes != 0 && v.getParentBlock() == &block)
           countBytes(v, options, &kept.formula);
         else if (kept.bytes != 0)
-          countBytes(getGenericAround(v).getStaticLoopRanges(), v.getType(),
-                     options, &kept.formula);
+          countScalarBytes(v, options, &kept.formula);
+        if (kept.bytes != 0)
+          kept.products = findProducts(node);
         plan.cut.insert(v);
         plan.kept.push_back(std::move(kept));
         continue;
@@ -535,16 +601,13 @@ FailureOr<ResidualPlan> ResidualPlan::make(JointFunction joint,
                          : ResidualPolicy::minimal;
       continue;
     }
-    // Then the product with the largest result.
+    // Then what the largest residual is made by.
     Kept *largest = nullptr;
     if (options.recomputeProducts)
       for (Kept &k : plan.kept)
-        if (Operation *op = k.value.getDefiningOp();
-            op && op->getBlock() == &joint.getBlock() &&
-            isMemoryEffectFree(op) && !allowed.contains(op) && !isCheap(op) &&
-            (!largest || k.bytes > largest->bytes))
+        if (!k.products.empty() && (!largest || k.bytes > largest->bytes))
           largest = &k;
-    if (!largest || largest->bytes == 0) {
+    if (!largest) {
       joint.f.emitError("expected residuals of at most ")
           << *options.budget << " bytes for @" << joint.f.getName() << ", got "
           << plan.getBytes() << " at the least"
@@ -552,7 +615,7 @@ FailureOr<ResidualPlan> ResidualPlan::make(JointFunction joint,
                                         : "; recompute-products may keep less");
       return failure();
     }
-    allowed.insert(largest->value.getDefiningOp());
+    allowed.insert_range(largest->products);
   }
 }
 
@@ -646,8 +709,10 @@ private:
   ValueSet readLate(Operation *op);
   void prepare(OpBuilder &b, Operation *lateOp);
   void keep(OpBuilder &b, Value v);
-  Value keepTensor(OpBuilder &b, Value v, bool isAlive);
+  Value keepTensor(OpBuilder &b, Value v, bool isAlive,
+                   linalg::GenericOp around);
   void keepScalars(OpBuilder &b, linalg::GenericOp op);
+  Value computeScalar(OpBuilder &b, linalg::GenericOp op, Value scalar);
   void cloneLate(OpBuilder &b, Operation *op);
   linalg::GenericOp rebuild(OpBuilder &b, linalg::GenericOp op,
                             ArrayRef<unsigned> results);
@@ -752,25 +817,31 @@ void ResidualPlan::Materializer::keep(OpBuilder &b, Value v) {
     return keepScalars(b, getGenericAround(v));
   bool isAlive = llvm::any_of(
       plan.kept, [&](const Kept &k) { return k.value == v && k.bytes == 0; });
-  lateOf.map(v, keepTensor(b, v, isAlive));
+  lateOf.map(v,
+             keepTensor(b, v, isAlive, v.getDefiningOp<linalg::GenericOp>()));
 }
 
+/// `around` is the generic whose loops the value runs along.
 Value ResidualPlan::Materializer::keepTensor(OpBuilder &b, Value v,
-                                             bool isAlive) {
+                                             bool isAlive,
+                                             linalg::GenericOp around) {
   Location loc = v.getLoc();
   auto type = dyn_cast<RankedTensorType>(v.getType());
   bool packs = plan.options.pack && !isAlive && type && type.getRank() > 0 &&
                type.getElementType().isInteger(1);
   if (!packs)
     return ResidualOp::create(b, loc, v, isAlive);
+  int64_t rowDims = chooseRowDims(type.getShape(), around);
+  int64_t first = type.getRank() - rowDims;
   Value size;
-  if (type.isDynamicDim(type.getRank() - 1)) {
-    Value dim = tensor::DimOp::create(b, loc, v, type.getRank() - 1);
-    size = ResidualOp::create(b, loc, dim);
+  if (type.isDynamicDim(first)) {
+    Value dim = tensor::DimOp::create(b, loc, v, first);
+    size = ResidualOp::create(b, loc, dim, /*alive=*/false);
   }
-  Value packed = PackBitsOp::create(b, loc, v);
-  Value kept = ResidualOp::create(b, loc, packed);
-  return UnpackBitsOp::create(b, loc, type, kept, size);
+  Value packed =
+      PackBitsOp::create(b, loc, getPackedType(type, rowDims), v, rowDims);
+  Value kept = ResidualOp::create(b, loc, packed, /*alive=*/false);
+  return UnpackBitsOp::create(b, loc, type, kept, size, rowDims);
 }
 
 /// The size of each loop, by operands that the scalars are made of.
@@ -787,16 +858,21 @@ getLoopSizes(OpBuilder &b, linalg::GenericOp op, const ValueSet &args) {
   return sizes;
 }
 
-/// A generic over the loops of `op` that gives all of its scalars that are
-/// kept; it fuses with whatever else reads the same.
+/// For each scalar of `op` that is kept a generic of its own over its loops:
+/// they fuse with whatever else reads the same.
 void ResidualPlan::Materializer::keepScalars(OpBuilder &b,
                                              linalg::GenericOp op) {
-  SmallVector<Value> scalars;
   for (Value v : plan.cut)
     if (v.getParentBlock() == op.getBody())
-      scalars.push_back(v);
-  BodySlice part = slice(op, scalars, /*stopAtKept=*/false);
-  SmallVector<Value> inputs, args, inits;
+      lateOf.map(v,
+                 keepTensor(b, computeScalar(b, op, v), /*isAlive=*/false, op));
+}
+
+Value ResidualPlan::Materializer::computeScalar(OpBuilder &b,
+                                                linalg::GenericOp op,
+                                                Value scalar) {
+  BodySlice part = slice(op, scalar, /*stopAtKept=*/false);
+  SmallVector<Value> inputs, args;
   SmallVector<AffineMap> maps;
   for (BlockArgument arg : op.getBody()->getArguments())
     if (part.args.contains(arg)) {
@@ -806,31 +882,23 @@ void ResidualPlan::Materializer::keepScalars(OpBuilder &b,
       maps.push_back(op.getMatchingIndexingMap(operand));
     }
   SmallVector<OpFoldResult> sizes = getLoopSizes(b, op, part.args);
-  SmallVector<int64_t> ranges = op.getStaticLoopRanges();
-  for (auto [size, range] : llvm::zip_equal(sizes, ranges))
-    if (!size || !ShapedType::isDynamic(range))
+  for (auto [size, range] : llvm::zip_equal(sizes, op.getStaticLoopRanges()))
+    if (!ShapedType::isDynamic(range))
       size = b.getIndexAttr(range);
-  for (Value v : scalars) {
-    inits.push_back(
-        tensor::EmptyOp::create(b, op.getLoc(), sizes, v.getType()));
-    maps.push_back(b.getMultiDimIdentityMap(op.getNumLoops()));
-  }
+  Value init = tensor::EmptyOp::create(b, op.getLoc(), sizes, scalar.getType());
+  maps.push_back(b.getMultiDimIdentityMap(op.getNumLoops()));
   SmallVector<IteratorType> parallel(op.getNumLoops(), IteratorType::parallel);
-  auto early = linalg::GenericOp::create(
-      b, op.getLoc(), TypeRange(ValueRange(inits)), inputs, inits, maps,
-      parallel, [&](OpBuilder &nested, Location loc, ValueRange newArgs) {
-        IRMapping map;
-        map.map(args, newArgs.take_front(inputs.size()));
-        for (Operation &inner : op.getBody()->without_terminator())
-          if (part.ops.contains(&inner))
-            nested.clone(inner, map);
-        linalg::YieldOp::create(nested, loc,
-                                llvm::map_to_vector(scalars, [&](Value v) {
-                                  return map.lookup(v);
-                                }));
-      });
-  for (auto [scalar, tensor] : llvm::zip_equal(scalars, early.getResults()))
-    lateOf.map(scalar, keepTensor(b, tensor, /*isAlive=*/false));
+  return linalg::GenericOp::create(
+             b, op.getLoc(), init.getType(), inputs, init, maps, parallel,
+             [&](OpBuilder &nested, Location loc, ValueRange newArgs) {
+               IRMapping map;
+               map.map(args, newArgs.drop_back());
+               for (Operation &inner : op.getBody()->without_terminator())
+                 if (part.ops.contains(&inner))
+                   nested.clone(inner, map);
+               linalg::YieldOp::create(nested, loc, map.lookup(scalar));
+             })
+      .getResult(0);
 }
 
 /// The generic with fewer results, reading late values and kept scalars.

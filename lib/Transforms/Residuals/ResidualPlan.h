@@ -70,6 +70,8 @@ public:
     int64_t bytes = 0;
     std::string formula; ///< where sizes are dynamic, a product with `?`
     std::string why;
+    /// What would be computed again if it were not kept.
+    SmallVector<Operation *> products;
   };
   struct Recomputed {
     Operation *op;

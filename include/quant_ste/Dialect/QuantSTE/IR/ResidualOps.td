@@ -34,24 +34,31 @@ def QuantSTE_ResidualOp : QuantSTE_Op<"residual", [
 def QuantSTE_PackBitsOp : QuantSTE_Op<"pack_bits", [Pure]> {
   let summary = "eight booleans to the byte";
   let description = [{
-    `tensor<... x n x i1>` to `tensor<... x ceil(n/8) x i8>`. Each row of the
-    last dimension starts on a byte of its own; element `8 j + k` of a row is
-    the bit of value `2^k` of its byte j, as numpy.packbits has it with
-    `axis=-1, bitorder='little'`. The bits after the row's end are 0. The layout
-    depends on the shape alone, not on the loops that write it.
+    The last dimension, or the last `row_dims` dimensions together, are a row
+    of n booleans in row-major order; they become one dimension of `ceil(n/8)`
+    bytes. Each row starts on a byte of its own; its element `8 j + k` is the
+    bit of value `2^k` of byte j, as numpy.packbits has it with `axis=-1,
+    bitorder='little'`. The bits after the row's end are 0. Thus the layout
+    depends on the shape and `row_dims` alone, not on the loops that write it.
+    Only the first dimension of a row may be dynamic.
 
-    In linalg it is the output of a generic whose last dimension is indexed by
-    `j floordiv 8`; quant-ste-vectorize takes it into the kernel that computes
-    the booleans, which never reach memory as bytes.
+    In linalg it is a result of a generic over the booleans that is indexed by
+    `n floordiv 8`; it fuses with what computes them, and quant-ste-vectorize
+    makes moves of mask registers of it, so that they never are in memory as
+    bytes.
 
     ```mlir
     %p = quant_ste.pack_bits %m : tensor<?x12xi1> -> tensor<?x2xi8>
+    %p = quant_ste.pack_bits %m row_dims(2) : tensor<?x7x7xi1> -> tensor<?x7xi8>
     ```
   }];
-  let arguments = (ins Non0RankedTensorOf<[I1]>:$x);
+  let arguments = (ins Non0RankedTensorOf<[I1]>:$x,
+                       DefaultValuedAttr<I64Attr, "1">:$row_dims);
   let results = (outs Non0RankedTensorOf<[I8]>:$packed);
-  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($packed)";
-  let builders = [OpBuilder<(ins "::mlir::Value":$x)>];
+  let assemblyFormat = [{
+    $x (`row_dims` `(` $row_dims^ `)`)? attr-dict `:` type($x) `->`
+    type($packed)
+  }];
   let hasFolder = 1;
   let hasVerifier = 1;
 }
@@ -60,19 +67,22 @@ def QuantSTE_UnpackBitsOp : QuantSTE_Op<"unpack_bits", [Pure]> {
   let summary = "booleans from the bits of bytes";
   let description = [{
     The inverse of `pack_bits`; bits after a row's end are ignored. `size` has
-    the size of the last dimension if that is dynamic; it must fit the bytes:
-    `ceil(size / 8)` of them.
+    the size of the first dimension of a row if that is dynamic; it must fit
+    the bytes: `ceil(n/8)` of them.
 
     ```mlir
     %m = quant_ste.unpack_bits %p : tensor<?x2xi8> -> tensor<?x12xi1>
     %m = quant_ste.unpack_bits %p size(%n) : tensor<?x?xi8> -> tensor<?x?xi1>
+    %m = quant_ste.unpack_bits %p size(%n) row_dims(2) : tensor<?xi8> -> tensor<?x12xi1>
     ```
   }];
   let arguments = (ins Non0RankedTensorOf<[I8]>:$packed,
-                       Optional<Index>:$size);
+                       Optional<Index>:$size,
+                       DefaultValuedAttr<I64Attr, "1">:$row_dims);
   let results = (outs Non0RankedTensorOf<[I1]>:$x);
   let assemblyFormat = [{
-    $packed (`size` `(` $size^ `)`)? attr-dict `:` type($packed) `->` type($x)
+    $packed (`size` `(` $size^ `)`)? (`row_dims` `(` $row_dims^ `)`)? attr-dict
+    `:` type($packed) `->` type($x)
   }];
   let hasFolder = 1;
   let hasVerifier = 1;
