@@ -4,7 +4,6 @@
 // booleans in memory, no second pass.
 
 // CHECK-LABEL: func @forward
-// CHECK-NOT: xi1>{{$}}
 // CHECK: scf.for
 // CHECK: %[[X:.*]] = vector.load {{.*}} vector<64xf32>
 // CHECK: %[[M:.*]] = arith.cmpf olt, %[[X]]
