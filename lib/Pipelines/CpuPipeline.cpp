@@ -90,6 +90,7 @@ static void addFuse(OpPassManager &pm) {
 }
 
 static void addBufferize(OpPassManager &pm) {
+  pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

@@ -7,7 +7,7 @@
 
 // expected-error @below {{expected residuals of at most 15 bytes for @f_vjp, got 16 at the least; recompute-products may keep less}}
 func.func @f_vjp(%x: tensor<4xf32>, %t: tensor<4xf32> {quant_ste.cotangent})
-    -> (tensor<4xf32>, tensor<4xf32>) attributes {quant_ste.num_primals = 1 : i64} {
+    -> (tensor<4xf32>, tensor<4xf32>) attributes {quant_ste.num_primal_results = 1 : i64} {
   %y = math.exp %x : tensor<4xf32>
   %z = arith.addf %y, %y : tensor<4xf32>
   %d = arith.mulf %t, %y : tensor<4xf32>

@@ -4,7 +4,7 @@
 // RUN: qopt-opt %s --split-input-file --quant-ste-print-residuals="residuals=all keep-arguments=false keep-results=false" -o /dev/null 2>&1 | FileCheck %s --check-prefix=ALL
 // RUN: qopt-opt %s --split-input-file --quant-ste-print-residuals -o /dev/null 2>&1 | FileCheck %s --check-prefix=ALIVE
 // RUN: qopt-opt %s --split-input-file --quant-ste-print-residuals="pack-bits=false keep-arguments=false" -o /dev/null 2>&1 | FileCheck %s --check-prefix=BYTES
-// RUN: qopt-opt %s --split-input-file --quant-ste-print-residuals="budget=100 residuals=all keep-arguments=false" -o /dev/null 2>&1 | FileCheck %s --check-prefix=BUDGET
+// RUN: qopt-opt %s --split-input-file --quant-ste-print-residuals="budget=1500 residuals=all keep-arguments=false" -o /dev/null 2>&1 | FileCheck %s --check-prefix=BUDGET
 
 // A mask is a bit an element, where x would be 32.
 
@@ -27,10 +27,10 @@
 // ALIVE-NEXT: keep %arg0 : tensor<64xf32>, 0 bytes: an argument, alive anyway
 // BYTES: residuals of @clip_vjp, minimal: 64 bytes
 // A budget takes the first policy that fits.
-// BUDGET: residuals of @clip_vjp, speed: 8 bytes
+// BUDGET: residuals of @clip_vjp, all: 256 bytes
 #id = affine_map<(i) -> (i)>
 func.func @clip_vjp(%x: tensor<64xf32>, %t: tensor<64xf32> {quant_ste.cotangent})
-    -> (tensor<64xf32>, tensor<64xf32>) attributes {quant_ste.num_primals = 1 : i64} {
+    -> (tensor<64xf32>, tensor<64xf32>) attributes {quant_ste.num_primal_results = 1 : i64} {
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<64xf32>
   %y = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
@@ -63,8 +63,9 @@ func.func @clip_vjp(%x: tensor<64xf32>, %t: tensor<64xf32> {quant_ste.cotangent}
 // SPEED: residuals of @chain_vjp, speed: 2048 bytes, each ? taken as 256
 // SPEED: 'math.exp' is not computed twice
 // ALIVE: residuals of @chain_vjp, minimal: 0 bytes
+// BUDGET: residuals of @chain_vjp, minimal: 1024 bytes
 func.func @chain_vjp(%x: tensor<?xf32>, %t: tensor<?xf32> {quant_ste.cotangent})
-    -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64} {
+    -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64} {
   %e = math.exp %x : tensor<?xf32>
   %y = arith.mulf %e, %x : tensor<?xf32>
   %a = arith.mulf %t, %e : tensor<?xf32>

@@ -40,8 +40,11 @@ struct CompileOptions {
 LogicalResult resolveDerivatives(ModuleOp module,
                                  const CompileOptions &options);
 
-/// Lowers a module to the LLVM dialect. On failure an error was emitted.
-LogicalResult lowerToLLVM(ModuleOp module, const CompileOptions &options);
+/// Lowers a module to the LLVM dialect. Results of these functions go where
+/// the caller says, if Signature::hasDestination. On failure an error was
+/// emitted.
+LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
+                          const CompileOptions &options);
 
 /// Compiled code in this process.
 class Program {
@@ -61,8 +64,17 @@ public:
 
   /// Checks the arguments against the signature, calls, and gives the results;
   /// scalars are arrays of rank 0. May be called from several threads at once.
+  /// `outs`, if any, has for each tensor result a row-major array, which
+  /// overlaps no other array, to hold it; these are among the results then.
   llvm::Expected<SmallVector<HostArray>>
-  call(const Signature &function, ArrayRef<HostArray> arguments) const;
+  call(const Signature &function, ArrayRef<HostArray> arguments,
+       ArrayRef<HostArray> outs = {}) const;
+
+  /// The compiled entry itself (see getEntryName), for callers that check the
+  /// arguments. Null: the function cannot be called.
+  void (*getEntry(const Signature &function) const)(void **) {
+    return entries[&function - functions.data()];
+  }
 
 private:
   Program();

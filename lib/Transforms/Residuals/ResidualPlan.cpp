@@ -63,12 +63,14 @@ FailureOr<JointFunction> JointFunction::get(func::FuncOp f) {
         bool(f.getArgAttr(arg.getArgNumber(), "quant_ste.cotangent"));
     (isCotangent ? joint.cotangents : joint.primals).push_back(arg);
   }
-  auto numPrimals = f->getAttrOfType<IntegerAttr>("quant_ste.num_primals");
+  auto numPrimals =
+      f->getAttrOfType<IntegerAttr>("quant_ste.num_primal_results");
   if (!numPrimals || joint.cotangents.empty() || numPrimals.getInt() < 0 ||
       numPrimals.getInt() > static_cast<int64_t>(f.getNumResults())) {
-    f.emitError("expected a function that quant-ste-differentiate made in "
-                "reverse mode, with 'quant_ste.num_primals' and arguments "
-                "marked 'quant_ste.cotangent'");
+    f.emitError(
+        "expected a function that quant-ste-differentiate made in "
+        "reverse mode, with 'quant_ste.num_primal_results' and arguments "
+        "marked 'quant_ste.cotangent'");
     return failure();
   }
   joint.numPrimalResults = numPrimals.getInt();
@@ -104,7 +106,7 @@ quant_ste::findJointFunctions(ModuleOp module, StringRef name) {
            << name << "' to split, found none";
   }
   for (auto f : module.getOps<func::FuncOp>())
-    if (f->hasAttr("quant_ste.num_primals") && !f.isExternal() &&
+    if (f->hasAttr("quant_ste.num_primal_results") && !f.isExternal() &&
         llvm::any_of(f.getArguments(), [&](BlockArgument arg) {
           return f.getArgAttr(arg.getArgNumber(), "quant_ste.cotangent");
         }))

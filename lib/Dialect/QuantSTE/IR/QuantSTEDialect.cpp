@@ -5,9 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "QuantSTEBytecode.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Transforms/InliningUtils.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -35,6 +37,7 @@ struct QuantSTEInliner : DialectInlinerInterface {
 
 void QuantSTEDialect::initialize() {
   addInterfaces<QuantSTEInliner>();
+  detail::addBytecodeInterface(this);
   registerOps();
   addAttributes<
 #define GET_ATTRDEF_LIST
