@@ -259,6 +259,52 @@ static FailureOr<HostArray> evaluateUniform(UniformOp op,
 }
 
 //===----------------------------------------------------------------------===//
+// Bits
+//===----------------------------------------------------------------------===//
+
+/// The bytes of rows of bits, or the bits of rows of bytes. `shape` is that of
+/// the bits.
+static FailureOr<HostArray> evaluateBits(Operation *op, const HostArray &from,
+                                         bool packs, ArrayRef<int64_t> shape,
+                                         int64_t rowDims) {
+  int64_t row = getRowSize(shape, rowDims);
+  int64_t rowBytes = llvm::divideCeil(row, 8);
+  SmallVector<int64_t> packed(shape.drop_back(rowDims));
+  packed.push_back(rowBytes);
+  if (!packs && from.getShape() != ArrayRef(packed))
+    return op->emitError("expected a value of type ")
+           << formatType(ElementType::i8, packed) << ", got "
+           << from.getTypeString();
+  auto to = packs ? HostArray::zeros(ElementType::i8, packed)
+                  : HostArray::zeros(ElementType::i1, shape);
+  if (!to)
+    return op->emitError(llvm::toString(to.takeError()));
+  uint8_t *bits = (packs ? from : *to).getDataAs<uint8_t>();
+  uint8_t *bytes = (packs ? *to : from).getDataAs<uint8_t>();
+  int64_t count = (packs ? from : *to).getNumElements();
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t inRow = i % row, place = inRow % 8;
+    uint8_t &byte = bytes[i / row * rowBytes + inRow / 8];
+    if (packs)
+      byte |= bits[i] << place;
+    else
+      bits[i] = byte >> place & 1;
+  }
+  return std::move(*to);
+}
+
+static FailureOr<HostArray> evaluateUnpackBits(UnpackBitsOp op,
+                                               ArrayRef<HostArray> operands) {
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  int64_t outer = type.getRank() - op.getRowDims();
+  SmallVector<int64_t> shape(operands[0].getShape().take_front(outer));
+  llvm::append_range(shape, type.getShape().drop_front(outer));
+  if (op.getSize())
+    shape[outer] = *operands[1].getDataAs<int64_t>();
+  return evaluateBits(op, operands[0], /*packs=*/false, shape, op.getRowDims());
+}
+
+//===----------------------------------------------------------------------===//
 // Constants
 //===----------------------------------------------------------------------===//
 
@@ -331,8 +377,17 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
                           operands.drop_front(given)}
         .pushforward(operands.take_front(given), pushforward.getWrt());
   }
-  if (isa<DetachOp>(op))
+  if (isa<DetachOp, ResidualOp>(op))
     return SmallVector<HostArray>(operands);
+  if (isa<PackBitsOp, UnpackBitsOp>(op)) {
+    auto pack = dyn_cast<PackBitsOp>(op);
+    auto value = pack ? evaluateBits(pack, operands[0], /*packs=*/true,
+                                     operands[0].getShape(), pack.getRowDims())
+                      : evaluateUnpackBits(cast<UnpackBitsOp>(op), operands);
+    if (failed(value))
+      return failure();
+    return SmallVector<HostArray>{std::move(*value)};
+  }
   if (auto uniform = dyn_cast<UniformOp>(op)) {
     auto value = evaluateUniform(uniform, operands);
     if (failed(value))
@@ -359,7 +414,8 @@ Evaluator::evaluate(Operation &op, ArrayRef<HostArray> operands) {
   return op.emitError("the reference evaluator does not know '")
          << op.getName()
          << "'; it knows ops with a gradient rule and their derivatives, "
-            "quant_ste.uniform, arith.constant, func.call and func.return";
+            "quant_ste.uniform, pack_bits, unpack_bits and residual, "
+            "arith.constant, func.call and func.return";
 }
 
 FailureOr<SmallVector<HostArray>>

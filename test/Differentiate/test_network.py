@@ -2,6 +2,7 @@
 mode, and split into a forward and a backward function."""
 import os
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -123,30 +124,53 @@ def qopt_opt(text, *passes):
     return run.stdout
 
 
-@pytest.mark.parametrize("keep_arguments", ["true", "false"])
-def test_split(keep_arguments):
+def attributes(text, function):
+    """What a function's arguments are, in order: residuals, arguments and
+    results of the forward by number, cotangents."""
+    (line,) = [l for l in text.splitlines() if f"func.func @{function}(" in l]
+    found = []
+    for argument in line[:line.index(") ->")].split("%")[1:]:
+        word = re.search(r"quant_ste\.(\w+)(?: = (\d+))?", argument)
+        found.append((word[1], int(word[2]) if word[2] else None))
+    return found
+
+
+@pytest.mark.parametrize("plan", [
+    "", "keep-arguments=false", "keep-arguments=false keep-results=false",
+    "residuals=speed", "residuals=all", "pack-bits=false",
+    "budget=1 recompute-products"])
+def test_split(plan):
     """The two functions give bit for bit what the joint one gives."""
     joint = qopt_opt(
         NETWORK.replace("private @loss", "@loss"), "--inline", "--quant-ste-differentiate=function=loss",
         "--symbol-dce", "--convert-elementwise-to-linalg",
         "--convert-quant-ste-to-linalg", "--canonicalize", "--cse")
-    split = qopt_opt(joint, "--quant-ste-split=function=loss_vjp "
-                            f"keep-arguments={keep_arguments}")
+    planned = qopt_opt(joint, f"--quant-ste-plan-residuals=function=loss_vjp {plan}")
+    split = qopt_opt(planned, "--quant-ste-split=function=loss_vjp")
     assert "@loss_vjp" not in split
     rng = np.random.default_rng(4)
     params = parameters(rng)
     x, y = batch(rng, 33)
     one = np.array(1, np.float32)
     want = quant_ste_ctypes.compile(joint).call("loss_vjp", x, y, *params, one)
+    # Residuals pass through the planned function as they are.
+    whole = quant_ste_ctypes.compile(planned).call("loss_vjp", x, y, *params, one)
     parts = quant_ste_ctypes.compile(split)
     loss, *residuals = parts.call("loss_fwd", x, y, *params)
-    grads = parts.call("loss_bwd", *residuals, one)
-    np.testing.assert_array_equal(loss, want[0])
-    assert len(grads) == len(want) - 1
-    for g, w in zip(grads, want[1:]):
-        np.testing.assert_array_equal(g, w)
-    # PACT's backward needs masks, never the values in front of it.
-    assert any(r.dtype == np.bool_ for r in residuals)
-    for size in (16, 8):
-        assert sum(r.shape == (33, size) and r.dtype == np.float32
-                   for r in residuals) == 1  # the activation, a matmul's factor
+    given, arguments = iter(residuals), [x, y, *params]
+    values = {"residual": lambda _: next(given), "argument": lambda i: arguments[i],
+              "result": lambda i: [loss][i], "cotangent": lambda _: one}
+    grads = parts.call("loss_bwd", *(
+        values[word](i) for word, i in attributes(split, "loss_bwd")))
+    for got in (whole, [loss, *grads]):
+        assert len(got) == len(want)
+        for g, w in zip(got, want):
+            np.testing.assert_array_equal(g, w)
+    kept = sum(r.nbytes for r in residuals)
+    activations = 33 * (16 + 8)
+    if plan == "":
+        # The products in front of the activations, which both the masks and the
+        # factors of the next product are made of.
+        assert kept <= 4 * activations + 4 * 33 * 10 + 64
+    if plan.startswith("budget"):
+        assert kept <= 1

@@ -1,34 +1,38 @@
 // RUN: qopt-opt %s --split-input-file --quant-ste-split --canonicalize --cse | FileCheck %s
 // RUN: qopt-opt %s --split-input-file --quant-ste-split=keep-arguments=false --canonicalize --cse | FileCheck %s --check-prefix=MASK
 
-// The backward of a clipping activation between two products. Two masks are
-// narrower than the value in front of it; the factors of a product are kept, as
-// are sizes. Constants and empty tensors are made again, and what only the
-// backward needs (the transposed weight) is computed there.
+// The backward of a clipping activation between two products. Two masks, packed,
+// are narrower than the value in front of it; the factors of a product are
+// alive, as arguments, and not given again. Constants and empty tensors are made
+// again, and what only the backward needs (the transposed weight) is computed
+// there.
 
 // CHECK-LABEL: func @f_fwd(
 // CHECK-SAME: %[[X:.*]]: tensor<?x4xf32>, %[[W:.*]]: tensor<4x8xf32>, %[[A:.*]]: tensor<f32>)
-// CHECK-SAME: -> (tensor<?x8xf32>, tensor<?x8xi1> {quant_ste.residual}, tensor<?x8xi1> {quant_ste.residual}, tensor<4x8xf32> {quant_ste.argument = 1 : i64, quant_ste.residual})
+// CHECK-SAME: -> (tensor<?x8xf32>, index {quant_ste.residual}, tensor<?xi8> {quant_ste.residual}, index {quant_ste.residual}, tensor<?xi8> {quant_ste.residual})
 // CHECK: %[[M:.*]] = linalg.matmul ins(%[[X]], %[[W]] :
-// CHECK: %[[MASKS:.*]]:2 = linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]} ins(%[[M]], %[[A]] :
+// CHECK: linalg.generic {{.*}} ins(%[[M]], %[[A]] : {{.*}} outs({{.*}} : tensor<?x8xi1>)
+// CHECK: quant_ste.pack_bits %{{.*}} row_dims(2) : tensor<?x8xi1> -> tensor<?xi8>
 // CHECK-NOT: linalg.transpose
-// CHECK: return %{{.*}}, %[[MASKS]]#0, %[[MASKS]]#1, %[[W]]
+// CHECK: return
 
 // CHECK-LABEL: func @f_bwd(
-// CHECK-SAME: %[[CLIPPED:.*]]: tensor<?x8xi1> {quant_ste.residual}, %[[ABOVE:.*]]: tensor<?x8xi1> {quant_ste.residual}, %[[W:.*]]: tensor<4x8xf32> {quant_ste.residual}, %[[T:.*]]: tensor<?x8xf32> {quant_ste.cotangent})
+// CHECK-SAME: tensor<4x8xf32> {quant_ste.argument = 1 : i64}
+// CHECK-SAME: %[[T:[^:]*]]: tensor<?x8xf32> {quant_ste.cotangent})
 // CHECK-SAME: -> (tensor<?x4xf32>, tensor<f32>)
+// CHECK-COUNT-2: quant_ste.unpack_bits
 // CHECK-NOT: arith.cmpf
-// CHECK: %[[G:.*]]:2 = linalg.generic {{.*}} ins(%[[CLIPPED]], %[[ABOVE]], %[[T]] :
+// CHECK: %[[G:.*]]:2 = linalg.generic
 // CHECK:   arith.select
 // CHECK:   arith.select
-// CHECK: linalg.transpose ins(%[[W]]
+// CHECK: linalg.transpose
 // CHECK: linalg.matmul ins(%[[G]]#0
 // CHECK: return
 
 // CHECK-NOT: @f_vjp
 
 // MASK-LABEL: func @f_fwd(
-// MASK-SAME: tensor<?x8xi1> {quant_ste.residual}
+// MASK-SAME: tensor<?xi8> {quant_ste.residual}
 
 #ij = affine_map<(i, j) -> (i, j)>
 #none = affine_map<(i, j) -> ()>
@@ -73,23 +77,17 @@ func.func @f_vjp(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %a: tensor<f32>, %t: 
 
 // -----
 
-// An argument that the caller keeps costs nothing; else a mask is saved for it.
+// A value that the caller keeps costs nothing; else a mask is saved for it. The
+// same value is an argument of @step_vjp and a result.
 
 // CHECK-LABEL: func @step_fwd(
-// CHECK-SAME: -> (tensor<?xf32>, tensor<?xf32> {quant_ste.argument = 0 : i64, quant_ste.residual})
+// CHECK-SAME: -> tensor<?xf32> {
 // CHECK-LABEL: func @step_bwd(
+// CHECK-SAME: tensor<?xf32> {quant_ste.result = 0 : i64}
 // CHECK: arith.cmpf
 
-// MASK-LABEL: func @step_fwd(
-// MASK-SAME: %[[X:.*]]: tensor<?xf32>) -> (tensor<?xf32>, tensor<?xi1> {quant_ste.residual})
-// MASK: %[[MASK:.*]] = linalg.generic {{.*}} ins(%[[X]] :
-// MASK:   %[[C:.*]] = arith.cmpf
-// MASK:   linalg.yield %[[C]]
-// MASK: return %[[X]], %[[MASK]]
 // MASK-LABEL: func @step_bwd(
-// MASK-SAME: %[[MASK:.*]]: tensor<?xi1> {quant_ste.residual}, %[[T:.*]]: tensor<?xf32> {quant_ste.cotangent})
-// MASK-NOT: arith.cmpf
-// MASK: return
+// MASK-SAME: tensor<?xf32> {quant_ste.result = 0 : i64}
 #id = affine_map<(i) -> (i)>
 func.func @step_vjp(%x: tensor<?xf32>, %t: tensor<?xf32> {quant_ste.cotangent})
     -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64} {

@@ -16,6 +16,10 @@ namespace mlir::quant_ste {
 
 enum class DifferentiationMode { Reverse, Forward };
 
+/// What quant-ste-plan-residuals weighs: bytes, bytes without computing
+/// anything twice, or nothing.
+enum class ResidualPolicy { minimal, speed, all };
+
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "quant_ste/Transforms/Passes.h.inc"

@@ -531,6 +531,99 @@ def QuantSTEDifferentiatePass
     "::mlir::tensor::TensorDialect"];
 }
 
+class QuantSTE_ResidualPass<string name>
+    : Pass<name, "::mlir::ModuleOp"> {
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"",
+           "The function to plan (default: all that have cotangents)">,
+    Option<"policy", "residuals", "::mlir::quant_ste::ResidualPolicy",
+           /*default=*/"::mlir::quant_ste::ResidualPolicy::minimal",
+           "What is kept",
+           [{::llvm::cl::values(
+               clEnumValN(::mlir::quant_ste::ResidualPolicy::minimal,
+                          "minimal", "the fewest bytes; elementwise ops may be "
+                          "computed again"),
+               clEnumValN(::mlir::quant_ste::ResidualPolicy::speed,
+                          "speed", "the fewest bytes with which no tensor is "
+                          "computed twice"),
+               clEnumValN(::mlir::quant_ste::ResidualPolicy::all,
+                          "all", "every tensor that the backward reads"))}]>,
+    Option<"budget", "budget", "int64_t", /*default=*/"-1",
+           "Bytes that may be kept; the first policy from `residuals` on, in "
+           "the order all, speed, minimal, that keeps no more (default: any)">,
+    Option<"recomputeProducts", "recompute-products", "bool",
+           /*default=*/"false",
+           "Products, convolutions and sums may be computed again; with a "
+           "budget, those with the largest results and no more than it takes">,
+    Option<"dynamicSize", "dynamic-size", "int64_t", /*default=*/"256",
+           "What a dynamic size counts as">,
+    Option<"keepArguments", "keep-arguments", "bool", /*default=*/"true",
+           "The caller has the arguments in the backward too: they cost "
+           "nothing">,
+    Option<"keepResults", "keep-results", "bool", /*default=*/"true",
+           "The caller has the results in the backward too: they cost nothing">,
+    Option<"packBits", "pack-bits", "bool", /*default=*/"true",
+           "An i1 takes a bit; else a byte">
+  ];
+  let dependentDialects = ["::mlir::func::FuncDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::quant_ste::QuantSTEDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def QuantSTEPlanResidualsPass
+    : QuantSTE_ResidualPass<"quant-ste-plan-residuals"> {
+  let summary = "Choose what the backward keeps, and compute the rest again";
+  let description = [{
+    Works on joint functions, as quant-ste-differentiate makes them, after
+    convert-quant-ste-to-linalg and inlining, and prepares them for
+    quant-ste-split. The values of the forward that the backward needs are a
+    cut through the graph of all values that see no cotangent: the tensors, and
+    the scalars in the bodies of elementwise generics, each of which stands for
+    a tensor. A value costs its bytes, an i1 a bit (rows rounded up to bytes),
+    arguments and results of the primal nothing. The pass keeps the minimum cut,
+    the one nearest the backward where several are equal; what lies behind it is
+    computed again. Only elementwise ops, reshapes and copies are computed
+    twice: products, convolutions and reductions are not, unless asked for.
+
+    What is kept passes through a `quant_ste.residual`, booleans as packed bits.
+
+    Before:
+    ```mlir
+    func.func @f_vjp(%x: tensor<64xf32>, %dy: tensor<64xf32> {quant_ste.cotangent}) ... {
+      %dx = linalg.generic ... ins(%dy, %x : ...) {
+      ^bb0(%t: f32, %v: f32, %o: f32):
+        %below = arith.cmpf olt, %v, %zero : f32
+        %d = arith.select %below, %zero, %t : f32
+        linalg.yield %d : f32
+      }
+    ```
+    After (keep-arguments=false):
+    ```mlir
+      %mask = linalg.generic ... ins(%x : tensor<64xf32>) { ... arith.cmpf ... }
+      %bits = quant_ste.pack_bits %mask : tensor<64xi1> -> tensor<8xi8>
+      %kept = quant_ste.residual %bits : tensor<8xi8>
+      %below = quant_ste.unpack_bits %kept : tensor<8xi8> -> tensor<64xi1>
+      %dx = linalg.generic ... ins(%below, %dy : ...) { ... arith.select ... }
+    ```
+  }];
+}
+
+def QuantSTEPrintResidualsPass
+    : QuantSTE_ResidualPass<"quant-ste-print-residuals"> {
+  let summary = "Print what quant-ste-plan-residuals would keep, and why";
+  let description = [{
+    To standard error; the IR stays as it is. Each `?` of a size counts as
+    `dynamic-size`, and is printed in the product behind the number.
+
+    ```
+    residuals of @f_vjp, minimal: 1024 bytes, each ? taken as 256
+      keep %2#0 : tensor<?x32xi1>, 1024 bytes (?*4): 'arith.ori' is the smallest cut in front of what the backward reads
+      keep %arg1 : tensor<32x8xf32>, 0 bytes: an argument, alive anyway
+    ```
+  }];
+}
+
 def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
   let summary = "Split a joint vjp into a forward and a backward function";
   let description = [{
@@ -540,36 +633,37 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
     convert-quant-ste-to-linalg, and after inlining: a call that takes a
     cotangent cannot be split. The joint function stays if something calls it.
 
-    Residuals are what the backward reads of the forward. The body of each
-    backward `linalg.generic` is cut where it meets the cotangent: a mask is
-    saved as i1 in place of the f32 values that it is made of. Constants and
-    empty tensors are made again, sizes are saved as indices. Residuals are
-    marked `quant_ste.residual`, among the forward's results and the backward's
-    arguments; one that is just argument i of the forward is also marked
-    `quant_ste.argument = i`, so that a caller need not take it twice.
+    What is computed from a cotangent or a `quant_ste.residual` is the backward.
+    A function without residuals gets those of quant-ste-plan-residuals with its
+    defaults. Constants and empty tensors are made again.
+
+    Residuals are marked `quant_ste.residual` among the forward's results and
+    the backward's arguments, in the same order. A backward argument that is
+    argument i of the forward is marked `quant_ste.argument = i`, one that is its
+    result i `quant_ste.result = i`: these the forward does not return (again).
 
     Before:
     ```mlir
-    func.func @f_vjp(%x: tensor<?xf32>, %dy: tensor<?xf32> {quant_ste.cotangent})
-        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64}
+    func.func @f_vjp(%x: tensor<64xf32>, %dy: tensor<64xf32> {quant_ste.cotangent})
+        -> (tensor<64xf32>, tensor<64xf32>) attributes {quant_ste.num_primal_results = 1 : i64}
     ```
     After:
     ```mlir
-    func.func @f_fwd(%x: tensor<?xf32>)
-        -> (tensor<?xf32>, tensor<?xi1> {quant_ste.residual})
-    func.func @f_bwd(%mask: tensor<?xi1> {quant_ste.residual},
-        %dy: tensor<?xf32> {quant_ste.cotangent}) -> tensor<?xf32>
+    func.func @f_fwd(%x: tensor<64xf32>)
+        -> (tensor<64xf32>, tensor<8xi8> {quant_ste.residual})
+    func.func @f_bwd(%bits: tensor<8xi8> {quant_ste.residual},
+        %dy: tensor<64xf32> {quant_ste.cotangent}) -> tensor<64xf32>
     ```
   }];
   let options = [
     Option<"function", "function", "std::string", /*default=*/"",
            "The function to split (default: all that have cotangents)">,
     Option<"keepArguments", "keep-arguments", "bool", /*default=*/"true",
-           "Arguments cost nothing, as the caller keeps them; where it does "
-           "not, masks are saved in their place">
+           "As in quant-ste-plan-residuals, for functions that it has not seen">
   ];
   let dependentDialects = ["::mlir::func::FuncDialect",
                            "::mlir::linalg::LinalgDialect",
+                           "::mlir::quant_ste::QuantSTEDialect",
                            "::mlir::tensor::TensorDialect"];
 }
 

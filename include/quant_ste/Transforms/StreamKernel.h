@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/SmallBitVector.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 namespace mlir::quant_ste {
 
@@ -28,6 +29,9 @@ struct StreamOperand {
   SmallVector<unsigned> loops;
   /// The dimensions of the original buffer that each of them stands for.
   SmallVector<ReassociationIndices> dims;
+  /// Of bytes that hold a bit for each element of the vector loop: that bit, in
+  /// the body. The last dimension counts bits in `loops`.
+  Value bit = {};
 
   bool isBuffer() const { return isa<MemRefType>(value.getType()); }
   bool sees(unsigned loop) const { return llvm::is_contained(loops, loop); }
@@ -46,6 +50,8 @@ struct StreamKernel {
   /// A sum of products of two operands that see different loops. Its terms must
   /// be added in the order of the loops.
   bool isContraction = false;
+  /// Ops of the body that only pack or unpack bits.
+  llvm::SmallPtrSet<Operation *, 8> packing;
   /// The number of iterations of each loop; set by materialize.
   SmallVector<Value> sizes;
 

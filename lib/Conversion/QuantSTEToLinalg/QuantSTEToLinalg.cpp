@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BitsToLinalg.h"
 #include "MSEScaleToLinalg.h"
 #include "PercentileToLinalg.h"
 #include "UniformToLinalg.h"
@@ -116,6 +117,33 @@ struct LowerMSEScale : OpRewritePattern<MSEScaleOp> {
   }
 };
 
+struct DropResidual : OpRewritePattern<ResidualOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ResidualOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, op.getX());
+    return success();
+  }
+};
+
+struct LowerPackBits : OpRewritePattern<PackBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PackBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildPackBits(rewriter, op));
+    return success();
+  }
+};
+
+struct LowerUnpackBits : OpRewritePattern<UnpackBitsOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(UnpackBitsOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOp(op, buildUnpackBits(rewriter, op));
+    return success();
+  }
+};
+
 /// Only linking knows the math of a rule that is applied by name.
 LogicalResult requireLinked(Operation *root) {
   WalkResult result = root->walk([](Operation *op) {
@@ -146,7 +174,8 @@ struct ConvertQuantSTEToLinalg
     patterns.add<LowerForward, LowerPullback, LowerPushforward, DropDetach,
                  LowerExtremum<AbsMaxOp>, LowerExtremum<MaximumOp>,
                  LowerExtremum<MinimumOp>, LowerUniform, LowerPercentile,
-                 LowerMSEScale>(&getContext());
+                 LowerMSEScale, DropResidual, LowerPackBits, LowerUnpackBits>(
+        &getContext());
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

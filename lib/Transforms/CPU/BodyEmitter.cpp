@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "BodyEmitter.h"
+#include "BitMoves.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -56,7 +57,8 @@ bool BodyEmitter::isReady(Scope &scope, Value v) {
 
 void BodyEmitter::emit(Scope &scope) {
   for (auto [i, input] : llvm::enumerate(k.inputs)) {
-    BlockArgument arg = k.getInputArg(i);
+    // Of packed bits, the boolean stands for the byte.
+    Value arg = input.bit ? input.bit : Value(k.getInputArg(i));
     if (arg.use_empty() || isEmitted(scope, arg) || !isReady(scope, arg))
       continue;
     Value v = load(scope, input);
@@ -67,12 +69,13 @@ void BodyEmitter::emit(Scope &scope) {
   }
   for (auto [i, output] : llvm::enumerate(k.outputs)) {
     BlockArgument arg = k.getOutputArg(i);
-    if (!arg.use_empty() && !k.reductions[i] && !isEmitted(scope, arg) &&
-        isReady(scope, arg))
+    if (!arg.use_empty() && !k.reductions[i] && !output.bit &&
+        !isEmitted(scope, arg) && isReady(scope, arg))
       scope.vectors[arg] = load(scope, output);
   }
   for (Operation &op : k.getBody().without_terminator())
-    if (!isEmitted(scope, op.getResult(0)) && isReady(scope, op.getResult(0)))
+    if (!k.packing.contains(&op) && !isEmitted(scope, op.getResult(0)) &&
+        isReady(scope, op.getResult(0)))
       emitOp(scope, op);
 }
 
@@ -117,6 +120,8 @@ Value BodyEmitter::getVector(Scope &scope, Value v) {
 }
 
 Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
+  if (Value bit = k.outputs[output].bit)
+    return getVector(scope, bit);
   return getVector(scope, k.getBody().getTerminator()->getOperand(output));
 }
 
@@ -153,6 +158,8 @@ static SmallVector<Value> indicesOf(const BodyEmitter::Scope &scope,
 
 Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
   SmallVector<Value> at = indicesOf(scope, operand);
+  if (operand.bit)
+    return loadBits(b, operand.value, at, scope.width, scope.mask);
   if (!operand.sees(k.getVectorLoop()))
     return memref::LoadOp::create(b, operand.value, at);
   return loadAt(scope, operand.value, at);
@@ -178,7 +185,10 @@ Value BodyEmitter::loadAt(Scope &scope, Value buffer, ValueRange at) {
 
 void BodyEmitter::store(Scope &scope, const StreamOperand &operand,
                         Value value) {
-  storeAt(scope, operand.value, indicesOf(scope, operand), value);
+  SmallVector<Value> at = indicesOf(scope, operand);
+  if (operand.bit)
+    return storeBits(b, operand.value, at, value, scope.mask);
+  storeAt(scope, operand.value, at, value);
 }
 
 void BodyEmitter::storeAt(Scope &scope, Value buffer, ValueRange at,

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "quant_ste/Transforms/PackedBits.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -17,6 +18,8 @@ namespace mlir::quant_ste {
 #define GEN_PASS_DEF_QUANTSTEFUSEPASS
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
+
+using namespace mlir::quant_ste;
 
 static size_t countOps(linalg::GenericOp op) {
   return op.getRegion().front().getOperations().size();
@@ -32,9 +35,13 @@ struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
     if (!producer || !consumer)
       return false;
     // Two users would each compute it; and so would each iteration of a
-    // consumer that sees the value more than once.
-    if (!producer->hasOneUse() ||
-        !consumer.getMatchingIndexingMap(operand).isPermutation())
+    // consumer that sees the value more than once. Unpacking costs nothing.
+    bool isUnpack = producer.getNumDpsInputs() == 1 && hasByteMap(producer);
+    AffineMap map = consumer.getMatchingIndexingMap(operand);
+    if ((!producer->hasOneUse() && !isUnpack) || !map.isPermutation())
+      return false;
+    if ((hasByteMap(producer) || hasByteMap(consumer)) &&
+        !(map.isIdentity() && canShareLoops(producer, consumer)))
       return false;
     if (linalg::isaContractionOpInterface(consumer))
       return false;

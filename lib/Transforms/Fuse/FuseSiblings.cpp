@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "quant_ste/Transforms/PackedBits.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -17,6 +18,8 @@ namespace mlir::quant_ste {
 #define GEN_PASS_DEF_QUANTSTEFUSESIBLINGSPASS
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
+
+using namespace mlir::quant_ste;
 
 /// Does `op` read all of `v`, in the order of its loops?
 static bool readsInOrder(linalg::GenericOp op, Value v) {
@@ -40,7 +43,7 @@ static LogicalResult findReducedMap(linalg::GenericOp op,
                                     std::optional<AffineMap> &reduced) {
   for (OpOperand &init : op.getDpsInitsMutable()) {
     AffineMap map = op.getMatchingIndexingMap(&init);
-    if (map.getNumResults() == op.getNumLoops())
+    if (map.getNumResults() == op.getNumLoops() || isByteMap(op, map))
       continue;
     if (reduced && *reduced != map)
       return failure();
@@ -57,6 +60,8 @@ static bool canFuse(linalg::GenericOp first, linalg::GenericOp second,
     return false;
   if (linalg::isaContractionOpInterface(first) ||
       linalg::isaContractionOpInterface(second))
+    return false;
+  if (!canShareLoops(first, second))
     return false;
   // Sums over different loops have no common code.
   std::optional<AffineMap> reduced;

@@ -729,3 +729,43 @@ func.func @uniform_type(%seed: i64) {
   %0 = quant_ste.uniform seed(%seed) step(%seed) : tensor<8xf64>
   return
 }
+
+// -----
+
+func.func @f(%m: tensor<2x11xi1>) {
+  // expected-error @below {{expected bytes of type 'tensor<2x2xi8>' for the bits of 'tensor<2x11xi1>', got 'tensor<2x3xi8>'}}
+  %p = quant_ste.pack_bits %m : tensor<2x11xi1> -> tensor<2x3xi8>
+  return
+}
+
+// -----
+
+func.func @f(%m: tensor<2x11xi1>) {
+  // expected-error @below {{expected row_dims from 1 to the rank of 'tensor<2x11xi1>', got 3}}
+  %p = quant_ste.pack_bits %m row_dims(3) : tensor<2x11xi1> -> tensor<3xi8>
+  return
+}
+
+// -----
+
+func.func @f(%m: tensor<2x?xi1>) {
+  // expected-error @below {{expected static sizes after the first of the 2 dimensions that make a row, got 'tensor<2x?xi1>'}}
+  %p = quant_ste.pack_bits %m row_dims(2) : tensor<2x?xi1> -> tensor<?xi8>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<2x?xi8>) {
+  // expected-error @below {{expected size for the first dimension of a row of 'tensor<2x?xi1>', got none}}
+  %m = quant_ste.unpack_bits %p : tensor<2x?xi8> -> tensor<2x?xi1>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<2x2xi8>, %n: index) {
+  // expected-error @below {{expected no size for the first dimension of a row of 'tensor<2x11xi1>', got one}}
+  %m = quant_ste.unpack_bits %p size(%n) : tensor<2x2xi8> -> tensor<2x11xi1>
+  return
+}

@@ -274,3 +274,17 @@ func.func @uniform(%seed: i64, %step: i64, %n: index) {
   %1 = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?x8xf32>
   return
 }
+
+// CHECK-LABEL: func @residuals
+func.func @residuals(%m: tensor<?x7x7xi1>, %n: index, %b: tensor<?xi8>)
+    -> (tensor<?x7xi8>, tensor<?x12xi1>) {
+  // CHECK: quant_ste.pack_bits %{{.*}} row_dims(2) : tensor<?x7x7xi1> -> tensor<?x7xi8>
+  %p = quant_ste.pack_bits %m row_dims(2) : tensor<?x7x7xi1> -> tensor<?x7xi8>
+  // CHECK: quant_ste.residual %{{.*}} : tensor<?x7xi8>
+  %k = quant_ste.residual %p : tensor<?x7xi8>
+  // CHECK: quant_ste.residual %{{.*}} alive : tensor<?xi8>
+  %a = quant_ste.residual %b alive : tensor<?xi8>
+  // CHECK: quant_ste.unpack_bits %{{.*}} size(%{{.*}}) row_dims(2) : tensor<?xi8> -> tensor<?x12xi1>
+  %u = quant_ste.unpack_bits %a size(%n) row_dims(2) : tensor<?xi8> -> tensor<?x12xi1>
+  return %k, %u : tensor<?x7xi8>, tensor<?x12xi1>
+}

@@ -75,6 +75,12 @@ AffineMap getAxesMap(RankedTensorType data,
 LogicalResult verifyReduced(Operation *op);
 LogicalResult verifyExtremum(Operation *op);
 
+/// The bytes that hold the bits of an i1 tensor, whose last `rowDims` dimensions
+/// are a row.
+RankedTensorType getPackedType(RankedTensorType bits, int64_t rowDims);
+/// The elements of a row, unless that is dynamic.
+int64_t getRowSize(ArrayRef<int64_t> shape, int64_t rowDims);
+
 /// A format's name, or its fields: `4, 3, 7, 448.0, nan`.
 ParseResult parseFloatFormat(AsmParser &parser, FloatFormatAttr &format);
 void printFloatFormat(AsmPrinter &printer, FloatFormatAttr format);

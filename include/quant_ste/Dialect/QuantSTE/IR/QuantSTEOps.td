@@ -546,5 +546,6 @@ def QuantSTE_YieldOp : QuantSTE_Op<"yield", [
 }
 
 include "quant_ste/Dialect/QuantSTE/IR/QuantSTECustomOps.td"
+include "quant_ste/Dialect/QuantSTE/IR/ResidualOps.td"
 
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEOPS_TD
