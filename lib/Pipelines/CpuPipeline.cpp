@@ -80,11 +80,14 @@ static void addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-static void addFuse(OpPassManager &pm) {
+static void addFuse(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
-  pm.addPass(createQuantSTETransposeFactorsPass());
+  if (options.matmul == CpuMatmul::Inline)
+    pm.addPass(createQuantSTETransposeFactorsPass());
+  else
+    pm.addPass(createQuantSTEAbsorbTransposesPass());
   // Merges what the fused bodies have in common.
   cleanUp(pm);
 }
@@ -112,7 +115,14 @@ static void addBufferize(OpPassManager &pm) {
   pm.addPass(createConvertBufferizationToMemRefPass());
 }
 
-static void addVectorize(OpPassManager &pm) {
+static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
+  if (options.matmul != CpuMatmul::Inline) {
+    QuantSTEProductsToRuntimePassOptions products;
+    products.library = options.matmul != CpuMatmul::Own;
+    products.requireLibrary = options.matmul == CpuMatmul::Library;
+    products.parallel = options.openmp;
+    pm.addPass(createQuantSTEProductsToRuntimePass(products));
+  }
   pm.addPass(createQuantSTEOutlinePass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
   pm.addPass(createConvertLinalgToLoopsPass());
@@ -163,11 +173,11 @@ void quant_ste::buildCpuPipeline(OpPassManager &pm,
   if (wants(CpuPhase::Linalg))
     addLinalg(pm);
   if (wants(CpuPhase::Fuse))
-    addFuse(pm);
+    addFuse(pm, options);
   if (wants(CpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(CpuPhase::Vectorize))
-    addVectorize(pm);
+    addVectorize(pm, options);
   if (wants(CpuPhase::LLVM))
     addLLVM(pm, options);
 }

@@ -7,6 +7,7 @@
 
 #include "quant_ste/Runtime/JITSymbols.h"
 
+#include "quant_ste/Runtime/Matmul.h"
 #include "quant_ste/Runtime/Report.h"
 #include <bit>
 #include <cstdint>
@@ -101,6 +102,7 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       {"free", address(std::free)},
       {"__powisf2", address(__powisf2)},
       {"__powidf2", address(__powidf2)},
+      {"quant_ste_matmul", address(quant_ste_matmul)},
       {"_mlir_ciface_quant_ste_report_epoch",
        address(_mlir_ciface_quant_ste_report_epoch)},
   };
