@@ -131,6 +131,22 @@ static void joinDerivative(DimGraph &graph, Operation &op) {
   graph.joinByMaps(values, all);
 }
 
+/// tensor.empty(tensor.dim %x, 1) is as long as dimension 1 of x.
+static void joinEmpty(DimGraph &graph, tensor::EmptyOp empty) {
+  auto sizes = empty.getMixedSizes();
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    auto value = dyn_cast<Value>(size);
+    auto dim = value ? value.getDefiningOp<tensor::DimOp>() : nullptr;
+    if (!dim || !isa<RankedTensorType>(dim.getSource().getType()))
+      continue;
+    auto type = cast<RankedTensorType>(dim.getSource().getType());
+    std::optional<int64_t> index = dim.getConstantIndex();
+    if (index && *index >= 0 && *index < type.getRank())
+      graph.join(graph.nodesOf(empty) + i,
+                 graph.nodesOf(dim.getSource()) + *index);
+  }
+}
+
 /// What has been found out of each function, about its arguments and, counted
 /// after them, its results. Empty while it is looked at, which ends recursion.
 using Known = DenseMap<Operation *, std::vector<EqualDims>>;
@@ -216,6 +232,8 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
       for (auto [init, result] :
            llvm::zip(linalg.getDpsInits(), op.getResults()))
         graph.joinShapes(init, result);
+    } else if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
+      joinEmpty(graph, empty);
     } else if (isa<tensor::CastOp, DetachOp>(op) ||
                OpTrait::hasElementwiseMappableTraits(&op)) {
       for (Value operand : op.getOperands())
@@ -230,9 +248,43 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
   return known[function] = graph.classesOf(values);
 }
 
-std::vector<EqualDims> quant_ste::inferEqualDims(func::FuncOp function) {
+/// Results are counted after the arguments in `classes`.
+static std::vector<SmallVector<ResultDim, 4>>
+readResultDims(func::FuncOp function, ArrayRef<EqualDims> classes) {
+  unsigned numArguments = function.getNumArguments();
+  std::vector<SmallVector<ResultDim, 4>> all;
+  for (Type type : function.getResultTypes()) {
+    all.emplace_back();
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      for (int64_t size : tensor.getShape())
+        all.back().push_back(
+            {ShapedType::isDynamic(size) ? ValueType::kDynamic : size, {}});
+  }
+  for (const EqualDims &equal : classes) {
+    auto argument = llvm::find_if(
+        equal.dims, [&](ArgumentDim d) { return d.argument < numArguments; });
+    for (ArgumentDim d : equal.dims) {
+      if (d.argument < numArguments)
+        continue;
+      ResultDim &dim = all[d.argument - numArguments][d.dim];
+      if (dim.size != ValueType::kDynamic)
+        continue;
+      if (equal.size != ValueType::kDynamic)
+        dim.size = equal.size;
+      else if (argument != equal.dims.end())
+        dim.like = *argument;
+    }
+  }
+  return all;
+}
+
+std::vector<EqualDims>
+quant_ste::inferEqualDims(func::FuncOp function,
+                          std::vector<SmallVector<ResultDim, 4>> *results) {
   Known known;
   std::vector<EqualDims> checks = ::inferEqualDims(function, known);
+  if (results)
+    *results = readResultDims(function, checks);
   for (EqualDims &equal : checks)
     llvm::erase_if(equal.dims, [&](ArgumentDim d) {
       return d.argument >= function.getNumArguments();

@@ -112,8 +112,8 @@ std::optional<int64_t> mlir::quant_ste::countElements(ArrayRef<int64_t> shape) {
 /// Cache lines and the widest vectors.
 static constexpr size_t kAlignment = 64;
 
-Expected<HostArray> HostArray::zeros(ElementType element,
-                                     ArrayRef<int64_t> shape) {
+static Expected<HostArray> allocate(ElementType element,
+                                    ArrayRef<int64_t> shape, bool isZero) {
   std::optional<int64_t> count = countElements(shape);
   std::optional<int64_t> bytes =
       count ? llvm::checkedMul<int64_t>(*count, getByteSize(element))
@@ -122,14 +122,26 @@ Expected<HostArray> HostArray::zeros(ElementType element,
     return llvm::createStringError("the size of " + formatType(element, shape) +
                                    " overflows");
   // calloc takes large blocks from the system, which are zero as they come.
-  void *base = std::calloc(1, *bytes + kAlignment);
+  size_t whole = *bytes + kAlignment;
+  void *base = isZero ? std::calloc(1, whole) : std::malloc(whole);
   if (!base)
     return llvm::createStringError("cannot allocate " + llvm::Twine(*bytes) +
                                    " bytes for " + formatType(element, shape));
   auto address = reinterpret_cast<uintptr_t>(base);
   void *aligned =
       static_cast<char *>(base) + (kAlignment - address % kAlignment);
-  return share(element, shape, aligned, std::shared_ptr<void>(base, std::free));
+  return HostArray::share(element, shape, aligned,
+                          std::shared_ptr<void>(base, std::free));
+}
+
+Expected<HostArray> HostArray::zeros(ElementType element,
+                                     ArrayRef<int64_t> shape) {
+  return allocate(element, shape, /*isZero=*/true);
+}
+
+Expected<HostArray> HostArray::uninitialized(ElementType element,
+                                             ArrayRef<int64_t> shape) {
+  return allocate(element, shape, /*isZero=*/false);
 }
 
 HostArray HostArray::borrow(ElementType element, ArrayRef<int64_t> shape,

@@ -58,11 +58,23 @@ LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
   return runPipeline(module, options, CpuPhase::Differentiate);
 }
 
+static void markDestinations(func::FuncOp f, const Signature &signature) {
+  UnitAttr mark = UnitAttr::get(f.getContext());
+  for (unsigned i = 0, e = signature.results.size(); i < e; ++i)
+    if (signature.hasDestination(i))
+      f.setResultAttr(i, "quant_ste.destination", mark);
+}
+
 LogicalResult quant_ste::lowerToLLVM(ModuleOp module,
+                                     ArrayRef<Signature> functions,
                                      const CompileOptions &options) {
   if (!options.function.empty())
     keepOnly(module, options.function);
   for (auto f : module.getOps<func::FuncOp>())
     dropNames(f);
+  for (const Signature &signature : functions)
+    if (signature.unsupported.empty())
+      markDestinations(module.lookupSymbol<func::FuncOp>(signature.function),
+                       signature);
   return runPipeline(module, options, CpuPhase::LLVM);
 }

@@ -42,9 +42,9 @@ namespace {
 /// Builds, for @f : (tensor<?xf32>, i64) -> tensor<f32>,
 ///
 ///   define void @quant_ste_call_f(ptr %slots) {
-///     ; load the five fields of descriptor 0 and the scalar 1
-///     %r = call { ptr, ptr, i64 } @f(ptr, ptr, i64, i64, i64, i64)
-///     store { ptr, ptr, i64 } %r, ptr <slot 2>
+///     ; load the five fields of descriptor 0, the scalar 1, and the three
+///     ; fields of descriptor 2, where the result goes
+///     call void @f(ptr, ptr, i64, i64, i64, i64, ptr, ptr, i64)
 ///   }
 ///
 /// so that one host signature serves functions of every arity, and every way
@@ -87,22 +87,28 @@ LogicalResult EntryBuilder::build(const Signature &signature) {
   llvm::Value *slots = entry->getArg(0);
 
   SmallVector<llvm::Value *> operands;
-  auto expectedType = [&]() {
-    return operands.size() < f->arg_size()
-               ? f->getArg(operands.size())->getType()
-               : nullptr;
+  auto addDescriptor = [&](const ValueType &type, llvm::Value *from) {
+    for (unsigned k = 0, n = 3 + 2 * type.shape.size(); k < n; ++k)
+      operands.push_back(field(from, k));
   };
   for (auto [i, type] : llvm::enumerate(signature.arguments)) {
     llvm::Value *from = slot(slots, i);
-    if (type.isScalar) {
-      if (!expectedType())
-        return failure();
-      operands.push_back(b.CreateLoad(expectedType(), from));
+    if (!type.isScalar) {
+      addDescriptor(type, from);
       continue;
     }
-    for (unsigned k = 0, n = 3 + 2 * type.shape.size(); k < n; ++k)
-      operands.push_back(field(from, k));
+    if (operands.size() >= f->arg_size())
+      return failure();
+    operands.push_back(
+        b.CreateLoad(f->getArg(operands.size())->getType(), from));
   }
+  SmallVector<unsigned> returned;
+  for (unsigned k = 0, e = signature.results.size(); k < e; ++k)
+    if (signature.hasDestination(k))
+      addDescriptor(signature.results[k],
+                    slot(slots, signature.arguments.size() + k));
+    else
+      returned.push_back(k);
   if (operands.size() != f->arg_size() ||
       !llvm::all_of(llvm::zip(operands, f->args()), [](auto pair) {
         return std::get<0>(pair)->getType() == std::get<1>(pair).getType();
@@ -111,19 +117,19 @@ LogicalResult EntryBuilder::build(const Signature &signature) {
 
   llvm::CallInst *call = b.CreateCall(f, operands);
   call->setCallingConv(f->getCallingConv());
-  unsigned numResults = signature.results.size();
-  llvm::Type *returned = f->getReturnType();
-  if (returned->isVoidTy() != (numResults == 0))
+  llvm::Type *type = f->getReturnType();
+  if (type->isVoidTy() != returned.empty())
     return failure();
-  if (numResults > 1 && (!isa<llvm::StructType>(returned) ||
-                         returned->getStructNumElements() != numResults))
+  if (returned.size() > 1 && (!isa<llvm::StructType>(type) ||
+                              type->getStructNumElements() != returned.size()))
     return failure();
-  for (auto [k, type] : llvm::enumerate(signature.results)) {
-    llvm::Value *result =
-        numResults == 1 ? call : b.CreateExtractValue(call, k);
-    if (isDescriptor(result->getType(), type.shape.size()) == type.isScalar)
+  for (auto [n, k] : llvm::enumerate(returned)) {
+    llvm::Value *value =
+        returned.size() == 1 ? call : b.CreateExtractValue(call, n);
+    const ValueType &result = signature.results[k];
+    if (isDescriptor(value->getType(), result.shape.size()) == result.isScalar)
       return failure();
-    b.CreateStore(result, slot(slots, signature.arguments.size() + k));
+    b.CreateStore(value, slot(slots, signature.arguments.size() + k));
   }
   b.CreateRetVoid();
   return success();

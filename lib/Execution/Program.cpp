@@ -35,7 +35,7 @@ Program::compile(ModuleOp module, const CompileOptions &options) {
              << f.unsupported;
   if (auto error = checkRunsHere(options.codegen))
     return emitError(module.getLoc(), llvm::toString(std::move(error)));
-  if (failed(lowerToLLVM(module, options)))
+  if (failed(lowerToLLVM(module, functions, options)))
     return failure();
   auto object = emitObject(module, functions, options.codegen);
   if (failed(object))
@@ -247,10 +247,20 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
   }
   SmallVector<uint64_t> scalars(function.results.size());
   SmallVector<Descriptor *> returned;
-  for (auto [type, scalar] : llvm::zip_equal(function.results, scalars)) {
+  SmallVector<std::optional<HostArray>> destinations(function.results.size());
+  for (auto [k, type] : llvm::enumerate(function.results)) {
     returned.push_back(nullptr);
     if (type.isScalar) {
-      slots.push_back(&scalar);
+      slots.push_back(&scalars[k]);
+      continue;
+    }
+    if (function.hasDestination(k)) {
+      auto array = HostArray::uninitialized(
+          type.element, function.getResultShape(k, arguments));
+      if (!array)
+        return array.takeError();
+      destinations[k] = std::move(*array);
+      slots.push_back(descriptors.emplace_back(*destinations[k]).getMemory());
       continue;
     }
     returned.back() = &descriptors.emplace_back(type.shape.size());
@@ -264,14 +274,18 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
     if (d)
       buffers.adopt(*d);
   SmallVector<HostArray> results;
-  for (auto [type, scalar, d] :
-       llvm::zip_equal(function.results, scalars, returned)) {
+  for (auto [k, type] : llvm::enumerate(function.results)) {
+    if (destinations[k]) {
+      results.push_back(std::move(*destinations[k]));
+      continue;
+    }
     llvm::Expected<HostArray> result =
-        d ? buffers.take(type.element, *d) : HostArray::zeros(type.element, {});
+        returned[k] ? buffers.take(type.element, *returned[k])
+                    : HostArray::zeros(type.element, {});
     if (!result)
       return result.takeError();
-    if (!d)
-      std::memcpy(result->getData(), &scalar, getByteSize(type.element));
+    if (!returned[k])
+      std::memcpy(result->getData(), &scalars[k], getByteSize(type.element));
     results.push_back(std::move(*result));
   }
   return results;

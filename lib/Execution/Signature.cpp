@@ -100,7 +100,7 @@ Signature quant_ste::getSignature(func::FuncOp function) {
         [&](unsigned i) { return function.getResultAttr(i, kName); },
         signature.results);
   if (signature.unsupported.empty())
-    signature.equalDims = inferEqualDims(function);
+    signature.equalDims = inferEqualDims(function, &signature.resultDims);
   return signature;
 }
 
@@ -148,6 +148,24 @@ std::string Signature::str() const {
   os << " -> ";
   list(results);
   return out;
+}
+
+bool Signature::hasDestination(unsigned result) const {
+  return !results[result].isScalar &&
+         llvm::all_of(resultDims[result], [](const ResultDim &dim) {
+           return dim.isKnownBeforeCall();
+         });
+}
+
+llvm::SmallVector<int64_t, 4>
+Signature::getResultShape(unsigned result, ArrayRef<HostArray> given) const {
+  assert(hasDestination(result) && "only the call tells the shape");
+  llvm::SmallVector<int64_t, 4> shape;
+  for (const ResultDim &dim : resultDims[result])
+    shape.push_back(dim.like
+                        ? given[dim.like->argument].getShape()[dim.like->dim]
+                        : dim.size);
+  return shape;
 }
 
 bool ValueType::accepts(ElementType given) const {

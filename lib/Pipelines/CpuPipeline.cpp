@@ -93,6 +93,7 @@ static void addFuse(OpPassManager &pm, const CpuPipelineOptions &options) {
 }
 
 static void addBufferize(OpPassManager &pm) {
+  pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());

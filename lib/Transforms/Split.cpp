@@ -379,11 +379,11 @@ LogicalResult Splitter::run() {
     (f.getArgAttr(arg.getArgNumber(), "quant_ste.cotangent") ? cotangents
                                                              : primals)
         .push_back(arg);
-  auto numPrimals = f->getAttrOfType<IntegerAttr>("quant_ste.num_primals");
+  auto numPrimals = f->getAttrOfType<IntegerAttr>("quant_ste.num_primal_results");
   if (!numPrimals || cotangents.empty() || numPrimals.getInt() < 0 ||
       numPrimals.getInt() > static_cast<int64_t>(f.getNumResults()))
     return f.emitError("expected a function that quant-ste-differentiate made "
-                       "in reverse mode, with 'quant_ste.num_primals' and "
+                       "in reverse mode, with 'quant_ste.num_primal_results' and "
                        "arguments marked 'quant_ste.cotangent'");
 
   StringRef stem = f.getName();
@@ -451,7 +451,7 @@ struct SplitPass : quant_ste::impl::QuantSTESplitPassBase<SplitPass> {
     SmallVector<func::FuncOp> functions;
     if (function.empty()) {
       for (auto f : module.getOps<func::FuncOp>())
-        if (f->hasAttr("quant_ste.num_primals") && !f.isExternal() &&
+        if (f->hasAttr("quant_ste.num_primal_results") && !f.isExternal() &&
             llvm::any_of(f.getArguments(), [&](BlockArgument arg) {
               return f.getArgAttr(arg.getArgNumber(), "quant_ste.cotangent");
             }))

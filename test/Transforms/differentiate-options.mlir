@@ -15,7 +15,7 @@
 // The options are a request from outside: the function they make is public.
 
 // ALL: func @f_vjp(%[[X:.*]]: f32, %{{.*}}: i32, %[[Y:.*]]: f32, %[[T:.*]]: f32 {quant_ste.cotangent}) -> (f32, f32, f32)
-// ALL-SAME: quant_ste.num_primals = 1
+// ALL-SAME: quant_ste.num_primal_results = 1
 // ALL: %[[R:.*]] = arith.mulf %[[X]], %[[Y]]
 // ALL: %[[DX:.*]] = arith.mulf %[[T]], %[[Y]]
 // ALL: %[[DY:.*]] = arith.mulf %[[T]], %[[X]]

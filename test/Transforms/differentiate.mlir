@@ -5,7 +5,7 @@
 
 // CHECK-LABEL: func private @square_vjp
 // CHECK-SAME: (%[[X:.*]]: tensor<?xf32>, %[[T:.*]]: tensor<?xf32> {quant_ste.cotangent})
-// CHECK-SAME: -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64}
+// CHECK-SAME: -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64}
 // CHECK: %[[Y:.*]] = arith.mulf %[[X]], %[[X]]
 // CHECK: %[[A:.*]] = arith.mulf %[[T]], %[[X]]
 // CHECK: %[[B:.*]] = arith.mulf %[[T]], %[[X]]

@@ -33,7 +33,7 @@
 #ij = affine_map<(i, j) -> (i, j)>
 #none = affine_map<(i, j) -> ()>
 func.func @f_vjp(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %a: tensor<f32>, %t: tensor<?x8xf32> {quant_ste.cotangent})
-    -> (tensor<?x8xf32>, tensor<?x4xf32>, tensor<f32>) attributes {quant_ste.num_primals = 1 : i64} {
+    -> (tensor<?x8xf32>, tensor<?x4xf32>, tensor<f32>) attributes {quant_ste.num_primal_results = 1 : i64} {
   %c0 = arith.constant 0 : index
   %zero = arith.constant 0.0 : f32
   %n = tensor.dim %x, %c0 : tensor<?x4xf32>
@@ -92,7 +92,7 @@ func.func @f_vjp(%x: tensor<?x4xf32>, %w: tensor<4x8xf32>, %a: tensor<f32>, %t: 
 // MASK: return
 #id = affine_map<(i) -> (i)>
 func.func @step_vjp(%x: tensor<?xf32>, %t: tensor<?xf32> {quant_ste.cotangent})
-    -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64} {
+    -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64} {
   %c0 = arith.constant 0 : index
   %zero = arith.constant 0.0 : f32
   %n = tensor.dim %t, %c0 : tensor<?xf32>

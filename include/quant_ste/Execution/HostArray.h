@@ -62,6 +62,9 @@ public:
   /// is not there.
   static llvm::Expected<HostArray> zeros(ElementType element,
                                          llvm::ArrayRef<int64_t> shape);
+  /// As zeros, with elements that are to be written before they are read.
+  static llvm::Expected<HostArray> uninitialized(ElementType element,
+                                                 llvm::ArrayRef<int64_t> shape);
   /// Someone else's elements. No strides: row-major, contiguous.
   static HostArray
   borrow(ElementType element, llvm::ArrayRef<int64_t> shape, void *data,

@@ -30,7 +30,8 @@ struct CodegenOptions {
 /// The symbol of the object's entry into a function: `void entry(void **slots)`
 /// with one pointer per argument, then one per result. A slot of a tensor
 /// points to a memref descriptor {allocated, aligned, offset, sizes, strides}
-/// (offset and the rest int64_t), a slot of a scalar to the scalar.
+/// (offset and the rest int64_t), a slot of a scalar to the scalar. The
+/// descriptor of a result is read if Signature::hasDestination, else written.
 std::string getEntryName(StringRef function);
 
 /// Compiles a module in the LLVM dialect to a position-independent object with

@@ -40,8 +40,11 @@ struct CompileOptions {
 LogicalResult resolveDerivatives(ModuleOp module,
                                  const CompileOptions &options);
 
-/// Lowers a module to the LLVM dialect. On failure an error was emitted.
-LogicalResult lowerToLLVM(ModuleOp module, const CompileOptions &options);
+/// Lowers a module to the LLVM dialect. Results of these functions go where
+/// the caller says, if Signature::hasDestination. On failure an error was
+/// emitted.
+LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
+                          const CompileOptions &options);
 
 /// Compiled code in this process.
 class Program {

@@ -54,17 +54,36 @@ struct EqualDims {
   int64_t size = ValueType::kDynamic;
 };
 
+/// Where the size of a dimension of a result comes from.
+struct ResultDim {
+  /// As known at compile time, or kDynamic.
+  int64_t size = ValueType::kDynamic;
+  /// Else the argument's dimension that it equals; none when only the call
+  /// tells.
+  std::optional<ArgumentDim> like;
+
+  bool isKnownBeforeCall() const { return like || size != ValueType::kDynamic; }
+};
+
 struct Signature {
   std::string function;
   std::vector<ValueType> arguments;
   std::vector<ValueType> results;
   /// What the types of the arguments do not say, but the body needs.
   std::vector<EqualDims> equalDims;
+  /// The dimensions of each result.
+  std::vector<llvm::SmallVector<ResultDim, 4>> resultDims;
   /// Why the function cannot be called; empty when it can.
   std::string unsupported;
 
   /// "(2x?xf32, f32) -> (f32)"
   std::string str() const;
+  /// Whether the caller can tell the shape of a tensor result before the call,
+  /// and so give the buffer for it.
+  bool hasDestination(unsigned result) const;
+  /// The shape of a result for which hasDestination holds.
+  llvm::SmallVector<int64_t, 4>
+  getResultShape(unsigned result, llvm::ArrayRef<HostArray> arguments) const;
   /// An error that says why the function cannot be called at all.
   llvm::Error checkSupported() const;
   /// An error that names the first argument that does not fit, what was
@@ -87,8 +106,11 @@ llvm::Expected<const Signature *>
 selectFunction(llvm::ArrayRef<Signature> functions, llvm::StringRef name);
 
 /// Dimensions of the arguments that ops of the body need to be equal, followed
-/// through elementwise ops, casts and linalg ops.
-std::vector<EqualDims> inferEqualDims(func::FuncOp function);
+/// through elementwise ops, casts and linalg ops. Adds the dimensions of each
+/// result to `results`, unless it is null.
+std::vector<EqualDims>
+inferEqualDims(func::FuncOp function,
+               std::vector<llvm::SmallVector<ResultDim, 4>> *results = nullptr);
 
 } // namespace mlir::quant_ste
 

@@ -84,7 +84,8 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
 /// each public function @f has a C entry point _mlir_ciface_f; it never writes
 /// to the buffers of its tensor arguments, except to those that say
 /// `{bufferization.writable = true}`; each tensor it returns is a buffer of its
-/// own, to be released with free().
+/// own, to be released with free(); a result marked `quant_ste.destination` is
+/// not returned, but written to a buffer that is a further argument.
 void buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options);
 
 void registerQuantSTEPipelines();

@@ -74,6 +74,37 @@ def QuantSTEExposeFunctionsPass : Pass<"quant-ste-expose-functions", "ModuleOp">
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def QuantSTECallerDestinationsPass
+    : Pass<"quant-ste-caller-destinations", "::mlir::ModuleOp"> {
+  let summary = "Write results where the caller says";
+  let description = [{
+    Each result that is marked `quant_ste.destination` becomes an argument, after
+    the others and in order: a buffer of the result's shape, row-major, which
+    overlaps no other buffer. Run just before bufferization, so that kernels
+    write there at once. Calls within the module go to a private copy that
+    returns its results.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<?xf32>) -> (tensor<?xf32> {quant_ste.destination}) {
+      ...
+      return %y : tensor<?xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: tensor<?xf32>, %out: memref<?xf32>) {
+      ...
+      bufferization.materialize_in_destination %y in restrict writable %out
+          : (tensor<?xf32>, memref<?xf32>) -> ()
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
   let summary = "Give each op that writes a destination of its own";
   let description = [{
@@ -244,7 +275,7 @@ def QuantSTEDifferentiatePass
     inlined before this pass. A function that only has a rule for one mode has no
     derivative in the other.
 
-    The generated function is marked for later passes: `quant_ste.num_primals`,
+    The generated function is marked for later passes: `quant_ste.num_primal_results`,
     how many of its results are the function's own, and `quant_ste.cotangent` or
     `quant_ste.tangent` on the arguments that it has besides.
 
@@ -267,7 +298,7 @@ def QuantSTEDifferentiatePass
     ```mlir
     func.func private @f_vjp(%x: tensor<?xf32>,
         %t: tensor<?xf32> {quant_ste.cotangent}) -> (tensor<?xf32>, tensor<?xf32>)
-        attributes {quant_ste.num_primals = 1 : i64} {
+        attributes {quant_ste.num_primal_results = 1 : i64} {
       %y = arith.mulf %x, %x : tensor<?xf32>
       %0 = arith.mulf %t, %x : tensor<?xf32>
       %1 = arith.mulf %t, %x : tensor<?xf32>
@@ -323,7 +354,7 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
     Before:
     ```mlir
     func.func @f_vjp(%x: tensor<?xf32>, %dy: tensor<?xf32> {quant_ste.cotangent})
-        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primals = 1 : i64}
+        -> (tensor<?xf32>, tensor<?xf32>) attributes {quant_ste.num_primal_results = 1 : i64}
     ```
     After:
     ```mlir

@@ -255,7 +255,7 @@ static void describe(func::FuncOp derived, func::FuncOp f, Mode mode) {
         i, mode.isReverse ? "quant_ste.cotangent" : "quant_ste.tangent",
         UnitAttr::get(ctx));
   derived->setAttr(
-      "quant_ste.num_primals",
+      "quant_ste.num_primal_results",
       IntegerAttr::get(IntegerType::get(ctx, 64), f.getNumResults()));
 }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "QuantSTEBytecode.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,6 +36,7 @@ struct QuantSTEInliner : DialectInlinerInterface {
 
 void QuantSTEDialect::initialize() {
   addInterfaces<QuantSTEInliner>();
+  detail::addBytecodeInterface(this);
   registerOps();
   addAttributes<
 #define GET_ATTRDEF_LIST
