@@ -84,10 +84,10 @@ static void addFuse(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
-  if (options.matmul == CpuMatmul::Inline)
-    pm.addPass(createQuantSTETransposeFactorsPass());
-  else
+  bool isInline = options.matmul == CpuMatmul::Inline;
+  if (!isInline)
     pm.addPass(createQuantSTEAbsorbTransposesPass());
+  pm.addPass(createQuantSTETransposeFactorsPass({/*narrowSums=*/!isInline}));
   // Merges what the fused bodies have in common.
   cleanUp(pm);
 }

@@ -60,7 +60,12 @@ struct AbsorbTransposes
     IRRewriter rewriter(&getContext());
     SmallVector<linalg::LinalgOp> products;
     getOperation()->walk([&](linalg::LinalgOp op) {
-      if (op.hasPureTensorSemantics() && linalg::isaContractionOpInterface(op))
+      if (!op.hasPureTensorSemantics() ||
+          !linalg::isaContractionOpInterface(op))
+        return;
+      // The runtime sums in these only.
+      Type sum = getElementTypeOrSelf(op->getResultTypes().front());
+      if (sum.isF32() || sum.isF64())
         products.push_back(op);
     });
     for (linalg::LinalgOp op : products)

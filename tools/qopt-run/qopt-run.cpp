@@ -18,6 +18,7 @@
 #include "quant_ste/Execution/Program.h"
 #include "quant_ste/Execution/Reference.h"
 #include "quant_ste/InitAll.h"
+#include "quant_ste/Runtime/Matmul.h"
 #include "quant_ste/Runtime/Report.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
@@ -195,6 +196,20 @@ static FailureOr<SmallVector<HostArray>> call(const Program *program,
   return std::move(*results);
 }
 
+static void printTimes(double compileTime, double runTime) {
+  llvm::errs() << llvm::format("compile %.1f ms, run %.3f ms", compileTime,
+                               runTime);
+  int64_t own, library;
+  quant_ste_matmul_counts(&own, &library);
+  if (own)
+    llvm::errs() << ", " << own << " matrix products by the runtime's kernel ("
+                 << quant_ste_matmul_path() << ")";
+  if (library)
+    llvm::errs() << ", " << library << " matrix products by "
+                 << quant_ste_matmul_library();
+  llvm::errs() << '\n';
+}
+
 static int run(const Options &options, DialectRegistry &registry) {
   std::string message;
   auto file = openInputFile(options.inputFile, &message);
@@ -254,8 +269,7 @@ static int run(const Options &options, DialectRegistry &registry) {
   if (auto error = writeResults(options, f, *results))
     return fail(std::move(error));
   if (options.time)
-    llvm::errs() << llvm::format("compile %.1f ms, run %.3f ms\n", compileTime,
-                                 runTime);
+    printTimes(compileTime, runTime);
   return 0;
 }
 

@@ -494,6 +494,10 @@ def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"narrowSums", "narrow-sums", "bool", /*default=*/"false",
+           "Only products that the runtime does not compute: those that sum in "
+           "f16 or bf16">];
 }
 
 def QuantSTEAbsorbTransposesPass : Pass<"quant-ste-absorb-transposes"> {

@@ -167,11 +167,13 @@ struct CallBuilder {
   }
 
   /// Words in memory of the function's frame: an alloca in a loop would take
-  /// more of it in each iteration.
+  /// more of it in each iteration. Iterations that run at once have their own.
   Value allocate(int64_t words) {
     OpBuilder::InsertionGuard guard(b);
-    auto scope =
-        product.op->getParentWithTrait<OpTrait::AutomaticAllocationScope>();
+    Operation *scope = product.op->getParentOp();
+    while (!isa<FunctionOpInterface>(scope) &&
+           !scope->hasTrait<OpTrait::HasParallelRegion>())
+      scope = scope->getParentOp();
     b.setInsertionPointToStart(&scope->getRegion(0).front());
     return memref::AllocaOp::create(b,
                                     MemRefType::get({words}, b.getI64Type()));
