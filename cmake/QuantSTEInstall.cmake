@@ -10,7 +10,8 @@ install(EXPORT QuantSTETargets NAMESPACE QuantSTE::
 configure_package_config_file(
   ${CMAKE_CURRENT_LIST_DIR}/QuantSTEConfig.cmake.in
   ${PROJECT_BINARY_DIR}/lib/cmake/QuantSTE/QuantSTEConfig.cmake
-  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/QuantSTE)
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/QuantSTE
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(
   ${PROJECT_BINARY_DIR}/lib/cmake/QuantSTE/QuantSTEConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)

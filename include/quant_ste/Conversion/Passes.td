@@ -43,4 +43,71 @@ def ConvertQuantSTEToLinalgPass : Pass<"convert-quant-ste-to-linalg"> {
     "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def ConvertQuantSTEToQuantPass : Pass<"convert-quant-ste-to-quant"> {
+  let summary = "Turn fake quantizers into quant.qcast and quant.dcast";
+  let description = [{
+    For deployment: a fake quantizer with constant parameters becomes a pair of
+    casts through a `!quant.uniform` type, per tensor or per axis. The gradient is
+    gone with it, so this comes after differentiation.
+
+    A remark at each op says what changes; nothing is approximated in silence.
+    The `quant` dialect leaves all roundings open (upstream's `lower-quant-ops`
+    truncates), and what NaN becomes; quantizers here round ties to even.
+
+    | op | |
+    |---|---|
+    | `fake_quantize scaling(divide) zero_point(before)` | quant's own formula |
+    | `fake_quantize` otherwise | differs: reciprocal, or zero point after rounding |
+    | `int_quant rounding(round)` | quant's formula; bounds from the bit width |
+    | any other quantizer | an error that says why (`partial`: it stays) |
+
+    Before:
+    ```mlir
+    %y = quant_ste.int_quant %x, %scale, %zero, %eight signed rounding(round)
+      grad(clipped) : tensor<?xf32>, f32, f32, f32
+    ```
+    After:
+    ```mlir
+    %q = quant.qcast %x : tensor<?xf32> to tensor<?x!quant.uniform<i8:f32, 0.5>>
+    %y = quant.dcast %q : tensor<?x!quant.uniform<i8:f32, 0.5>> to tensor<?xf32>
+    ```
+    The pair must not be folded away, although some compilers do: it rounds.
+  }];
+  let options = [
+    Option<"partial", "partial", "bool", "false",
+           "leave quantizers without a form in quant, with a remark">];
+  let dependentDialects = ["::mlir::quant::QuantDialect"];
+}
+
+def ConvertQuantToQuantSTEPass : Pass<"convert-quant-to-quant-ste"> {
+  let summary = "Turn quant.qcast and quant.dcast into fake quantizers";
+  let description = [{
+    A `quant.qcast` whose results all go to `quant.dcast` becomes one
+    `quant_ste.fake_quantize scaling(divide) zero_point(before)`, which has a
+    gradient: quant's formula, with the roundings that it leaves open chosen
+    (ties to even; saturating; NaN to the lowest value). Per tensor, per axis and,
+    where the shape is static, per block (sub-channel), by `tensor.expand_shape`.
+    A cast that stands alone, so that integers leave or enter, is an error
+    (`partial`: it stays, with a remark).
+
+    Before:
+    ```mlir
+    %q = quant.qcast %x : tensor<4x?xf32> to tensor<4x?x!quant.uniform<i8:f32:0, {1.0,2.0,3.0,4.0}>>
+    %y = quant.dcast %q : tensor<4x?x!quant.uniform<i8:f32:0, {1.0,2.0,3.0,4.0}>> to tensor<4x?xf32>
+    ```
+    After:
+    ```mlir
+    %y = quant_ste.fake_quantize %x, %scales axes([0]), %zeros axes([0]) qmin(-128) qmax(127)
+      scaling(divide) zero_point(before) grad(clipped)
+      : tensor<4x?xf32>, tensor<4xf32>, tensor<4xf32>
+    ```
+  }];
+  let options = [
+    Option<"partial", "partial", "bool", "false",
+           "leave casts without a partner, with a remark">];
+  let dependentDialects = [
+    "::mlir::quant_ste::QuantSTEDialect", "::mlir::arith::ArithDialect",
+    "::mlir::tensor::TensorDialect"];
+}
+
 #endif // QUANT_STE_CONVERSION_PASSES_TD

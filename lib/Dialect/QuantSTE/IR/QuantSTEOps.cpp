@@ -13,6 +13,7 @@
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 
 #include "mlir/IR/PatternMatch.h"
+#include "quant_ste/Dialect/QuantSTE/IR/RuleOpModels.h"
 #include "quant_ste/Rules/Readings/RuleReadings.h"
 
 using namespace mlir;
@@ -26,6 +27,10 @@ void QuantSTEDialect::registerOps() {
 #define GET_OP_LIST
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTEOps.cpp.inc"
       >();
+  attachRuleOpModels<
+#define GET_OP_LIST
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTEOps.cpp.inc"
+      >(getContext());
 }
 
 LogicalResult UniformOp::verify() {

@@ -50,7 +50,8 @@ def QuantSTE_Dialect : Dialect {
     multiplies by masks (torch, bitorch), so that an infinite cotangent makes NaN
     of a clipped element.
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::tensor::TensorDialect"];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasOperationAttrVerify = 1;
@@ -173,18 +174,18 @@ class QuantSTE_Op<string mnemonic, list<Trait> traits = []>
 /// The C++ trait RuleOp<rule> (RuleOp.h) has the interface methods; so the
 /// interfaces are listed plainly, without DeclareOpInterfaceMethods.
 class QuantSTE_ImplementsRule<string rule>
-    : ParamNativeOpTrait<"RuleOp", "::mlir::quant_ste::rules::" # rule> {
+    : ParamNativeOpTrait<"RuleOp", rule> {
   let cppNamespace = "::mlir::quant_ste";
 }
 
-/// An elementwise op whose math is the C++ class `rule` in quant_ste/Rules.
+/// An elementwise op of any dialect whose math is the C++ class `rule`.
 /// `parameters` are the operands after x; each gets an optional attribute
 /// `<name>_axes`. `attributes` and `words` (their assembly) are the op's own.
-class QuantSTE_RuleOp<string mnemonic, string rule,
-                      list<string> parameters = [],
-                      dag attributes = (ins), string words = "",
-                      string data = "x">
-    : QuantSTE_Op<mnemonic, [
+class QuantSTE_DialectRuleOp<Dialect dialect, string mnemonic, string rule,
+                             list<string> parameters = [],
+                             dag attributes = (ins), string words = "",
+                             string data = "x">
+    : Op<dialect, mnemonic, [
         Pure, AllTypesMatch<[data, "y"]>, QuantSTE_ImplementsRule<rule>,
         QuantSTE_GradientRuleInterface, QuantSTE_VjpOpInterface,
         QuantSTE_JvpOpInterface]> {
@@ -211,5 +212,14 @@ class QuantSTE_RuleOp<string mnemonic, string rule,
     }
   }];
 }
+
+/// One of this dialect; the rule is a class in quant_ste/Rules.
+class QuantSTE_RuleOp<string mnemonic, string rule,
+                      list<string> parameters = [],
+                      dag attributes = (ins), string words = "",
+                      string data = "x">
+    : QuantSTE_DialectRuleOp<QuantSTE_Dialect, mnemonic,
+                             "::mlir::quant_ste::rules::" # rule, parameters,
+                             attributes, words, data>;
 
 #endif // QUANT_STE_DIALECT_QUANTSTE_IR_QUANTSTEBASE_TD

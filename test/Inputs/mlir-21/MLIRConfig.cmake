@@ -1,0 +1,1 @@
+# What an installed MLIR 21 answers to find_package.
