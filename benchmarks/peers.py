@@ -30,7 +30,7 @@ def _import(name):
 # PyTorch
 # ===----------------------------------------------------------------------===
 
-def _formulas():
+def formulas():
     """Kernel -> function of (x, parameters) with the gradients of the kernel."""
     import torch
     # Imported only if torch is there: a class per quantizer.
@@ -82,6 +82,25 @@ def _formulas():
             dz = torch.where(inside, 0.0, -(dy * s))
             return (torch.where(inside, dy, 0.0), total(ds, scale, axis),
                     total(dz, zero_point, axis), None, None)
+
+    class IntQuantNarrow(Function):
+        """4 bits, narrow range, zero point 0: weights."""
+
+        @staticmethod
+        def forward(ctx, w, scale, axis):
+            t = w / along(scale, w, axis)
+            r = torch.round(t)
+            c = torch.clamp(r, -7, 7)
+            ctx.save_for_backward(t, r, c, scale)
+            ctx.axis = axis
+            return c * along(scale, w, axis)
+
+        @staticmethod
+        def backward(ctx, dy):
+            t, r, c, scale = ctx.saved_tensors
+            inside = r == c
+            ds = torch.where(inside, dy * (c - t), dy * c)
+            return torch.where(inside, dy, 0.0), total(ds, scale, ctx.axis), None
 
     class Lsq(Function):
         @staticmethod
@@ -139,7 +158,8 @@ def _formulas():
     def apply(function):
         return lambda axis: lambda x, *p: function.apply(x, *p, axis)
 
-    return {"pact": apply(Pact), "int_quant": apply(IntQuant), "lsq": apply(Lsq),
+    return {"pact": apply(Pact), "int_quant": apply(IntQuant),
+            "int_quant_narrow": apply(IntQuantNarrow), "lsq": apply(Lsq),
             "binary_sign": apply(Sign), "stochastic_round": apply(Stochastic),
             "float_quant": apply(E4M3)}
 
@@ -202,14 +222,14 @@ def torch_eager(problem, threads):
     torch = _import("torch")
     function = _torch_fake_quantize(torch, problem.kernel)
     if function is None:
-        formula = _formulas()[problem.kernel.case.op]
+        formula = formulas()[problem.kernel.case.op]
         function = formula((problem.kernel.axes or (None,))[0])
     return TorchPeer(torch, function, problem, threads)
 
 
 def torch_compile(problem, threads):
     torch = _import("torch")
-    formula = _formulas().get(problem.kernel.case.op)
+    formula = formulas().get(problem.kernel.case.op)
     function = (formula((problem.kernel.axes or (None,))[0]) if formula
                 else _torch_fake_quantize(torch, problem.kernel))
     import torch._dynamo

@@ -38,6 +38,8 @@ def machine(peers, is_warm):
         lines.append("caches: " + ", ".join(caches))
     lines.append(f"{platform.system()} {platform.release()}, Python {platform.python_version()}, "
                  f"load average {os.getloadavg()[0]:.1f} at the end")
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        lines.append("others were at work on the machine: take the ratios, and not the times")
     versions = [f"{package} {importlib.metadata.version(package)}"
                 for peer, package in PEER_VERSIONS.items() if peer in peers
                 and _is_installed(package)]
