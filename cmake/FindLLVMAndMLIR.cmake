@@ -1,5 +1,6 @@
 # LLVM and MLIR 22.1, as Debian packages them or as built from source, linked
-# as the shared libMLIR and libLLVM.
+# as the shared libMLIR and libLLVM, or (QUANT_STE_STATIC_LLVM, for wheels) as
+# archives. QUANT_STE_LLVM_LIBS is what to link to.
 
 if(NOT MLIR_DIR)
   find_program(QUANT_STE_LLVM_CONFIG NAMES llvm-config-22 llvm-config)
@@ -65,4 +66,18 @@ if(QUANT_STE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   else()
     add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
   endif()
+endif()
+
+set(QUANT_STE_LLVM_LIBS MLIR LLVM)
+if(QUANT_STE_STATIC_LLVM)
+  file(GLOB archives ${LLVM_LIBRARY_DIR}/libMLIR*.a ${LLVM_LIBRARY_DIR}/libLLVM*.a)
+  list(FILTER archives EXCLUDE REGEX "libMLIR(CAPI|.*Test)")
+  list(JOIN archives "," archives)
+  find_library(QUANT_STE_ZLIB NAMES z libz.so.1 REQUIRED)
+  find_library(QUANT_STE_ZSTD NAMES zstd libzstd.so.1 REQUIRED)
+  add_library(QuantSTELLVM INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(QuantSTELLVM INTERFACE
+    "$<LINK_GROUP:RESCAN,${archives}>" ${QUANT_STE_ZLIB} ${QUANT_STE_ZSTD})
+  target_link_options(QuantSTELLVM INTERFACE LINKER:--gc-sections)
+  set(QUANT_STE_LLVM_LIBS QuantSTELLVM)
 endif()

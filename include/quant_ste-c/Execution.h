@@ -89,6 +89,51 @@ int32_t quant_ste_module_lookup(const quant_ste_module *module,
 char *quant_ste_function_signature(const quant_ste_module *module,
                                    int32_t function);
 
+/* The type of an argument or a result. Strings and sizes live as long as the
+ * module; a negative size is known at run time only. */
+typedef struct quant_ste_value_type {
+  int32_t element_type; /* quant_ste_element_type */
+  int32_t rank;
+  const int64_t *sizes;
+  const char *name; /* the attribute quant_ste.name; often "" */
+  bool is_scalar;   /* not a tensor */
+} quant_ste_value_type;
+int32_t quant_ste_function_argument_count(const quant_ste_module *module,
+                                          int32_t function);
+int32_t quant_ste_function_result_count(const quant_ste_module *module,
+                                        int32_t function);
+/* False when there is no such argument, or result. */
+bool quant_ste_function_argument(const quant_ste_module *module,
+                                 int32_t function, int32_t argument,
+                                 quant_ste_value_type *type);
+bool quant_ste_function_result(const quant_ste_module *module, int32_t function,
+                               int32_t result, quant_ste_value_type *type);
+
+/* Compiled code itself, for callers that check the arguments; NULL when the
+ * function cannot be called or is not compiled. One slot for each argument,
+ * then one for each result: of a scalar, a pointer to it; of a tensor, a
+ * pointer to {void *allocated, *aligned; int64_t offset, sizes[rank],
+ * strides[rank]}, row-major without gaps. Of a result whose shape follows from
+ * the arguments it is read: the result is written where it points. Of another
+ * it is written, and its memory freed with free(allocated). */
+typedef void (*quant_ste_entry)(void **slots);
+quant_ste_entry quant_ste_function_entry(const quant_ste_module *module,
+                                         int32_t function);
+
+/* The module's text after a phase of the pipeline, by its name as in
+ * `stop-after` ("" for the text as parsed). */
+char *quant_ste_lower(const char *text, size_t length,
+                      const quant_ste_compile_options *options,
+                      const char *phase, char **error);
+/* The module's text with one public function, named `name`, that asks for a
+ * derivative of `function` in the arguments `wrt` (quant_ste.vjp, or
+ * quant_ste.jvp if `is_forward`): it takes the arguments of `function` and the
+ * cotangents of its float results (or the tangents of wrt), and gives its
+ * results and the gradients (or the tangents of its float results). */
+char *quant_ste_add_derivative(const char *text, size_t length,
+                               const char *function, const char *name,
+                               bool is_forward, const int32_t *wrt,
+                               int32_t num_wrt, char **error);
 /* Checks the arguments, calls, and gives the results, or NULL. The arguments
  * are copied where they have gaps, and not written to unless the module says
  * so of one (`bufferization.writable = true`). Several threads may
@@ -97,14 +142,25 @@ quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
                                   int32_t num_arguments, char **error);
+/* The same, with an array for each tensor result, in order, to write it to:
+ * row-major without gaps, overlapping no other array. */
+quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
+                                       int32_t function,
+                                       const quant_ste_array *arguments,
+                                       int32_t num_arguments,
+                                       const quant_ste_array *outs,
+                                       int32_t num_outs, char **error);
 int32_t quant_ste_results_count(const quant_ste_results *results);
 /* Contiguous; lives as long as `results`. */
 const quant_ste_array *quant_ste_results_get(const quant_ste_results *results,
                                              int32_t result);
 void quant_ste_results_free(quant_ste_results *results);
 
-/* Also frees the string of quant_ste_function_signature. */
+/* Also frees the strings that the functions above return. */
 void quant_ste_error_free(char *error);
+
+/* "0.1.0 (LLVM 22.1.8, x86_64-pc-linux-gnu, znver4)", to be freed. */
+char *quant_ste_version(void);
 
 /* The number of threads of parallel loops called from this thread. */
 void quant_ste_set_thread_count(int32_t count);

@@ -7,18 +7,16 @@
 
 #include "quant_ste-c/Execution.h"
 
+#include "Session.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
-#include "quant_ste/Execution/Program.h"
 #include "quant_ste/Execution/Reference.h"
-#include "quant_ste/InitAll.h"
 #include <cstring>
 
 using namespace mlir;
 using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::capi;
 
 static_assert(QUANT_STE_F64 == static_cast<int>(ElementType::f64) &&
                   QUANT_STE_I64 == static_cast<int>(ElementType::i64) &&
@@ -47,95 +45,18 @@ struct quant_ste_results {
   SmallVector<quant_ste_array> views;
 };
 
-//===----------------------------------------------------------------------===//
-// Strings and errors
-//===----------------------------------------------------------------------===//
-
-static char *copyString(StringRef text) {
-  auto *copy = static_cast<char *>(std::malloc(text.size() + 1));
-  if (copy) {
-    std::memcpy(copy, text.data(), text.size());
-    copy[text.size()] = 0;
-  }
-  return copy;
-}
-
-static std::nullptr_t fail(char **error, const Twine &message) {
-  if (error)
-    *error = copyString(message.str());
-  return nullptr;
-}
-
-static std::nullptr_t fail(char **error, llvm::Error failure) {
-  return fail(error, llvm::toString(std::move(failure)));
-}
-
 void quant_ste_error_free(char *error) { std::free(error); }
-
-/// "<text>:3:8: error: ...", with notes, one a line.
-static void appendDiagnostic(std::string &out, Diagnostic &diagnostic) {
-  llvm::raw_string_ostream os(out);
-  auto append = [&](Diagnostic &d, StringRef severity) {
-    if (!out.empty())
-      os << '\n';
-    auto at = d.getLocation()->findInstanceOf<FileLineColLoc>();
-    if (at && at.getLine() != 0) // 0: the whole module
-      os << at.getFilename().getValue() << ':' << at.getLine() << ':'
-         << at.getColumn() << ": ";
-    os << severity << ": " << d;
-  };
-  if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
-    return;
-  append(diagnostic, "error");
-  for (Diagnostic &note : diagnostic.getNotes())
-    append(note, "note");
-}
-
-namespace {
-struct CollectDiagnostics {
-  std::string text;
-  ScopedDiagnosticHandler handler;
-  explicit CollectDiagnostics(MLIRContext &context)
-      : handler(&context, [this](Diagnostic &d) {
-          appendDiagnostic(text, d);
-          return success();
-        }) {}
-};
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Compiling
 //===----------------------------------------------------------------------===//
 
-/// Registration is global and costs milliseconds: once per process.
-static const DialectRegistry &getRegistry() {
-  static const DialectRegistry *registry = [] {
-    auto *all = new DialectRegistry;
-    registerEverything(*all);
-    return all;
-  }();
-  return *registry;
-}
-
 quant_ste_module *quant_ste_compile(const char *text, size_t length,
                                     const quant_ste_compile_options *options,
                                     char **error) {
-  CompileOptions compile;
-  if (options) {
-    auto set = [](std::string &to, const char *from) {
-      if (from)
-        to = from;
-    };
-    set(compile.pipelineOptions, options->pipeline_options);
-    set(compile.codegen.cpu, options->cpu);
-    set(compile.codegen.features, options->features);
-    if (options->opt_level_plus_one)
-      compile.codegen.optLevel = options->opt_level_plus_one - 1;
-  }
+  CompileOptions compile = getCompileOptions(options);
   // A context of its own: what it made unique goes when compilation ends.
-  auto context = std::make_unique<MLIRContext>(
-      getRegistry(), MLIRContext::Threading::DISABLED);
-  context->printOpOnDiagnostic(false);
+  std::unique_ptr<MLIRContext> context = makeContext();
   CollectDiagnostics errors(*context);
   auto source = parseSourceString<ModuleOp>(StringRef(text, length),
                                             context.get(), "<text>");
@@ -189,6 +110,54 @@ char *quant_ste_function_signature(const quant_ste_module *module,
   return signature ? copyString(signature->str()) : nullptr;
 }
 
+int32_t quant_ste_function_argument_count(const quant_ste_module *module,
+                                          int32_t function) {
+  const Signature *signature = module->get(function);
+  return signature ? signature->arguments.size() : 0;
+}
+
+int32_t quant_ste_function_result_count(const quant_ste_module *module,
+                                        int32_t function) {
+  const Signature *signature = module->get(function);
+  return signature ? signature->results.size() : 0;
+}
+
+static bool getType(ArrayRef<ValueType> types, int32_t i,
+                    quant_ste_value_type *type) {
+  if (i < 0 || static_cast<size_t>(i) >= types.size())
+    return false;
+  const ValueType &value = types[i];
+  *type = {static_cast<int32_t>(value.element),
+           static_cast<int32_t>(value.shape.size()), value.shape.data(),
+           value.name.c_str(), value.isScalar};
+  return true;
+}
+
+bool quant_ste_function_argument(const quant_ste_module *module,
+                                 int32_t function, int32_t argument,
+                                 quant_ste_value_type *type) {
+  const Signature *signature = module->get(function);
+  return signature && getType(signature->arguments, argument, type);
+}
+
+bool quant_ste_function_result(const quant_ste_module *module, int32_t function,
+                               int32_t result, quant_ste_value_type *type) {
+  const Signature *signature = module->get(function);
+  return signature && getType(signature->results, result, type);
+}
+
+quant_ste_entry quant_ste_function_entry(const quant_ste_module *module,
+                                         int32_t function) {
+  const Signature *signature = module->get(function);
+  if (!signature || !module->program)
+    return nullptr;
+  return module->program->getEntry(*signature);
+}
+
+//===----------------------------------------------------------------------===//
+// Calling
+//===----------------------------------------------------------------------===//
+
 static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
   if (array.element_type < 0 || array.element_type > QUANT_STE_INDEX)
     return llvm::createStringError("unknown element type " +
@@ -211,9 +180,11 @@ static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
 
 static llvm::Expected<SmallVector<HostArray>>
 call(const quant_ste_module &module, const Signature &signature,
-     ArrayRef<HostArray> arguments) {
+     ArrayRef<HostArray> arguments, ArrayRef<HostArray> outs) {
   if (module.program)
-    return module.program->call(signature, arguments);
+    return module.program->call(signature, arguments, outs);
+  if (!outs.empty())
+    return llvm::createStringError("the evaluator writes to no caller's array");
   CollectDiagnostics errors(*module.context);
   auto function =
       ModuleOp(*module.source).lookupSymbol<func::FuncOp>(signature.function);
@@ -223,22 +194,48 @@ call(const quant_ste_module &module, const Signature &signature,
   return std::move(*results);
 }
 
+static llvm::Expected<SmallVector<HostArray>>
+wrapAll(StringRef what, const quant_ste_array *arrays, int32_t count) {
+  SmallVector<HostArray> wrapped;
+  for (int32_t i = 0; i < count; ++i) {
+    auto array = wrapArgument(arrays[i]);
+    if (!array)
+      return llvm::createStringError(what + " #" + Twine(i) + ": " +
+                                     llvm::toString(array.takeError()));
+    wrapped.push_back(std::move(*array));
+  }
+  return wrapped;
+}
+
 quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
                                   int32_t num_arguments, char **error) {
+  return quant_ste_call_into(module, function, arguments, num_arguments,
+                             nullptr, 0, error);
+}
+
+quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
+                                       int32_t function,
+                                       const quant_ste_array *arguments,
+                                       int32_t num_arguments,
+                                       const quant_ste_array *outs,
+                                       int32_t num_outs, char **error) {
   const Signature *signature = module->get(function);
   if (!signature)
     return fail(error, "no function of index " + Twine(function));
-  SmallVector<HostArray> wrapped;
-  for (int32_t i = 0; i < num_arguments; ++i) {
-    auto array = wrapArgument(arguments[i]);
-    if (!array)
-      return fail(error, "argument #" + Twine(i) + ": " +
-                             llvm::toString(array.takeError()));
-    wrapped.push_back(std::move(*array));
-  }
-  auto results = call(*module, *signature, wrapped);
+  auto wrapped = wrapAll("argument", arguments, num_arguments);
+  if (!wrapped)
+    return fail(error, wrapped.takeError());
+  auto wrappedOuts = wrapAll("out", outs, num_outs);
+  if (!wrappedOuts)
+    return fail(error, wrappedOuts.takeError());
+  int32_t expected = llvm::count_if(
+      signature->results, [](const ValueType &t) { return !t.isScalar; });
+  if (num_outs != 0 && num_outs != expected)
+    return fail(error, "expected out to have " + Twine(expected) +
+                           " arrays, got " + Twine(num_outs));
+  auto results = call(*module, *signature, *wrapped, *wrappedOuts);
   if (!results)
     return fail(error, results.takeError());
   auto *out = new quant_ste_results{std::move(*results), {}};

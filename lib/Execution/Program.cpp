@@ -221,8 +221,20 @@ static void enter(void (*entry)(void **), void **slots) {
   entry(slots);
 }
 
+/// The caller's array for a result, if it is one that can hold it.
+static llvm::Expected<HostArray> checkOut(const HostArray &out,
+                                          const HostArray &like, unsigned k) {
+  if (out.getShape() == like.getShape() &&
+      out.getElementType() == like.getElementType() && out.isContiguous())
+    return out;
+  return llvm::createStringError("out for result #" + Twine(k) + ": expected " +
+                                 like.getTypeString() + " without gaps, got " +
+                                 out.getTypeString());
+}
+
 llvm::Expected<SmallVector<HostArray>>
-Program::call(const Signature &function, ArrayRef<HostArray> given) const {
+Program::call(const Signature &function, ArrayRef<HostArray> given,
+              ArrayRef<HostArray> outs) const {
   if (auto error = function.check(given))
     return error;
   SmallVector<HostArray> arguments;
@@ -248,6 +260,7 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
   SmallVector<uint64_t> scalars(function.results.size());
   SmallVector<Descriptor *> returned;
   SmallVector<std::optional<HostArray>> destinations(function.results.size());
+  unsigned numOuts = 0;
   for (auto [k, type] : llvm::enumerate(function.results)) {
     returned.push_back(nullptr);
     if (type.isScalar) {
@@ -255,14 +268,19 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
       continue;
     }
     if (function.hasDestination(k)) {
-      auto array = HostArray::uninitialized(
-          type.element, function.getResultShape(k, arguments));
+      auto shape = function.getResultShape(k, arguments);
+      auto array =
+          outs.empty()
+              ? HostArray::uninitialized(type.element, shape)
+              : checkOut(outs[numOuts++],
+                         HostArray::borrow(type.element, shape, nullptr), k);
       if (!array)
         return array.takeError();
       destinations[k] = std::move(*array);
       slots.push_back(descriptors.emplace_back(*destinations[k]).getMemory());
       continue;
     }
+    ++numOuts;
     returned.back() = &descriptors.emplace_back(type.shape.size());
     slots.push_back(returned.back()->getMemory());
   }
@@ -274,7 +292,9 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
     if (d)
       buffers.adopt(*d);
   SmallVector<HostArray> results;
+  numOuts = 0;
   for (auto [k, type] : llvm::enumerate(function.results)) {
+    numOuts += !type.isScalar;
     if (destinations[k]) {
       results.push_back(std::move(*destinations[k]));
       continue;
@@ -286,6 +306,13 @@ Program::call(const Signature &function, ArrayRef<HostArray> given) const {
       return result.takeError();
     if (!returned[k])
       std::memcpy(result->getData(), &scalars[k], getByteSize(type.element));
+    else if (!outs.empty()) { // of a shape that the call told
+      HostArray value = std::move(*result);
+      result = checkOut(outs[numOuts - 1], value, k);
+      if (!result)
+        return result.takeError();
+      result->assign(value);
+    }
     results.push_back(std::move(*result));
   }
   return results;

@@ -64,8 +64,17 @@ public:
 
   /// Checks the arguments against the signature, calls, and gives the results;
   /// scalars are arrays of rank 0. May be called from several threads at once.
+  /// `outs`, if any, has for each tensor result a row-major array, which
+  /// overlaps no other array, to hold it; these are among the results then.
   llvm::Expected<SmallVector<HostArray>>
-  call(const Signature &function, ArrayRef<HostArray> arguments) const;
+  call(const Signature &function, ArrayRef<HostArray> arguments,
+       ArrayRef<HostArray> outs = {}) const;
+
+  /// The compiled entry itself (see getEntryName), for callers that check the
+  /// arguments. Null: the function cannot be called.
+  void (*getEntry(const Signature &function) const)(void **) {
+    return entries[&function - functions.data()];
+  }
 
 private:
   Program();

@@ -1,0 +1,152 @@
+//===- Text.cpp - from a module's text to another ---------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Session.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
+#include "quant_ste/Pipelines/Pipelines.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+using namespace mlir::quant_ste::capi;
+
+/// Parses, lets `change` work on the module, and prints it again.
+static char *rewrite(const char *text, size_t length, char **error,
+                     function_ref<LogicalResult(ModuleOp)> change) {
+  std::unique_ptr<MLIRContext> context = makeContext();
+  // Of the ops that are added; parsing loads the others.
+  context->loadDialect<func::FuncDialect, QuantSTEDialect>();
+  CollectDiagnostics errors(*context);
+  auto module = parseSourceString<ModuleOp>(StringRef(text, length),
+                                            context.get(), "<text>");
+  if (!module || failed(change(*module)) || failed(verify(*module)))
+    return fail(error, errors.text);
+  std::string out;
+  llvm::raw_string_ostream os(out);
+  module->print(os);
+  os << '\n';
+  return copyString(out);
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+char *quant_ste_lower(const char *text, size_t length,
+                      const quant_ste_compile_options *options,
+                      const char *phase, char **error) {
+  return rewrite(text, length, error, [&](ModuleOp module) -> LogicalResult {
+    if (!*phase)
+      return success();
+    CompileOptions compile = getCompileOptions(options);
+    CpuPipelineOptions pipeline;
+    std::string message;
+    llvm::raw_string_ostream os(message);
+    if (failed(pipeline.parseFromString(
+            compile.pipelineOptions + " stop-after=" + phase, os)))
+      return emitError(module.getLoc(), StringRef(message).rtrim());
+    PassManager pm(module.getContext(), ModuleOp::getOperationName());
+    buildCpuPipeline(pm, pipeline);
+    return pm.run(module);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Derivatives
+//===----------------------------------------------------------------------===//
+
+static func::FuncOp lookup(ModuleOp module, StringRef name) {
+  auto function = module.lookupSymbol<func::FuncOp>(name);
+  if (!function)
+    emitError(module.getLoc(), "no function @") << name;
+  return function;
+}
+
+/// A public function of these types that returns what `make` makes of its
+/// arguments.
+static void
+addFunction(ModuleOp module, Location loc, StringRef name, TypeRange arguments,
+            function_ref<ValueRange(OpBuilder &, ValueRange)> make) {
+  OpBuilder b(module.getBodyRegion());
+  b.setInsertionPointToEnd(module.getBody());
+  auto type = b.getFunctionType(arguments, {});
+  auto function = func::FuncOp::create(b, loc, name, type);
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  ValueRange results = make(b, entry->getArguments());
+  func::ReturnOp::create(b, loc, results);
+  function.setFunctionType(b.getFunctionType(arguments, results.getTypes()));
+}
+
+static LogicalResult addDerivative(ModuleOp module, func::FuncOp primal,
+                                   StringRef name, bool isForward,
+                                   ArrayRef<int64_t> wrt) {
+  if (module.lookupSymbol(name))
+    return emitError(module.getLoc(), "the name @") << name << " is taken";
+  TypeRange inputs = primal.getArgumentTypes();
+  for (int64_t i : wrt)
+    if (i < 0 || static_cast<size_t>(i) >= inputs.size() ||
+        !isa<FloatType>(getElementTypeOrSelf(inputs[i])))
+      return primal.emitError("expected wrt to list float arguments, got ")
+             << i;
+  SmallVector<Type> gradients, tangents;
+  for (int64_t i : wrt)
+    gradients.push_back(inputs[i]);
+  for (Type type : primal.getResultTypes())
+    if (isa<FloatType>(getElementTypeOrSelf(type)))
+      tangents.push_back(type);
+  // What the request takes besides the inputs, and gives besides the results.
+  ArrayRef<Type> given = isForward ? gradients : tangents;
+  ArrayRef<Type> asked = isForward ? tangents : gradients;
+  SmallVector<Type> arguments(inputs), results(primal.getResultTypes());
+  llvm::append_range(arguments, given);
+  llvm::append_range(results, asked);
+  addFunction(module, primal.getLoc(), name, arguments,
+              [&](OpBuilder &b, ValueRange values) -> ValueRange {
+                ValueRange primals = values.take_front(inputs.size());
+                ValueRange directions = values.drop_front(inputs.size());
+                Location loc = primal.getLoc();
+                if (isForward)
+                  return JvpOp::create(b, loc, results, primal.getName(),
+                                       primals, directions, wrt)
+                      .getResults();
+                return VjpOp::create(b, loc, results, primal.getName(), primals,
+                                     directions, wrt)
+                    .getResults();
+              });
+  return success();
+}
+
+char *quant_ste_add_derivative(const char *text, size_t length,
+                               const char *function, const char *name,
+                               bool is_forward, const int32_t *wrt,
+                               int32_t num_wrt, char **error) {
+  return rewrite(text, length, error, [&](ModuleOp module) -> LogicalResult {
+    func::FuncOp primal = lookup(module, function);
+    if (!primal)
+      return failure();
+    return addDerivative(module, primal, name, is_forward,
+                         SmallVector<int64_t>(wrt, wrt + num_wrt));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Version
+//===----------------------------------------------------------------------===//
+
+char *quant_ste_version(void) {
+  return copyString((Twine(QUANT_STE_VERSION) + " (LLVM " LLVM_VERSION_STRING +
+                     ", " + llvm::sys::getDefaultTargetTriple() + ", " +
+                     llvm::sys::getHostCPUName() + ")")
+                        .str());
+}

@@ -1,0 +1,39 @@
+"""Fake quantizers with declared gradients, compiled.
+
+    import numpy as np, quant_ste
+
+    module = quant_ste.compile('''
+      func.func @f(%x: tensor<?xf32>, %alpha: tensor<f32>) -> tensor<?xf32> {
+        %y = quant_ste.pact %x, %alpha bits(4) grad(pact) : tensor<?xf32>, tensor<f32>
+        return %y : tensor<?xf32>
+      }''')
+    x, alpha = np.linspace(-1, 8, 10, dtype=np.float32), np.float32(6)
+    y = module.f(x, alpha)
+    y, dx, dalpha = module.vjp("f")(x, alpha, np.ones_like(x))
+
+Arguments are numpy arrays, torch tensors, or whatever has ``__dlpack__`` and lies
+in the memory of the CPU; results are of the same kind. Nothing is copied but
+what has gaps.
+
+``quant_ste.torch`` has the quantizers as ops of PyTorch, ``quant_ste.build`` writes
+modules from Python.
+"""
+
+from ._errors import CallError, CompileError, Diagnostic, Error
+from ._module import (PHASES, Function, Module, ValueType, compile,
+                      set_thread_count)
+from ._info import info, version
+
+__all__ = [
+    "CallError", "CompileError", "Diagnostic", "Error", "Function", "Module",
+    "PHASES", "ValueType", "compile", "info", "set_thread_count", "version",
+]
+__version__ = version().split()[0]
+
+
+def __getattr__(name):
+    # Each needs a package that is not always there.
+    if name in ("build", "torch", "qonnx", "plot"):
+        import importlib
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

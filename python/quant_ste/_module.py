@@ -1,0 +1,256 @@
+"""Compile a module, call its functions, ask for their derivatives."""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pathlib
+from typing import Any, Sequence
+
+from . import _native
+from ._arrays import (ELEMENT_TYPES, assign, finish, framework_of, library_of, may_write,
+                      prepare, span)
+from ._errors import CallError, CompileError
+
+#: The phases after which `Module.stages` has the text.
+PHASES = ("source", "differentiate", "linalg", "fuse", "bufferize", "vectorize", "llvm")
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueType:
+    """The type of an argument or a result.
+
+    ``element`` is MLIR's name ("f32"), ``shape`` has None for a size that is known
+    at the call only and is None for a plain scalar, ``name`` is the attribute
+    ``quant_ste.name``.
+    """
+
+    element: str
+    shape: tuple[int | None, ...] | None
+    name: str = ""
+
+    @property
+    def is_float(self) -> bool:
+        return self.element in ("f16", "bf16", "f32", "f64")
+
+    def __str__(self) -> str:
+        if self.shape is None:
+            return self.element
+        sizes = "".join(f"{'?' if n is None else n}x" for n in self.shape)
+        return f"tensor<{sizes}{self.element}>"
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(text: bytes, options: tuple) -> _native.Module:
+    """Code for a text and options, from memory if it is there."""
+    return _native.Module(text, _native.Options(**dict(options)))
+
+
+def _checked(name: str, function, *arguments):
+    try:
+        return function(*arguments)
+    except _native.Error as error:
+        raise CompileError(str(error), name) from None
+
+
+class Function:
+    """A compiled function.
+
+    Called with one argument per operand, it gives the result, or a tuple if there
+    are several. ``out`` is an array (or a tuple of them, one per tensor result)
+    to write to; results in it have no memory of their own. Raises `CallError`
+    for arguments that do not fit.
+    """
+
+    def __init__(self, module: "Module", native: _native.Module, index: int, name: str):
+        self._module, self._native, self._index = module, native, index
+        self.name = self.__name__ = name
+        self.arguments = self._types(False)
+        self.results = self._types(True)
+
+    def _types(self, of_results: bool) -> tuple[ValueType, ...]:
+        return tuple(
+            ValueType(ELEMENT_TYPES[element],
+                      None if is_scalar else tuple(None if n < 0 else n for n in shape), name)
+            for element, is_scalar, shape, name in self._native.types(self._index, of_results))
+
+    def __repr__(self) -> str:
+        return f"<quant_ste.Function @{self.name} : {self.signature}>"
+
+    @property
+    def signature(self) -> str:
+        """The types, as in ``(?xf32, f32) -> (?xf32)``."""
+        return self._native.signature(self._index)
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        return f"@{self.name} : {self.signature}"
+
+    def __call__(self, *arguments: Any, out: Any = None) -> Any:
+        if out is not None:
+            return self._call_into(arguments, out)
+        results = self._call(arguments)
+        return results[0] if len(results) == 1 else tuple(results) if results else None
+
+    def _call(self, arguments: Sequence[Any], outs: Sequence[Any] = ()) -> list[Any]:
+        like = next((a for a in arguments if library_of(a)), None)
+        elements = [t.element for t in self.arguments]
+        elements += ["f32"] * (len(arguments) - len(elements))  # counted below
+        prepared = [prepare(a, e, i) for i, (a, e) in enumerate(zip(arguments, elements))]
+        prepared += [prepare(o, "", i) for i, o in enumerate(outs)]
+        try:
+            results = self._native.call(self._index, [p[0] for p in prepared],
+                                        [p[1] for p in prepared], framework_of(like), len(outs))
+        except _native.Error as error:
+            raise CallError(str(error)) from None
+        return [finish(r, t.element, like, t.shape is None)
+                for r, t in zip(results, self.results)]
+
+    def _call_into(self, arguments: Sequence[Any], out: Any) -> Any:
+        outs = out if isinstance(out, (tuple, list)) else (out,)
+        wanted = [t for t in self.results if t.shape is not None]
+        if len(outs) != len(wanted):
+            raise CallError(f"expected out to have {len(wanted)} arrays, got {len(outs)}")
+        if all(may_write(o) for o in outs) and not _overlap(outs, arguments):
+            results = self._call(arguments, outs)
+        else:
+            results = self._call(arguments)
+            tensors = [r for r, t in zip(results, self.results) if t.shape is not None]
+            for o, value in zip(outs, tensors):
+                if tuple(o.shape) != tuple(value.shape):
+                    raise CallError(f"expected out of shape {tuple(value.shape)}, got "
+                                    f"{tuple(o.shape)}")
+                assign(o, value)
+        scalars = iter([r for r, t in zip(results, self.results) if t.shape is None])
+        written = iter(outs)
+        all_results = [next(scalars if t.shape is None else written) for t in self.results]
+        return all_results[0] if len(all_results) == 1 else tuple(all_results)
+
+
+def _overlap(outs: Sequence[Any], arguments: Sequence[Any]) -> bool:
+    """Whether writing to one of `outs` might change another array."""
+    spans = [span(o) for o in outs]
+    others = spans + [span(a) for a in arguments if library_of(a) in ("numpy", "torch")
+                      and hasattr(a, "shape") and len(a.shape)]
+    for i, s in enumerate(spans):
+        for o in others[i + 1:]:
+            if s is None or o is None or (s[0] < o[1] and o[0] < s[1]):
+                return True
+    return False
+
+
+class Module:
+    """The public functions of a compiled module, as attributes or by ``module["f"]``.
+
+    Functions may be called from several threads at once; a call does not hold the
+    GIL.
+    """
+
+    def __init__(self, text: bytes, name: str, options: dict[str, Any]):
+        self._text, self._name, self._options = text, name, options
+        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())))
+        self._functions = {f: Function(self, self._native, i, f)
+                           for i, f in enumerate(self._native.functions)}
+
+    def __repr__(self) -> str:
+        return f"<quant_ste.Module {self._name}: {', '.join('@' + f for f in self._functions)}>"
+
+    def __dir__(self):
+        return [*super().__dir__(), *self._functions]
+
+    def __iter__(self):
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def __getitem__(self, name: str) -> Function:
+        if name not in self._functions:
+            raise KeyError(f"no function @{name}; the public functions are "
+                           f"{', '.join('@' + f for f in self._functions)}")
+        return self._functions[name]
+
+    def __getattr__(self, name: str) -> Function:
+        functions = self.__dict__.get("_functions", {})
+        if name in functions:
+            return functions[name]
+        raise AttributeError(f"no function @{name}; the public functions are "
+                             f"{', '.join('@' + f for f in functions)}")
+
+    @property
+    def text(self) -> str:
+        """The source, printed by MLIR."""
+        return self._lower("")
+
+    def _lower(self, phase: str) -> str:
+        options = _native.Options(**self._options)
+        return _checked(self._name, _native.lower, self._text, options, phase)
+
+    def stages(self) -> dict[str, str]:
+        """The text after each phase of the compiler (`PHASES`)."""
+        return {phase: self._lower("" if phase == "source" else phase) for phase in PHASES}
+
+    def vjp(self, function: str, wrt: Sequence[int | str] | None = None) -> Function:
+        """``g(*arguments, *cotangents) -> (*results, *gradients)``: one cotangent per
+        float result, one gradient per entry of ``wrt`` (positions or names of
+        arguments; default: every float argument)."""
+        return self._derivative(function, wrt, False)
+
+    def jvp(self, function: str, wrt: Sequence[int | str] | None = None) -> Function:
+        """``g(*arguments, *tangents) -> (*results, *result_tangents)``: one tangent per
+        entry of ``wrt``, one result tangent per float result. Rules that are not
+        linear have none, which is a `CompileError`."""
+        return self._derivative(function, wrt, True)
+
+    def _derivative(self, function: str, wrt, is_forward: bool) -> Function:
+        primal = self[function]
+        if wrt is None:
+            wrt = [i for i, t in enumerate(primal.arguments) if t.is_float]
+        names = {t.name: i for i, t in enumerate(primal.arguments) if t.name}
+        positions = []
+        for w in wrt:
+            if isinstance(w, str) and w not in names:
+                raise KeyError(f"@{function} has no argument named {w!r}")
+            positions.append(names[w] if isinstance(w, str) else int(w))
+        return self._derived(function, tuple(positions), is_forward)
+
+    @functools.lru_cache(maxsize=64)
+    def _derived(self, function: str, wrt: tuple[int, ...], is_forward: bool) -> Function:
+        name = f"{function}_{'jvp' if is_forward else 'vjp'}"
+        while name in self._functions:
+            name += "_"
+        text = _checked(self._name, _native.add_derivative, self._text, function, name,
+                        is_forward, list(wrt))
+        return Module(text.encode(), self._name, self._options)[name]
+
+
+def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
+            pipeline: str = "", cpu: str = "", features: str = "", opt_level: int = 2,
+            reference: bool = False) -> Module:
+    """Compiles the public functions of a module.
+
+    ``path_or_text``: a path to a file (one line without braces), or a module as text or
+    bytecode. ``pipeline``: options of quant-ste-cpu-pipeline ("openmp=false").
+    ``cpu``, ``features``: as llc's -mcpu and -mattr; default: this machine.
+    ``opt_level``: 0 to 3. ``reference``: do not compile, evaluate each rule exactly
+    (slow; for tests).
+
+    The code of 256 modules is kept in memory: compiling the same text again costs
+    a look-up. Raises `CompileError` with the place and message of MLIR.
+    """
+    if target != "cpu":
+        raise ValueError(f"expected target 'cpu', got {target!r}")
+    name = "<text>"
+    if isinstance(path_or_text, os.PathLike) or (
+            isinstance(path_or_text, str) and not set("\n{") & set(path_or_text)):
+        name = os.fspath(path_or_text)
+        path_or_text = pathlib.Path(name).read_bytes()
+    text = path_or_text.encode() if isinstance(path_or_text, str) else bytes(path_or_text)
+    options = {"pipeline": pipeline, "cpu": cpu, "features": features,
+               "opt_level": opt_level, "reference": reference}
+    return Module(text, name, options)
+
+
+def set_thread_count(count: int) -> None:
+    """Sets how many threads the parallel loops of calls from this thread use."""
+    _native.set_thread_count(count)

@@ -1,0 +1,310 @@
+"""Swap the fake quantizers of a model for compiled ones."""
+from __future__ import annotations
+
+import copy
+import dataclasses
+import importlib
+from typing import Any, Callable
+
+import torch
+from torch import Tensor, nn
+
+from . import _functions as functions
+
+_ops = torch.ops.quant_ste
+
+
+#===----------------------------------------------------------------------===#
+# What is swapped, and for what
+#===----------------------------------------------------------------------===#
+
+_ROUNDINGS = {"RoundSte": "round", "FloorSte": "floor", "CeilSte": "ceil",
+              "RoundToZeroSte": "round_to_zero", "DPURoundSte": "dpu"}
+
+
+def _rounding(module) -> str | None:
+    return _ROUNDINGS.get(type(module).__name__)
+
+
+def _has_no_delay(module) -> bool:
+    return type(module.delay_wrapper.delay_impl).__name__ == "_NoDelay"
+
+
+def _int_quant_refusal(module) -> str | None:
+    if _rounding(module.float_to_int_impl) is None:
+        return f"no rounding for {type(module.float_to_int_impl).__name__}"
+    if type(module.tensor_clamp_impl).__name__ != "TensorClamp":
+        return f"no clamp for {type(module.tensor_clamp_impl).__name__}"
+    if not _has_no_delay(module):
+        return "quantization starts after a number of steps"
+    return None
+
+
+def _int_quant(module, scale, zero_point, bit_width, x):
+    x = module.input_view_impl(x)
+    return _ops.int_quant(x, scale, zero_point, bit_width, signed=bool(module.signed),
+                          narrow_range=bool(module.narrow_range),
+                          rounding=_rounding(module.float_to_int_impl),
+                          grad="unfused", stepwise=True)
+
+
+def _binary_refusal(module) -> str | None:
+    return None if _has_no_delay(module) else "quantization starts after a number of steps"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Rule:
+    """How modules of one class are swapped: `forward(module, ...)` replaces the method."""
+
+    cls: str
+    method: str
+    call: Callable
+    refusal: Callable[[Any], str | None] = lambda module: None
+    cause: str = ""  # why results may differ
+
+
+def _unary(op):
+    return lambda module, x: op(x)
+
+
+_RULES = [
+    _Rule("brevitas.core.quant.int_base.IntQuant", "forward", _int_quant, _int_quant_refusal,
+          "the sum of the scale's gradient is taken in another order"),
+    *[_Rule(f"brevitas.core.function_wrapper.{path}", "forward", _unary(op))
+      for path, op in (("ops_ste.RoundSte", _ops.round_ste), ("ops_ste.FloorSte", _ops.floor_ste),
+                       ("ops_ste.CeilSte", _ops.ceil_ste),
+                       ("ops_ste.RoundToZeroSte", _ops.round_to_zero_ste),
+                       ("ops_ste.DPURoundSte", _ops.dpu_round_ste))],
+    _Rule("brevitas.core.function_wrapper.clamp.TensorClamp", "forward",
+          lambda module, x, min_val, max_val: functions.tensor_clamp(x, min_val, max_val)),
+    _Rule("brevitas.core.function_wrapper.ops_ste.ScalarClampMinSte", "forward",
+          lambda module, x: _ops.scalar_clamp_min_ste(x, float(module.min_val))),
+    _Rule("bitorch.quantizations.sign.Sign", "quantize", _unary(_ops.sign)),
+    _Rule("bitorch.quantizations.approx_sign.ApproxSign", "quantize", _unary(_ops.approx_sign)),
+    _Rule("bitorch.quantizations.ste_heaviside.SteHeaviside", "quantize",
+          _unary(_ops.ste_heaviside)),
+    _Rule("bitorch.quantizations.swish_sign.SwishSign", "quantize",
+          lambda module, x: _ops.swish_sign(x, float(module.beta)),
+          cause="exp is a polynomial, within a few ULPs"),
+    _Rule("bitorch.quantizations.dorefa.InputDoReFa", "quantize",
+          lambda module, x: _ops.input_dorefa(x, int(module.bit_width))),
+    _Rule("bitorch.quantizations.dorefa.WeightDoReFa", "quantize",
+          lambda module, x: functions.weight_dorefa(x, int(module.bit_width)),
+          cause="tanh is a polynomial: where a n is half way, the next step may be taken"),
+    _Rule("bitorch.layers.pact.Pact", "forward",
+          lambda module, x: functions.PactActFn.apply(x, module.alpha, module.bits),
+          cause="the sum of alpha's gradient is taken in another order"),
+]
+
+
+def _fake_quantize(module, x):
+    """torch.ao.quantization.FakeQuantize.forward with the compiled op at its end."""
+    if module.observer_enabled[0] == 1:
+        module.activation_post_process(x.detach())
+        scale, zero_point = module.calculate_qparams()
+        scale, zero_point = scale.to(module.scale.device), zero_point.to(module.zero_point.device)
+        if module.scale.shape != scale.shape:
+            module.scale.resize_(scale.shape)
+            module.zero_point.resize_(zero_point.shape)
+        module.scale.copy_(scale)
+        module.zero_point.copy_(zero_point)
+    if module.fake_quant_enabled[0] == 1:
+        quant_min = module.activation_post_process.quant_min
+        quant_max = module.activation_post_process.quant_max
+        if module.is_per_channel:
+            return _ops.fake_quantize_per_channel_affine(
+                x, module.scale, module.zero_point, module.ch_axis, quant_min, quant_max)
+        return _ops.fake_quantize_per_tensor_affine.tensor_qparams(
+            x, module.scale, module.zero_point, quant_min, quant_max)
+    return x
+
+
+_RULES.append(_Rule(
+    "torch.ao.quantization.fake_quantize.FakeQuantize", "forward", _fake_quantize,
+    lambda module: "its zero points are floats" if module.zero_point.is_floating_point() else None))
+
+
+def _find_rules() -> dict[type, _Rule]:
+    """The rules of the libraries that are installed, by class."""
+    found = {}
+    for rule in _RULES:
+        path, _, name = rule.cls.rpartition(".")
+        try:
+            found[getattr(importlib.import_module(path), name)] = rule
+        except (ImportError, AttributeError):
+            continue
+    return found
+
+
+#===----------------------------------------------------------------------===#
+# Swapping
+#===----------------------------------------------------------------------===#
+
+
+@dataclasses.dataclass(frozen=True)
+class Swap:
+    """One module: its name in the model, its class, and why it was left, if it was."""
+
+    name: str
+    cls: str
+    reason: str = ""
+
+
+class Report:
+    """What `accelerate` did: ``swapped`` and ``left``, lists of `Swap`; ``undo()`` takes it
+    back. As a context manager it does so at the end."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self.swapped: list[Swap] = []
+        self.left: list[Swap] = []
+        self._originals: list[tuple[nn.Module, type]] = []
+
+    def undo(self) -> None:
+        for module, original in self._originals:
+            module.__class__ = original
+        self._originals.clear()
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.undo()
+
+    def __str__(self) -> str:
+        lines = [f"swapped {len(self.swapped)}, left {len(self.left)}"]
+        lines += [f"  {s.name}: {s.cls}" for s in self.swapped]
+        lines += [f"  left {s.name}: {s.cls}: {s.reason}" for s in self.left]
+        return "\n".join(lines)
+
+
+def _make_class(original: type, rule: _Rule) -> type:
+    """A subclass with the compiled method: parameters, hooks and state stay."""
+    def method(self, *args, **kwargs):
+        return rule.call(self, *args, **kwargs)
+
+    method.__name__ = rule.method
+    return type(f"Compiled{original.__name__}", (original,),
+                {rule.method: method, "_quant_ste_rule": rule,
+                 "__module__": original.__module__})
+
+
+_CLASSES: dict[type, type] = {}
+
+
+def _looks_like_quantizer(module: nn.Module) -> bool:
+    """A quantizer at the end of Brevitas', bitorch's or torch.ao's own tree."""
+    path = type(module).__module__
+    return path.startswith(("brevitas.core.quant", "bitorch.quantizations", "bitorch.layers.pact",
+                            "torch.ao.quantization.fake_quantize"))
+
+
+def accelerate(model: nn.Module) -> Report:
+    """Swaps the fake quantizers of Brevitas, bitorch and torch.ao in a model, in place.
+
+    A module stays where and what it is, with its parameters, buffers and hooks; its
+    class becomes a subclass that calls the compiled op, with the library's arithmetic.
+    What is left, and why, is in the report.
+
+        report = accelerate(model)
+        print(report)
+        report.undo()
+    """
+    report, rules = Report(model), _find_rules()
+    for name, module in model.named_modules():
+        cls = type(module)
+        rule = rules.get(cls)
+        shown = f"{cls.__module__}.{cls.__qualname__}"
+        if rule is None:
+            if _looks_like_quantizer(module) and not hasattr(module, "_quant_ste_rule"):
+                report.left.append(Swap(name, shown, "no compiled form"))
+            continue
+        reason = rule.refusal(module)
+        if reason is not None:
+            report.left.append(Swap(name, shown, reason))
+            continue
+        if cls not in _CLASSES:
+            _CLASSES[cls] = _make_class(cls, rule)
+        module.__class__ = _CLASSES[cls]
+        report._originals.append((module, cls))
+        report.swapped.append(Swap(name, shown))
+    return report
+
+
+#===----------------------------------------------------------------------===#
+# Differences
+#===----------------------------------------------------------------------===#
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Of one result or gradient: the number of elements with other bits, the largest
+    distance in ULPs of its type, and the cause that is known."""
+
+    name: str
+    elements: int
+    differing: int
+    ulps: int
+    cause: str = ""
+
+
+def _ulps(a: Tensor, b: Tensor) -> tuple[int, int]:
+    """(elements that differ, largest distance in ULPs); NaN equals NaN."""
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[a.element_size()]
+    same = (a == b) | (a.isnan() & b.isnan())
+    if bool(same.all()):
+        return 0, 0
+    x, y = a[~same].contiguous().view(bits).long(), b[~same].contiguous().view(bits).long()
+    lowest = -(1 << (8 * a.element_size() - 1))
+    ordered = [torch.where(v < 0, lowest - v, v) for v in (x, y)]
+    return int((~same).sum()), int((ordered[0] - ordered[1]).abs().max())
+
+
+def diff_report(model: nn.Module, *batch: Any, backward: bool = True) -> list[Difference]:
+    """Runs a model as it is and accelerated, and compares every swapped module's result
+    and, with ``backward``, every parameter's gradient (of the sum of the output).
+
+    The model is not changed. Modules that draw random numbers see the same ones.
+    """
+    def run(accelerated: bool):
+        copied = copy.deepcopy(model)
+        report = accelerate(copied)
+        names = {s.name for s in report.swapped}
+        causes = {s.name: getattr(type(m), "_quant_ste_rule").cause
+                  for s in report.swapped for m in [copied.get_submodule(s.name)]}
+        if not accelerated:
+            report.undo()
+        results: dict[str, Tensor] = {}
+
+        def keep(name):
+            def hook(module, args, output):
+                if isinstance(output, Tensor) and output.is_floating_point():
+                    results[f"{name} (result {sum(k.startswith(name) for k in results)})"] = \
+                        output.detach()
+            return hook
+
+        handles = [m.register_forward_hook(keep(n)) for n, m in copied.named_modules()
+                   if n in names]
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            output = copied(*batch)
+            if backward:
+                value = getattr(output, "value", output)
+                value.sum().backward()
+                for n, p in copied.named_parameters():
+                    if p.grad is not None:
+                        results[f"{n} (gradient)"] = p.grad
+        for handle in handles:
+            handle.remove()
+        return results, causes
+
+    ours, causes = run(True)
+    theirs, _ = run(False)
+    rows = []
+    for name, value in ours.items():
+        differing, ulps = _ulps(value, theirs[name])
+        cause = causes.get(name.rpartition(" (")[0].strip(), "") if differing else ""
+        if differing and name.endswith("(gradient)"):
+            cause = cause or "a sum in another order, or what follows from one"
+        rows.append(Difference(name, value.numel(), differing, ulps, cause))
+    return rows

@@ -1,0 +1,76 @@
+"""Replace the functions of a library in this process."""
+from __future__ import annotations
+
+import contextlib
+import sys
+
+from . import _functions
+
+_STE = ("round_ste", "ceil_ste", "floor_ste", "tensor_clamp_ste", "tensor_clamp_ste_",
+        "scalar_clamp_ste", "scalar_clamp_min_ste", "binary_sign_ste", "ternary_sign_ste",
+        "round_to_zero_ste", "dpu_round_ste", "abs_binary_sign_grad")
+_OPS = ("binary_sign", "round_to_zero", "dpu_round", "tensor_clamp", "max_int", "min_int")
+_IMPLS = ("round_ste_impl", "binary_sign_ste_impl", "ternary_sign_ste_impl", "floor_ste_impl",
+          "ceil_ste_impl", "round_to_zero_ste_impl", "dpu_round_ste_impl",
+          "scalar_clamp_min_ste_impl", "scalar_clamp_ste_impl", "tensor_clamp_ste_impl",
+          "tensor_clamp_ste_impl_", "abs_binary_sign_grad_impl")
+_BITORCH = {"quantizations.sign": ("SignFunction",),
+            "quantizations.approx_sign": ("ApproxSignFunction",),
+            "quantizations.ste_heaviside": ("SteHeavisideFunction",),
+            "quantizations.swish_sign": ("SwishSignFunction",),
+            "quantizations.progressive_sign": ("ProgressiveSignFunctionTrain", "SignFunction"),
+            "quantizations.dorefa": ("InputDoReFaFunction", "WeightDoReFaFunction"),
+            "layers.pact": ("PactActFn",)}
+
+
+@contextlib.contextmanager
+def _replaced(package: str, replacements: dict):
+    """Wherever a loaded module of the package holds a key of `replacements`, by identity,
+    it holds the value for the duration."""
+    by_id = {id(old): new for old, new in replacements.items()}
+    undo = []
+    for name, module in list(sys.modules.items()):
+        if module is None or not (name == package or name.startswith(package + ".")):
+            continue
+        for key, value in list(vars(module).items()):
+            new = by_id.get(id(value))
+            if new is not None:
+                undo.append((module, key, value))
+                setattr(module, key, new)
+    try:
+        yield sorted({key for _, key, _ in undo})
+    finally:
+        for module, key, value in reversed(undo):
+            setattr(module, key, value)
+
+
+@contextlib.contextmanager
+def patch_brevitas():
+    """While active, Brevitas' straight-through functions and clamps are those of
+    quant_ste, in every module of Brevitas that is loaded. Gives their names.
+
+    Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
+    """
+    import brevitas.function.ops as ops
+    import brevitas.function.ops_ste as ops_ste
+    import brevitas.ops.autograd_ste_ops as impls
+    replacements = {}
+    for module, names in ((ops_ste, _STE), (ops, _OPS), (impls, _IMPLS)):
+        for name in names:
+            replacements[getattr(module, name)] = getattr(_functions, name)
+    with _replaced("brevitas", replacements) as names:
+        yield names
+
+
+@contextlib.contextmanager
+def patch_bitorch():
+    """While active, bitorch's quantization functions are those of quant_ste. Gives their
+    names."""
+    import importlib
+    replacements = {}
+    for path, names in _BITORCH.items():
+        module = importlib.import_module(f"bitorch.{path}")
+        for name in names:
+            replacements[getattr(module, name)] = getattr(_functions, name)
+    with _replaced("bitorch", replacements) as names:
+        yield names

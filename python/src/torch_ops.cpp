@@ -1,0 +1,944 @@
+//===- torch_ops.cpp - quantizers as ops of torch's dispatcher --*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// quant_ste.torch._ops. A table in Python says of each op its schema, how its
+// operands take part in gradients, and what text to compile. This file knows no
+// op: it registers what the table says, and for a call finds the layout, looks
+// up the compiled kernel by a key of a few words, and runs it. The table is
+// asked for text only for a key that is new.
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste-c/Execution.h"
+
+#include <ATen/ATen.h>
+#include <ATen/ExpandUtils.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/native/TypeProperties.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/saved_variable.h>
+#include <torch/library.h>
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <bit>
+#include <mutex>
+#include <numeric>
+#include <shared_mutex>
+
+namespace nb = nanobind;
+using at::ArrayRef;
+using at::IntArrayRef;
+using at::Tensor;
+using c10::IValue;
+using c10::SmallVector;
+using torch::jit::Stack;
+
+//===----------------------------------------------------------------------===//
+// What the table says
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// An argument of the schema.
+enum class ArgKind {
+  Operand, // a tensor
+  Number,  // a number that the kernel takes at run time
+  Word,    // part of the text: an int, float, bool or str
+  Axis,    // the dimension of x that one-dimensional operands run along
+};
+
+/// What the cotangent of x, or of a parameter, is.
+enum class Gradient { None, Pass, Zero, Kernel };
+
+/// Whether a value that an operand has may be written into the text.
+enum class Bake { Never, Zero, Always };
+
+struct Arg {
+  ArgKind kind;
+  Gradient gradient = Gradient::None;
+  Bake bake = Bake::Never;
+};
+
+/// Where an operand's elements are.
+enum class Extent : uint8_t { One, Channel, Element, Baked };
+
+/// The shape that a kernel sees: x as it lies in memory, collapsed.
+enum class Layout : uint8_t {
+  Flat,              // [n]
+  ChannelInner,      // [channels, inner]
+  OuterChannel,      // [outer, channels]
+  OuterChannelInner, // [outer, channels, inner]
+};
+
+/// Words that tell one kernel of an op from another.
+using Key = SmallVector<uint64_t, 16>;
+
+struct Kernel {
+  Key key;
+  quant_ste_entry entry;
+};
+
+struct OpSpec {
+  std::string name;
+  std::vector<Arg> args;
+  bool promotes;      // x takes the common type of all operands
+  bool givesFloat;    // the result is f32, whatever x is
+  nb::object getText; // (is_backward, dtype, layout, operands, words, wrt)
+  std::optional<c10::OperatorHandle> forward, backward;
+
+  mutable std::shared_mutex mutex;
+  mutable std::vector<Kernel> kernels;
+
+  bool isTensor(size_t i) const { return args[i].kind == ArgKind::Operand; }
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Layout
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// One operand of a kernel.
+struct Operand {
+  Tensor tensor; // as the kernel reads it; undefined if a number or baked
+  double number = 0;
+  Extent extent = Extent::One;
+  at::ScalarType type = at::kFloat;
+  // How to come back from a channel operand's gradient: its sizes and
+  // dimensions in the order of memory.
+  SmallVector<int64_t, 5> channelSizes, channelOrder;
+};
+
+/// A call, once it is known where everything lies.
+struct Plan {
+  Tensor x; // dense; of the type computed in
+  Layout layout = Layout::Flat;
+  int64_t outer = 1, channels = 1, inner = 1;
+  SmallVector<Operand, 4> operands; // after x
+};
+} // namespace
+
+/// The dimensions of a dense tensor, outermost in memory first, without those
+/// of size 1.
+static SmallVector<int64_t, 5> getMemoryOrder(const Tensor &x) {
+  SmallVector<int64_t, 5> order;
+  for (int64_t d = 0; d < x.dim(); ++d)
+    if (x.size(d) != 1)
+      order.push_back(d);
+  if (!x.is_contiguous())
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return x.stride(a) > x.stride(b);
+    });
+  return order;
+}
+
+/// x itself if its elements fill a block of memory, else a copy that does.
+static Tensor makeDense(const Tensor &x) {
+  if (x.is_contiguous() || x.is_non_overlapping_and_dense())
+    return x;
+  Tensor dense = at::empty_like(x);
+  dense.copy_(x);
+  return dense;
+}
+
+/// The elements of `t` in the layout and type of x.
+static Tensor makeLike(const Tensor &t, const Tensor &x) {
+  if (t.scalar_type() == x.scalar_type() && t.strides() == x.strides() &&
+      t.sizes() == x.sizes())
+    return t;
+  Tensor like = at::empty_like(x);
+  like.copy_(t);
+  return like;
+}
+
+static bool isFloatType(at::ScalarType type) {
+  return type == at::kFloat || type == at::kDouble || type == at::kHalf ||
+         type == at::kBFloat16;
+}
+
+/// The type of a parameter in a kernel with data of this type.
+static at::ScalarType getParameterType(at::ScalarType parameter,
+                                       at::ScalarType data) {
+  if (parameter == data || data == at::kDouble)
+    return data;
+  return at::kFloat;
+}
+
+/// The operand as a tensor that broadcasts to x: one-dimensional operands of an
+/// op with an axis run along that.
+static Tensor alignToAxis(const Tensor &p, const Tensor &x,
+                          std::optional<int64_t> axis) {
+  if (!axis || p.dim() != 1)
+    return p;
+  SmallVector<int64_t, 5> sizes(x.dim(), 1);
+  sizes[at::maybe_wrap_dim(*axis, x.dim())] = p.size(0);
+  return p.reshape(sizes);
+}
+
+/// Sets the layout by the first operand that is neither one value nor one per
+/// element, if its dimensions lie side by side in memory.
+static bool placeChannel(Plan &plan, Operand &operand, const Tensor &p,
+                         IntArrayRef order, bool &isPlaced) {
+  const Tensor &x = plan.x;
+  auto at = [&](int64_t d) { return d - (x.dim() - p.dim()); };
+  size_t first = order.size(), last = 0;
+  for (size_t i = 0; i < order.size(); ++i)
+    if (at(order[i]) >= 0 && p.size(at(order[i])) != 1) {
+      first = std::min(first, i);
+      last = i + 1;
+    }
+  int64_t channels = 1, outer = 1, inner = 1;
+  SmallVector<int64_t, 5> permutation;
+  for (size_t i = 0; i < order.size(); ++i) {
+    int64_t size = x.size(order[i]);
+    if (i < first)
+      outer *= size;
+    else if (i >= last)
+      inner *= size;
+    else if (at(order[i]) < 0 || p.size(at(order[i])) == 1)
+      return false; // a gap: the operand repeats within the run
+    else {
+      channels *= size;
+      permutation.push_back(at(order[i]));
+    }
+  }
+  if (isPlaced && (outer != plan.outer || channels != plan.channels))
+    return false;
+  isPlaced = true;
+  plan.outer = outer, plan.channels = channels, plan.inner = inner;
+  plan.layout = outer == 1   ? Layout::ChannelInner
+                : inner == 1 ? Layout::OuterChannel
+                             : Layout::OuterChannelInner;
+  for (int64_t d = 0; d < p.dim(); ++d)
+    if (p.size(d) == 1)
+      permutation.push_back(d);
+  operand.extent = Extent::Channel;
+  operand.channelOrder = permutation;
+  Tensor permuted = p.permute(permutation);
+  operand.channelSizes.assign(permuted.sizes().begin(), permuted.sizes().end());
+  operand.tensor = permuted.contiguous().reshape({-1});
+  return true;
+}
+
+namespace {
+/// The arguments of a call by kind.
+struct Call {
+  SmallVector<Tensor, 6> tensors; // operands
+  SmallVector<double, 4> numbers;
+  std::optional<int64_t> axis;
+};
+} // namespace
+
+static Call readCall(const OpSpec &spec, const IValue *args) {
+  Call call;
+  for (size_t i = 0; i < spec.args.size(); ++i)
+    switch (spec.args[i].kind) {
+    case ArgKind::Operand:
+      call.tensors.push_back(args[i].toTensor());
+      break;
+    case ArgKind::Number:
+      call.numbers.push_back(args[i].toScalar().toDouble());
+      break;
+    case ArgKind::Axis:
+      call.axis = args[i].toInt();
+      break;
+    case ArgKind::Word:
+      break;
+    }
+  return call;
+}
+
+/// The type that an op computes in, and the sizes of its result.
+static at::ScalarType getDataType(const OpSpec &spec, const Call &call) {
+  at::ScalarType type = call.tensors[0].scalar_type();
+  if (spec.promotes && call.tensors.size() > 1) {
+    bool differs = false;
+    for (const Tensor &t : call.tensors)
+      differs |= t.scalar_type() != type;
+    if (differs) {
+      at::native::ResultTypeState state = {};
+      for (const Tensor &t : call.tensors)
+        state = at::native::update_result_type_state(t, state);
+      type = at::native::result_type(state);
+    }
+  }
+  TORCH_CHECK_TYPE(
+      isFloatType(type), "quant_ste::", spec.name,
+      ": expected x of float16, bfloat16, float32 or float64, got ", type);
+  return type;
+}
+
+/// `isWanted[i]`: the gradient of operand i will be computed, so that its value
+/// stays an operand.
+static Plan makePlan(const OpSpec &spec, const Call &call,
+                     const bool *isWanted) {
+  Plan plan;
+  at::ScalarType type = getDataType(spec, call);
+  Tensor x = call.tensors[0];
+  for (size_t i = 1; i < call.tensors.size(); ++i) {
+    const Tensor &p = call.tensors[i];
+    TORCH_CHECK(p.device() == x.device(), "quant_ste::", spec.name,
+                ": expected operands on one device, got ", x.device(), " and ",
+                p.device());
+    if (p.numel() == 1 && p.dim() <= x.dim())
+      continue;
+    Tensor aligned = alignToAxis(p, x, call.axis);
+    auto sizes = at::infer_size_dimvector(x.sizes(), aligned.sizes());
+    if (IntArrayRef(sizes) != x.sizes())
+      x = x.expand(sizes);
+  }
+  plan.x = makeDense(x.scalar_type() == type ? x : x.to(type));
+  plan.inner = plan.x.numel();
+
+  bool isPlaced = false;
+  SmallVector<int64_t, 5> order;
+  size_t tensor = 0, number = 0;
+  for (const Arg &arg : spec.args) {
+    if (arg.kind != ArgKind::Operand && arg.kind != ArgKind::Number)
+      continue;
+    if (arg.kind == ArgKind::Operand && tensor++ == 0)
+      continue;
+    Operand &operand = plan.operands.emplace_back();
+    operand.type = type == at::kDouble ? at::kDouble : at::kFloat;
+    if (arg.kind == ArgKind::Number) {
+      operand.number = call.numbers[number++];
+      continue;
+    }
+    Tensor p = call.tensors[tensor - 1];
+    operand.type = getParameterType(p.scalar_type(), type);
+    if (p.numel() == 1) {
+      bool mayBake = arg.bake != Bake::Never && !isWanted[tensor - 1];
+      if (mayBake) {
+        double value = p.item().toDouble();
+        if (arg.bake == Bake::Always || value == 0) {
+          operand.extent = Extent::Baked;
+          operand.number = value;
+          continue;
+        }
+      }
+      operand.tensor = p.scalar_type() == operand.type ? p : p.to(operand.type);
+      continue;
+    }
+    p = alignToAxis(p, plan.x, call.axis);
+    if (p.scalar_type() != operand.type)
+      p = p.to(operand.type);
+    if (p.sizes() != plan.x.sizes()) {
+      if (order.empty())
+        order = getMemoryOrder(plan.x);
+      if (placeChannel(plan, operand, p, order, isPlaced))
+        continue;
+    }
+    operand.extent = Extent::Element;
+    if (p.strides() == plan.x.strides() && p.sizes() == plan.x.sizes()) {
+      operand.tensor = p;
+    } else {
+      operand.tensor = at::empty_like(plan.x, p.options());
+      operand.tensor.copy_(p.expand(plan.x.sizes()));
+    }
+  }
+  return plan;
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+static const char *getTypeName(at::ScalarType type) {
+  switch (type) {
+  case at::kHalf:
+    return "f16";
+  case at::kBFloat16:
+    return "bf16";
+  case at::kDouble:
+    return "f64";
+  default:
+    return "f32";
+  }
+}
+
+static uint64_t hashWord(const IValue &value) {
+  if (value.isInt())
+    return static_cast<uint64_t>(value.toInt());
+  if (value.isBool())
+    return value.toBool();
+  if (value.isDouble())
+    return std::bit_cast<uint64_t>(value.toDouble());
+  return std::hash<std::string_view>()(value.toStringView());
+}
+
+static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
+                   bool isBackward, uint64_t wrt) {
+  Key key;
+  key.push_back(static_cast<uint64_t>(isBackward) |
+                static_cast<uint64_t>(plan.layout) << 8 |
+                static_cast<uint64_t>(plan.x.scalar_type()) << 16 | wrt << 32);
+  for (const Operand &operand : plan.operands) {
+    key.push_back(static_cast<uint64_t>(operand.extent) |
+                  static_cast<uint64_t>(operand.type) << 8);
+    if (operand.extent == Extent::Baked)
+      key.push_back(std::bit_cast<uint64_t>(operand.number));
+  }
+  for (size_t i = 0; i < spec.args.size(); ++i)
+    if (spec.args[i].kind == ArgKind::Word)
+      key.push_back(hashWord(args[i]));
+  return key;
+}
+
+static nb::object toPython(const IValue &value) {
+  if (value.isInt())
+    return nb::int_(value.toInt());
+  if (value.isBool())
+    return nb::bool_(value.toBool());
+  if (value.isDouble())
+    return nb::float_(value.toDouble());
+  return nb::cast(std::string(value.toStringView()));
+}
+
+/// Asks the table for the text. Called without any lock: it takes the GIL.
+static std::string askText(const OpSpec &spec, const Plan &plan,
+                           const IValue *args, bool isBackward, uint64_t wrt) {
+  nb::gil_scoped_acquire python;
+  nb::list operands, words, wanted;
+  for (const Operand &operand : plan.operands)
+    operands.append(nb::make_tuple(static_cast<int>(operand.extent),
+                                   getTypeName(operand.type), operand.number));
+  for (size_t i = 0; i < spec.args.size(); ++i)
+    if (spec.args[i].kind == ArgKind::Word)
+      words.append(toPython(args[i]));
+  for (int i = 0; wrt >> i; ++i)
+    if (wrt >> i & 1)
+      wanted.append(i);
+  return nb::cast<std::string>(
+      spec.getText(isBackward, getTypeName(plan.x.scalar_type()),
+                   static_cast<int>(plan.layout), operands, words, wanted));
+}
+
+static quant_ste_entry compile(const OpSpec &spec, const std::string &text) {
+  char *error = nullptr;
+  // Kept for as long as the process lives.
+  quant_ste_module *module =
+      quant_ste_compile(text.data(), text.size(), nullptr, &error);
+  std::string message = error ? error : "";
+  quant_ste_error_free(error);
+  TORCH_CHECK(module, "quant_ste::", spec.name, ": ", message, "\n", text);
+  int32_t function = quant_ste_module_lookup(module, "kernel", nullptr);
+  quant_ste_entry entry = quant_ste_function_entry(module, function);
+  TORCH_CHECK(entry, "quant_ste::", spec.name, ": no kernel in\n", text);
+  return entry;
+}
+
+static quant_ste_entry findKernel(const OpSpec &spec, const Plan &plan,
+                                  const IValue *args, bool isBackward,
+                                  uint64_t wrt) {
+  Key key = makeKey(spec, plan, args, isBackward, wrt);
+  {
+    std::shared_lock<std::shared_mutex> lock(spec.mutex);
+    for (const Kernel &kernel : spec.kernels)
+      if (kernel.key == key)
+        return kernel.entry;
+  }
+  quant_ste_entry entry =
+      compile(spec, askText(spec, plan, args, isBackward, wrt));
+  std::unique_lock<std::shared_mutex> lock(spec.mutex);
+  spec.kernels.push_back({std::move(key), entry});
+  return entry;
+}
+
+namespace {
+/// The slots of one call: descriptors {allocated, aligned, offset, sizes,
+/// strides}.
+class Slots {
+public:
+  void add(void *data, IntArrayRef sizes) {
+    auto &words = descriptors[count++];
+    words[0] = words[1] = reinterpret_cast<intptr_t>(data);
+    words[2] = 0;
+    size_t rank = sizes.size();
+    int64_t stride = 1;
+    for (size_t i = rank; i-- > 0;) {
+      words[3 + i] = sizes[i];
+      words[3 + rank + i] = stride;
+      stride *= sizes[i];
+    }
+  }
+  void **get() {
+    for (size_t i = 0; i < count; ++i)
+      slots[i] = descriptors[i].data();
+    return slots.data();
+  }
+
+private:
+  size_t count = 0;
+  std::array<std::array<int64_t, 9>, 24> descriptors;
+  std::array<void *, 24> slots;
+};
+} // namespace
+
+static SmallVector<int64_t, 3> getKernelSizes(const Plan &plan) {
+  switch (plan.layout) {
+  case Layout::Flat:
+    return {plan.x.numel()};
+  case Layout::ChannelInner:
+    return {plan.channels, plan.inner};
+  case Layout::OuterChannel:
+    return {plan.outer, plan.channels};
+  case Layout::OuterChannelInner:
+    return {plan.outer, plan.channels, plan.inner};
+  }
+  return {};
+}
+
+/// Adds x and the parameters. `numbers` gives memory to plain numbers.
+static void addInputs(Slots &slots, Plan &plan, IntArrayRef sizes,
+                      std::array<double, 16> &numbers) {
+  slots.add(plan.x.data_ptr(), sizes);
+  size_t n = 0;
+  for (Operand &operand : plan.operands) {
+    switch (operand.extent) {
+    case Extent::Baked:
+      break;
+    case Extent::Channel:
+      slots.add(operand.tensor.data_ptr(), {plan.channels});
+      break;
+    case Extent::Element:
+      slots.add(operand.tensor.data_ptr(), sizes);
+      break;
+    case Extent::One:
+      if (operand.tensor.defined()) {
+        slots.add(operand.tensor.data_ptr(), {});
+        break;
+      }
+      void *place = &numbers[n++];
+      if (operand.type == at::kDouble)
+        *static_cast<double *>(place) = operand.number;
+      else
+        *static_cast<float *>(place) = static_cast<float>(operand.number);
+      slots.add(place, {});
+    }
+  }
+}
+
+/// Compiled loops use as many threads as torch's own.
+static void useThreads() {
+  thread_local int known = 0;
+  int wanted = at::get_num_threads();
+  if (wanted == known)
+    return;
+  known = wanted;
+  quant_ste_set_thread_count(wanted);
+}
+
+static Tensor runForward(const OpSpec &spec, const IValue *args) {
+  std::array<bool, 16> isWanted{};
+  Plan plan = makePlan(spec, readCall(spec, args), isWanted.data());
+  Tensor y = at::empty_like(plan.x);
+  quant_ste_entry entry = findKernel(spec, plan, args, false, 0);
+  Slots slots;
+  std::array<double, 16> numbers;
+  auto sizes = getKernelSizes(plan);
+  addInputs(slots, plan, sizes, numbers);
+  slots.add(y.data_ptr(), sizes);
+  useThreads();
+  entry(slots.get());
+  return spec.givesFloat ? y.to(at::kFloat) : y;
+}
+
+/// A kernel's gradient of one operand, in that operand's shape and type.
+static Tensor finishGradient(const Tensor &gradient, const Operand &operand,
+                             const Tensor &p, std::optional<int64_t> axis,
+                             const Tensor &x) {
+  Tensor out = gradient;
+  if (operand.extent == Extent::Channel) {
+    SmallVector<int64_t, 5> inverse(operand.channelOrder.size());
+    for (size_t i = 0; i < inverse.size(); ++i)
+      inverse[operand.channelOrder[i]] = i;
+    out = out.view(operand.channelSizes).permute(inverse);
+  } else if (operand.extent == Extent::Element) {
+    out = at::sum_to(out, alignToAxis(p, x, axis).sizes());
+  }
+  return out.reshape(p.sizes()).to(p.scalar_type());
+}
+
+/// `wrt` are positions among the tensor operands.
+static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
+                                       const IValue *args, IntArrayRef wrt) {
+  Call call = readCall(spec, args);
+  std::array<bool, 16> isWanted{};
+  for (int64_t i : wrt)
+    isWanted[i] = true;
+  Plan plan = makePlan(spec, call, isWanted.data());
+  // Kernels count numbers as operands; tensors come first among neither.
+  SmallVector<int64_t, 6> operandOf; // of each tensor, 0 being x
+  int64_t operand = 0;
+  for (const Arg &arg : spec.args) {
+    if (arg.kind == ArgKind::Operand)
+      operandOf.push_back(operand);
+    if (arg.kind == ArgKind::Operand || arg.kind == ArgKind::Number)
+      ++operand;
+  }
+  uint64_t mask = 0;
+  for (int64_t i : wrt)
+    mask |= uint64_t(1) << operandOf[i];
+  quant_ste_entry entry = findKernel(spec, plan, args, true, mask);
+
+  Slots slots;
+  std::array<double, 16> numbers;
+  auto sizes = getKernelSizes(plan);
+  addInputs(slots, plan, sizes, numbers);
+  Tensor cotangent = makeLike(dy, plan.x);
+  slots.add(cotangent.data_ptr(), sizes);
+  SmallVector<Tensor, 6> gradients(call.tensors.size());
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!isWanted[i])
+      continue;
+    if (i == 0) {
+      gradients[i] = at::empty_like(plan.x);
+      slots.add(gradients[i].data_ptr(), sizes);
+      continue;
+    }
+    const Operand &p = plan.operands[operandOf[i] - 1];
+    gradients[i] = at::empty_like(p.tensor);
+    if (p.extent == Extent::One)
+      slots.add(gradients[i].data_ptr(), {});
+    else if (p.extent == Extent::Channel)
+      slots.add(gradients[i].data_ptr(), {plan.channels});
+    else
+      slots.add(gradients[i].data_ptr(), sizes);
+  }
+  useThreads();
+  entry(slots.get());
+
+  std::vector<Tensor> results;
+  for (int64_t i : wrt) {
+    const Tensor &given = call.tensors[i];
+    if (i == 0)
+      results.push_back(
+          at::sum_to(gradients[0], given.sizes()).to(given.scalar_type()));
+    else
+      results.push_back(finishGradient(gradients[i],
+                                       plan.operands[operandOf[i] - 1], given,
+                                       call.axis, plan.x));
+  }
+  return results;
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels of the dispatcher
+//===----------------------------------------------------------------------===//
+
+namespace {
+using c10::DispatchKeySet;
+using c10::OperatorHandle;
+
+struct ForwardCPU : c10::OperatorKernel {
+  explicit ForwardCPU(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size();
+    Tensor y = runForward(spec, stack->data() + stack->size() - n);
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(y));
+  }
+  const OpSpec &spec;
+};
+
+/// (dy, arguments..., wrt) -> gradients
+struct BackwardCPU : c10::OperatorKernel {
+  explicit BackwardCPU(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size() + 2;
+    const IValue *args = stack->data() + stack->size() - n;
+    auto wrt = args[n - 1].toIntVector();
+    std::vector<Tensor> gradients =
+        runBackward(spec, args[0].toTensor(), args + 1, wrt);
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(gradients));
+  }
+  const OpSpec &spec;
+};
+
+/// Shapes alone.
+struct ForwardMeta : c10::OperatorKernel {
+  explicit ForwardMeta(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size();
+    Call call = readCall(spec, stack->data() + stack->size() - n);
+    at::ScalarType type = getDataType(spec, call);
+    Tensor x = call.tensors[0];
+    if (!call.axis)
+      for (const Tensor &p : ArrayRef<Tensor>(call.tensors).slice(1))
+        if (p.dim() > 0)
+          x = at::broadcast_tensors({x, p})[0];
+    Tensor y = at::empty_like(
+        x, x.options().dtype(spec.givesFloat ? at::kFloat : type));
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(y));
+  }
+  const OpSpec &spec;
+};
+
+struct BackwardMeta : c10::OperatorKernel {
+  explicit BackwardMeta(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size() + 2;
+    const IValue *args = stack->data() + stack->size() - n;
+    Call call = readCall(spec, args + 1);
+    std::vector<Tensor> gradients;
+    for (int64_t i : args[n - 1].toIntVector())
+      gradients.push_back(at::empty_like(call.tensors[i]));
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(gradients));
+  }
+  const OpSpec &spec;
+};
+
+//===----------------------------------------------------------------------===//
+// Autograd
+//===----------------------------------------------------------------------===//
+
+// How torch counts references to nodes changed in time.
+#ifdef QUANT_STE_TORCH_INTRUSIVE_NODES
+template <class T> using NodePointer = c10::intrusive_ptr<T>;
+template <class T, class... Args>
+NodePointer<T> makeNodePointer(Args &&...args) {
+  return c10::make_intrusive<T>(std::forward<Args>(args)...);
+}
+NodePointer<torch::autograd::Node> getPointer(torch::autograd::Node *node) {
+  return NodePointer<torch::autograd::Node>::reclaim_copy(node);
+}
+#else
+template <class T> using NodePointer = std::shared_ptr<T>;
+template <class T, class... Args>
+NodePointer<T> makeNodePointer(Args &&...args) {
+  return NodePointer<T>(new T(std::forward<Args>(args)...),
+                        torch::autograd::deleteNode);
+}
+NodePointer<torch::autograd::Node> getPointer(torch::autograd::Node *node) {
+  return node->shared_from_this();
+}
+#endif
+
+/// The backward pass of one call. It holds the operands, if any gradient is
+/// computed from them, and nothing else.
+struct QuantizerBackward : torch::autograd::Node {
+  QuantizerBackward(const OpSpec &spec, torch::autograd::edge_list &&edges)
+      : Node(std::move(edges)), spec(spec) {}
+
+  std::string name() const override { return spec.name + "Backward"; }
+
+  void release_variables() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto &s : saved)
+      s.reset_data();
+    isReleased = true;
+  }
+
+  torch::autograd::variable_list
+  apply(torch::autograd::variable_list &&cotangents) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    size_t numTensors = sizes.size();
+    torch::autograd::variable_list gradients(numTensors);
+    const Tensor &dy = cotangents[0];
+    if (!dy.defined())
+      return gradients;
+    std::vector<int64_t> wrt;
+    size_t t = 0;
+    for (const Arg &arg : spec.args) {
+      if (arg.kind != ArgKind::Operand)
+        continue;
+      size_t i = t++;
+      if (!task_should_compute_output(i))
+        continue;
+      if (arg.gradient == Gradient::Pass)
+        gradients[i] = at::sum_to(dy, sizes[i]).to(types[i]);
+      else if (arg.gradient == Gradient::Zero)
+        gradients[i] = at::zeros_symint(sizes[i], dy.options().dtype(types[i]));
+      else if (arg.gradient == Gradient::Kernel)
+        wrt.push_back(i);
+    }
+    if (wrt.empty())
+      return gradients;
+    TORCH_CHECK(!isReleased, torch::autograd::ERR_BACKWARD_TWICE);
+    Stack stack;
+    stack.reserve(spec.args.size() + 2);
+    stack.emplace_back(dy);
+    size_t next = 0;
+    for (size_t i = 0; i < spec.args.size(); ++i)
+      if (spec.isTensor(i))
+        stack.emplace_back(saved[next++].unpack(getPointer(this)));
+      else
+        stack.emplace_back(others[i]);
+    stack.emplace_back(wrt);
+    spec.backward->callBoxed(&stack);
+    auto computed = stack.back().toTensorVector();
+    for (size_t i = 0; i < wrt.size(); ++i)
+      gradients[wrt[i]] = std::move(computed[i]);
+    return gradients;
+  }
+
+  const OpSpec &spec;
+  std::vector<torch::autograd::SavedVariable> saved; // empty if not needed
+  std::vector<IValue> others; // the arguments that are no tensors
+  std::vector<c10::SymDimVector> sizes;
+  std::vector<at::ScalarType> types;
+  bool isReleased = false;
+};
+
+struct ForwardAutograd : c10::OperatorKernel {
+  explicit ForwardAutograd(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &op, DispatchKeySet keys, Stack *stack) {
+    size_t n = spec.args.size();
+    const IValue *args = stack->data() + stack->size() - n;
+    NodePointer<QuantizerBackward> node;
+    if (at::GradMode::is_enabled())
+      node = makeNode(args);
+    {
+      at::AutoDispatchBelowADInplaceOrView guard;
+      op.redispatchBoxed(keys & c10::after_autograd_keyset, stack);
+    }
+    if (node)
+      torch::autograd::set_history(stack->back().toTensor(), node);
+  }
+
+private:
+  NodePointer<QuantizerBackward> makeNode(const IValue *args) {
+    torch::autograd::edge_list edges;
+    bool isNeeded = false, savesOperands = false;
+    for (size_t i = 0; i < spec.args.size(); ++i) {
+      if (!spec.isTensor(i))
+        continue;
+      const Tensor &t = args[i].toTensor();
+      bool counts =
+          spec.args[i].gradient != Gradient::None && t.requires_grad();
+      edges.push_back(counts ? torch::autograd::impl::gradient_edge(t)
+                             : torch::autograd::Edge());
+      isNeeded |= counts;
+      savesOperands |= counts && spec.args[i].gradient == Gradient::Kernel;
+    }
+    if (!isNeeded)
+      return nullptr;
+    auto node = makeNodePointer<QuantizerBackward>(spec, std::move(edges));
+    for (size_t i = 0; i < spec.args.size(); ++i) {
+      if (!spec.isTensor(i)) {
+        node->others.resize(i + 1);
+        node->others[i] = args[i];
+        continue;
+      }
+      const Tensor &t = args[i].toTensor();
+      node->sizes.emplace_back(t.sym_sizes());
+      node->types.push_back(t.scalar_type());
+      if (savesOperands)
+        node->saved.emplace_back(t, false);
+    }
+    node->others.resize(spec.args.size());
+    return node;
+  }
+
+  const OpSpec &spec;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Registration
+//===----------------------------------------------------------------------===//
+
+static ArgKind parseKind(const std::string &kind) {
+  if (kind == "operand")
+    return ArgKind::Operand;
+  if (kind == "number")
+    return ArgKind::Number;
+  if (kind == "axis")
+    return ArgKind::Axis;
+  return ArgKind::Word;
+}
+
+static Gradient parseGradient(const std::string &gradient) {
+  if (gradient == "pass")
+    return Gradient::Pass;
+  if (gradient == "zero")
+    return Gradient::Zero;
+  if (gradient == "kernel")
+    return Gradient::Kernel;
+  return Gradient::None;
+}
+
+static Bake parseBake(const std::string &bake) {
+  return bake == "always" ? Bake::Always
+         : bake == "zero" ? Bake::Zero
+                          : Bake::Never;
+}
+
+/// Never destroyed: torch unregisters in an order of its own.
+static torch::Library &getLibrary() {
+  static auto *library = new torch::Library(
+      torch::Library::FRAGMENT, "quant_ste", std::nullopt, __FILE__, __LINE__);
+  return *library;
+}
+
+template <class Functor>
+static torch::CppFunction box(const OpSpec &spec, c10::DispatchKey key) {
+  return torch::dispatch(key, torch::CppFunction::makeFromBoxedFunctor(
+                                  std::make_unique<Functor>(spec)));
+}
+
+/// Registers an op. `args` are (kind, gradient, bake); `schema` and
+/// `backwardSchema` are torch's.
+static void define(const std::string &name, const std::string &schema,
+                   const std::string &backwardSchema,
+                   const std::vector<std::vector<std::string>> &args,
+                   bool promotes, bool givesFloat, nb::object getText) {
+  auto *spec = new OpSpec; // lives as long as its registration
+  spec->name = name;
+  for (const auto &arg : args)
+    spec->args.push_back(
+        {parseKind(arg[0]), parseGradient(arg[1]), parseBake(arg[2])});
+  spec->promotes = promotes;
+  spec->givesFloat = givesFloat;
+  spec->getText = getText;
+  torch::Library &library = getLibrary();
+  std::string base = name.substr(0, name.find('.'));
+  std::string overload =
+      base.size() == name.size() ? "" : name.substr(base.size() + 1);
+  const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag};
+  library.def(
+      torch::schema(schema.c_str(), c10::AliasAnalysisKind::FROM_SCHEMA), tags);
+  library.impl(name.c_str(), box<ForwardCPU>(*spec, c10::DispatchKey::CPU));
+  library.impl(name.c_str(), box<ForwardMeta>(*spec, c10::DispatchKey::Meta));
+  library.impl(name.c_str(),
+               box<ForwardAutograd>(*spec, c10::DispatchKey::Autograd));
+  auto &dispatcher = c10::Dispatcher::singleton();
+  spec->forward = dispatcher.findSchemaOrThrow(("quant_ste::" + base).c_str(),
+                                               overload.c_str());
+  if (backwardSchema.empty())
+    return;
+  std::string backwardBase = base + "_backward";
+  std::string backwardName =
+      overload.empty() ? backwardBase : backwardBase + "." + overload;
+  library.def(torch::schema(backwardSchema.c_str(),
+                            c10::AliasAnalysisKind::FROM_SCHEMA),
+              tags);
+  library.impl(backwardName.c_str(),
+               box<BackwardCPU>(*spec, c10::DispatchKey::CPU));
+  library.impl(backwardName.c_str(),
+               box<BackwardMeta>(*spec, c10::DispatchKey::Meta));
+  library.impl(
+      backwardName.c_str(),
+      torch::dispatch(c10::DispatchKey::Autograd,
+                      torch::autograd::autogradNotImplementedFallback()));
+  spec->backward = dispatcher.findSchemaOrThrow(
+      ("quant_ste::" + backwardBase).c_str(), overload.c_str());
+}
+
+NB_MODULE(_ops, m) {
+  m.doc() = "Registers the ops of quant_ste.torch; see its table.";
+  m.attr("TORCH_VERSION") = QUANT_STE_TORCH_VERSION;
+  m.def("define", &define);
+}
