@@ -11,7 +11,7 @@ config.excludes = ["Inputs", "CMakeLists.txt", "lit.cfg.py", "Unit"]
 config.test_source_root = os.path.join(config.quant_ste_source_dir, "test")
 config.test_exec_root = os.path.join(config.quant_ste_binary_dir, "test")
 
-for tool in ("qopt-opt", "qopt-run", "qopt-reduce", "qopt-lsp-server"):
+for tool in ("qopt-opt", "qopt-run", "qopt-compile", "qopt-reduce", "qopt-lsp-server"):
     path = os.path.join(config.quant_ste_tools_dir, tool)
     config.substitutions.append((r"(?<![/\w-])%s(?![\w-])" % tool, path))
 config.substitutions.append((r"(?<![/\w-])FileCheck(?![\w-])",
@@ -29,6 +29,8 @@ config.substitutions.append(("%plugin", os.path.join(
     config.quant_ste_lib_dir, "libQuantSTEPlugin.so")))
 if not config.quant_ste_sanitizers:
     config.available_features.add("plugin")
+
+config.substitutions.append(("%cc", config.c_compiler))
 
 config.environment["PATH"] = os.pathsep.join(
     [config.quant_ste_tools_dir, config.llvm_tools_dir,

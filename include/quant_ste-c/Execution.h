@@ -78,6 +78,33 @@ quant_ste_module *quant_ste_compile(const char *text, size_t length,
                                     char **error);
 void quant_ste_module_free(quant_ste_module *module);
 
+/* Where compiled code is kept, for any number of processes. Zero-initialize; a
+ * field that is NULL or 0 has its default. */
+typedef struct quant_ste_cache {
+  /* $QUANT_STE_CACHE_DIR, else quant_ste in $XDG_CACHE_HOME or ~/.cache. */
+  const char *directory;
+  /* The size above which what is oldest is removed; 256 MiB. */
+  uint64_t max_bytes;
+} quant_ste_cache;
+
+/* As quant_ste_compile, unless the cache has the code already. `cache` may be
+ * NULL. */
+quant_ste_module *
+quant_ste_compile_cached(const char *text, size_t length,
+                         const quant_ste_compile_options *options,
+                         const quant_ste_cache *cache, char **error);
+/* Whether the code was found, not made. */
+bool quant_ste_module_is_from_cache(const quant_ste_module *module);
+
+/* What gdb and perf are told of code that is compiled from here on. */
+enum quant_ste_debugging {
+  /* Append the names of functions to /tmp/perf-<pid>.map. */
+  QUANT_STE_PERF_MAP = 1,
+  /* Register the code, and lines of the text, with gdb and lldb. */
+  QUANT_STE_DEBUGGER = 2
+};
+void quant_ste_set_debugging(int32_t flags);
+
 /* The public functions, in the order of the text. */
 int32_t quant_ste_module_function_count(const quant_ste_module *module);
 const char *quant_ste_module_function_name(const quant_ste_module *module,

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
+#include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Execution/Reference.h"
 #include <cstring>
 
@@ -51,31 +52,80 @@ void quant_ste_error_free(char *error) { std::free(error); }
 // Compiling
 //===----------------------------------------------------------------------===//
 
+static constexpr StringLiteral kTextName = "<text>";
+
+namespace {
+/// A module, and the context that it lives in: what that made unique goes when
+/// compilation ends.
+struct Source {
+  std::unique_ptr<MLIRContext> context;
+  std::optional<CollectDiagnostics> errors;
+  OwningOpRef<ModuleOp> module;
+
+  ModuleOp parse(StringRef text) {
+    context = makeContext();
+    errors.emplace(*context);
+    module = parseSourceString<ModuleOp>(text, context.get(), kTextName);
+    return module.get();
+  }
+  StringRef getErrors() const {
+    return errors ? StringRef(errors->text) : StringRef();
+  }
+};
+} // namespace
+
+static quant_ste_module *compile(StringRef text,
+                                 const quant_ste_compile_options *options,
+                                 const ObjectCache *cache, char **error) {
+  CompileOptions compile = getCompileOptions(options);
+  Source source;
+  auto module = std::make_unique<quant_ste_module>();
+  if (options && options->reference) {
+    if (!source.parse(text))
+      return fail(error, source.getErrors());
+    module->functions = getSignatures(*source.module);
+    if (failed(resolveDerivatives(*source.module, compile)))
+      return fail(error, source.getErrors());
+    source.errors.reset();
+    module->context = std::move(source.context);
+    module->source = std::move(source.module);
+    return module.release();
+  }
+  auto build = [&]() -> FailureOr<std::unique_ptr<Program>> {
+    auto parse = [&] { return source.parse(text); };
+    if (cache)
+      return Program::compile(*cache, text, kTextName, parse, compile);
+    ModuleOp parsed = parse();
+    if (!parsed)
+      return failure();
+    return Program::compile(parsed, compile);
+  };
+  auto program = build();
+  if (failed(program))
+    return fail(error, source.getErrors());
+  module->program = std::move(*program);
+  return module.release();
+}
+
 quant_ste_module *quant_ste_compile(const char *text, size_t length,
                                     const quant_ste_compile_options *options,
                                     char **error) {
-  CompileOptions compile = getCompileOptions(options);
-  // A context of its own: what it made unique goes when compilation ends.
-  std::unique_ptr<MLIRContext> context = makeContext();
-  CollectDiagnostics errors(*context);
-  auto source = parseSourceString<ModuleOp>(StringRef(text, length),
-                                            context.get(), "<text>");
-  if (!source)
-    return fail(error, errors.text);
-  auto module = std::make_unique<quant_ste_module>();
-  if (options && options->reference) {
-    module->functions = getSignatures(*source);
-    if (failed(resolveDerivatives(*source, compile)))
-      return fail(error, errors.text);
-    module->context = std::move(context);
-    module->source = std::move(source);
-    return module.release();
-  }
-  auto program = Program::compile(*source, compile);
-  if (failed(program))
-    return fail(error, errors.text);
-  module->program = std::move(*program);
-  return module.release();
+  return compile(StringRef(text, length), options, nullptr, error);
+}
+
+quant_ste_module *
+quant_ste_compile_cached(const char *text, size_t length,
+                         const quant_ste_compile_options *options,
+                         const quant_ste_cache *cache, char **error) {
+  ObjectCache objects(cache && cache->directory ? cache->directory : "",
+                      cache && cache->max_bytes
+                          ? cache->max_bytes
+                          : ObjectCache::kDefaultMaxBytes);
+  return compile(StringRef(text, length), options, &objects, error);
+}
+
+bool quant_ste_module_is_from_cache(const quant_ste_module *module) {
+  return module->program && module->program->isFromCache();
 }
 
 void quant_ste_module_free(quant_ste_module *module) { delete module; }

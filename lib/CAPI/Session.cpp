@@ -7,6 +7,7 @@
 
 #include "Session.h"
 #include "quant_ste/InitAll.h"
+#include <atomic>
 #include <cstring>
 
 using namespace mlir;
@@ -72,9 +73,16 @@ std::unique_ptr<MLIRContext> capi::makeContext() {
   return context;
 }
 
+static std::atomic<int32_t> debugging{0};
+
+void quant_ste_set_debugging(int32_t flags) { debugging = flags; }
+
 CompileOptions
 capi::getCompileOptions(const quant_ste_compile_options *options) {
   CompileOptions compile;
+  compile.load.perfMap = debugging & QUANT_STE_PERF_MAP;
+  compile.load.debugger = debugging & QUANT_STE_DEBUGGER;
+  compile.codegen.debugInfo = compile.load.debugger;
   if (!options)
     return compile;
   auto set = [](std::string &to, const char *from) {

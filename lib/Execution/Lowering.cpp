@@ -8,6 +8,7 @@
 #include "quant_ste/Execution/Program.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant_ste/Pipelines/Pipelines.h"
@@ -50,6 +51,8 @@ static LogicalResult runPipeline(ModuleOp module, const CompileOptions &options,
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();
   buildCpuPipeline(pm, pipeline);
+  if (last == CpuPhase::LLVM && options.codegen.debugInfo)
+    pm.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
   return pm.run(module);
 }
 

@@ -10,21 +10,16 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/ADT/StringSet.h"
-#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/IR/DiagnosticHandler.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Host.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace mlir;
@@ -156,97 +151,15 @@ struct CollectErrors : llvm::DiagnosticHandler {
 };
 } // namespace
 
-/// LLVM itself only warns of names that it does not know, and ends the process
-/// over a processor that cannot run code of this kind.
-static llvm::Error
-checkProcessor(const CodegenOptions &options,
-               const llvm::orc::JITTargetMachineBuilder &builder) {
-  const llvm::Triple &triple = builder.getTargetTriple();
-  std::string error;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!target)
-    return llvm::createStringError(error);
-  auto getInfo = [&](StringRef cpu, StringRef features) {
-    return std::unique_ptr<llvm::MCSubtargetInfo>(
-        target->createMCSubtargetInfo(triple, cpu, features));
-  };
-  std::unique_ptr<llvm::MCSubtargetInfo> any = getInfo("", "");
-  if (!options.cpu.empty() && !any->isCPUStringValid(options.cpu))
-    return llvm::createStringError("unknown processor '" + options.cpu + "'");
-  SmallVector<StringRef> names;
-  StringRef(options.features).split(names, ',', -1, /*KeepEmpty=*/false);
-  for (StringRef name : names)
-    if (llvm::none_of(any->getAllProcessorFeatures(), [&](const auto &known) {
-          return name == ("+" + Twine(known.Key)).str() ||
-                 name == ("-" + Twine(known.Key)).str();
-        }))
-      return llvm::createStringError("unknown processor feature '" + name +
-                                     "'");
-  if (triple.getArch() == llvm::Triple::x86_64 &&
-      !getInfo(builder.getCPU(), builder.getFeatures().getString())
-           ->checkFeatures("+64bit"))
-    return llvm::createStringError(
-        "expected a processor for 64-bit code, got '" + builder.getCPU() +
-        (options.features.empty() ? "'" : "' with '" + options.features + "'"));
-  return llvm::Error::success();
-}
-
-static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-createTargetMachine(const CodegenOptions &options) {
-  static bool isInitialized = [] {
-    return !llvm::InitializeNativeTarget() &&
-           !llvm::InitializeNativeTargetAsmPrinter();
-  }();
-  if (!isInitialized)
-    return llvm::createStringError("LLVM has no back end for this machine");
-  auto builder = llvm::orc::JITTargetMachineBuilder::detectHost();
-  if (!builder)
-    return builder.takeError();
-  if (!options.cpu.empty()) {
-    builder->setCPU(options.cpu);
-    builder->setFeatures(options.features); // not the host's
-  } else if (!options.features.empty()) {
-    builder->addFeatures({options.features});
-  }
-  if (auto error = checkProcessor(options, *builder))
-    return error;
-  builder->setRelocationModel(llvm::Reloc::PIC_);
-  builder->setCodeModel(llvm::CodeModel::Small);
-  builder->setCodeGenOptLevel(
-      static_cast<llvm::CodeGenOptLevel>(options.optLevel));
-  builder->getOptions().EmulatedTLS = false;
-  // One rounding per operation: never mul + add -> fma.
-  builder->getOptions().AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return builder->createTargetMachine();
-}
-
-/// May code that computes use it? A virtual machine often hides the others
-/// (memory protection, cache control), which nothing here asks for.
-static bool isForComputing(StringRef feature) {
-  static constexpr StringLiteral kFamilies[] = {
-      "sse",  "ssse",  "avx",    "amx",   "fma",  "f16c",
-      "bmi",  "lzcnt", "popcnt", "movbe", "neon", "fullfp16",
-      "bf16", "i8mm",  "sve",    "sme",   "lse",  "dotprod"};
-  return llvm::any_of(
-      kFamilies, [&](StringRef family) { return feature.starts_with(family); });
-}
-
-llvm::Error quant_ste::checkRunsHere(const CodegenOptions &options) {
-  auto machine = createTargetMachine(options);
-  if (!machine)
-    return machine.takeError();
-  const llvm::MCSubtargetInfo &code = *(*machine)->getMCSubtargetInfo();
-  for (const auto &feature : llvm::sys::getHostCPUFeatures())
-    if (!feature.second && isForComputing(feature.first()) &&
-        code.checkFeatures(("+" + feature.first()).str()))
-      return llvm::createStringError(
-          "expected a processor whose code runs on this machine (" +
-          llvm::sys::getHostCPUName() + "), which lacks '" + feature.first() +
-          "'; got '" + (options.cpu.empty() ? options.features : options.cpu) +
-          "'");
-  return llvm::Error::success();
-}
+/// Kernels come inlined, unrolled and in vectors: what remains is to put values
+/// into registers, to simplify what lowering spelled out, and to move it out of
+/// loops; and to make vectors of the loops that were left to it. All of clang
+/// -O2 takes six times as long, for the same code.
+static constexpr StringLiteral kPasses =
+    "globaldce,function(sroa,early-cse,simplifycfg,"
+    "instcombine<no-verify-fixpoint>,loop-mssa(licm),loop-simplify,"
+    "loop(loop-rotate),loop-mssa(licm),loop-vectorize,"
+    "instcombine<no-verify-fixpoint>,gvn,simplifycfg,adce)";
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
                      unsigned level) {
@@ -268,10 +181,72 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
       &llvm::OptimizationLevel::O0, &llvm::OptimizationLevel::O1,
       &llvm::OptimizationLevel::O2, &llvm::OptimizationLevel::O3};
   const llvm::OptimizationLevel &o = *kLevels[level];
-  llvm::ModulePassManager passes =
-      level == 0 ? builder.buildO0DefaultPipeline(o)
-                 : builder.buildPerModuleDefaultPipeline(o);
+  llvm::ModulePassManager passes;
+  if (level == 0) {
+    passes = builder.buildO0DefaultPipeline(o);
+  } else if (level == 2) {
+    [[maybe_unused]] llvm::Error error =
+        builder.parsePassPipeline(passes, kPasses);
+    assert(!error && "the names above are of passes");
+    llvm::consumeError(std::move(error));
+  } else {
+    passes = builder.buildPerModuleDefaultPipeline(o);
+  }
   passes.run(module, modules);
+}
+
+FailureOr<std::unique_ptr<llvm::Module>>
+quant_ste::translateToLLVMIR(ModuleOp module, llvm::LLVMContext &context,
+                             llvm::TargetMachine &machine) {
+  // The data layout is needed already during translation (struct layouts).
+  llvm::DataLayout layout = machine.createDataLayout();
+  MLIRContext *ctx = module.getContext();
+  module->setAttr(LLVM::LLVMDialect::getDataLayoutAttrName(),
+                  StringAttr::get(ctx, layout.getStringRepresentation()));
+  module->setAttr(LLVM::LLVMDialect::getTargetTripleAttrName(),
+                  StringAttr::get(ctx, machine.getTargetTriple().str()));
+  std::unique_ptr<llvm::Module> translated =
+      translateModuleToLLVMIR(module, context);
+  if (!translated)
+    return emitError(module.getLoc(),
+                     "expected a module that translates to LLVM IR");
+  return translated;
+}
+
+llvm::Error quant_ste::emitCode(llvm::Module &module,
+                                llvm::TargetMachine &machine,
+                                const CodegenOptions &options,
+                                CodeFormat format,
+                                const llvm::StringSet<> &visible,
+                                SmallVectorImpl<char> &bytes) {
+  std::string errors;
+  llvm::LLVMContext &context = module.getContext();
+  context.setDiagnosticHandler(std::make_unique<CollectErrors>(errors));
+  llvm::scope_exit reset([&] { context.setDiagnosticHandler(nullptr); });
+  llvm::internalizeModule(module, [&](const llvm::GlobalValue &value) {
+    return visible.contains(value.getName());
+  });
+  {
+    StepTimer timer(options, "LLVM passes");
+    optimize(module, machine, options.optLevel);
+  }
+  llvm::raw_svector_ostream os(bytes);
+  if (format == CodeFormat::LLVMIR) {
+    os << module;
+  } else {
+    StepTimer timer(options, "code generation");
+    llvm::legacy::PassManager codegen;
+    if (machine.addPassesToEmitFile(codegen, os, nullptr,
+                                    format == CodeFormat::Assembly
+                                        ? llvm::CodeGenFileType::AssemblyFile
+                                        : llvm::CodeGenFileType::ObjectFile))
+      return llvm::createStringError("LLVM cannot emit code for " +
+                                     machine.getTargetTriple().str());
+    codegen.run(module);
+  }
+  if (!errors.empty())
+    return llvm::createStringError("LLVM: " + errors);
+  return llvm::Error::success();
 }
 
 FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
@@ -284,25 +259,15 @@ quant_ste::emitObject(ModuleOp module, ArrayRef<Signature> functions,
   auto machine = createTargetMachine(options);
   if (!machine)
     return emitError(module.getLoc(), llvm::toString(machine.takeError()));
-
-  // The data layout is needed already during translation (struct layouts).
-  llvm::DataLayout layout = (*machine)->createDataLayout();
-  MLIRContext *ctx = module.getContext();
-  module->setAttr(LLVM::LLVMDialect::getDataLayoutAttrName(),
-                  StringAttr::get(ctx, layout.getStringRepresentation()));
-  module->setAttr(LLVM::LLVMDialect::getTargetTripleAttrName(),
-                  StringAttr::get(ctx, (*machine)->getTargetTriple().str()));
-
-  llvm::LLVMContext llvmContext;
-  std::string errors;
-  llvmContext.setDiagnosticHandler(std::make_unique<CollectErrors>(errors));
-  std::unique_ptr<llvm::Module> llvmModule =
-      translateModuleToLLVMIR(module, llvmContext);
-  if (!llvmModule)
-    return emitError(module.getLoc(),
-                     "expected a module that translates to LLVM IR");
-
-  EntryBuilder entries{*llvmModule};
+  llvm::LLVMContext context;
+  FailureOr<std::unique_ptr<llvm::Module>> translated;
+  {
+    StepTimer timer(options, "translation");
+    translated = translateToLLVMIR(module, context, **machine);
+  }
+  if (failed(translated))
+    return failure();
+  EntryBuilder entries{**translated};
   llvm::StringSet<> visible;
   for (const Signature &f : functions) {
     if (!f.unsupported.empty())
@@ -312,21 +277,10 @@ quant_ste::emitObject(ModuleOp module, ArrayRef<Signature> functions,
              << f.function << " : " << f.str() << " is called";
     visible.insert(getEntryName(f.function));
   }
-  llvm::internalizeModule(*llvmModule, [&](const llvm::GlobalValue &value) {
-    return visible.contains(value.getName());
-  });
-
-  optimize(*llvmModule, **machine, options.optLevel);
   SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream os(bytes);
-  llvm::legacy::PassManager codegen;
-  if ((*machine)->addPassesToEmitFile(codegen, os, nullptr,
-                                      llvm::CodeGenFileType::ObjectFile))
-    return emitError(module.getLoc(),
-                     "LLVM cannot emit objects for this machine");
-  codegen.run(*llvmModule);
-  if (!errors.empty())
-    return emitError(module.getLoc(), "LLVM: ") << errors;
+  if (auto error = emitCode(**translated, **machine, options,
+                            CodeFormat::Object, visible, bytes))
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
   return std::unique_ptr<llvm::MemoryBuffer>(
       std::make_unique<llvm::SmallVectorMemoryBuffer>(
           std::move(bytes), "quant_ste", /*RequiresNullTerminator=*/false));

@@ -8,11 +8,21 @@
 #include "quant_ste/Execution/Program.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Runtime/JITSymbols.h"
+#include "llvm/ExecutionEngine/JITLink/JITLink.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
+#include "llvm/ExecutionEngine/Orc/Debugging/ELFDebugObjectPlugin.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
+#include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+#include "llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h"
 #include "llvm/Support/DynamicLibrary.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Process.h"
+#include "llvm/TargetParser/Host.h"
 #include <cstdlib>
 #include <cstring>
 
@@ -22,28 +32,82 @@ using namespace mlir::quant_ste;
 Program::Program() = default;
 Program::~Program() = default;
 
-FailureOr<std::unique_ptr<Program>>
-Program::compile(ModuleOp module, const CompileOptions &options) {
-  std::vector<Signature> functions = getSignatures(module);
+namespace {
+struct Compiled {
+  std::vector<Signature> functions;
+  std::unique_ptr<llvm::MemoryBuffer> object;
+};
+} // namespace
+
+static FailureOr<Compiled> compileToObject(ModuleOp module,
+                                           const CompileOptions &options) {
+  Compiled compiled;
+  compiled.functions = getSignatures(module);
   if (!options.function.empty())
-    llvm::erase_if(functions, [&](const Signature &f) {
+    llvm::erase_if(compiled.functions, [&](const Signature &f) {
       return f.function != options.function;
     });
-  for (const Signature &f : functions)
+  for (const Signature &f : compiled.functions)
     if (f.function == options.function && !f.unsupported.empty())
       return module.lookupSymbol(f.function)->emitError("cannot be called: ")
              << f.unsupported;
   if (auto error = checkRunsHere(options.codegen))
     return emitError(module.getLoc(), llvm::toString(std::move(error)));
-  if (failed(lowerToLLVM(module, functions, options)))
-    return failure();
-  auto object = emitObject(module, functions, options.codegen);
+  {
+    StepTimer timer(options.codegen, "passes");
+    if (failed(lowerToLLVM(module, compiled.functions, options)))
+      return failure();
+  }
+  auto object = emitObject(module, compiled.functions, options.codegen);
   if (failed(object))
     return failure();
-  auto program = load(std::move(*object), std::move(functions));
+  compiled.object = std::move(*object);
+  return compiled;
+}
+
+static FailureOr<std::unique_ptr<Program>>
+loadCompiled(Location loc, Compiled compiled, const CompileOptions &options) {
+  StepTimer timer(options.codegen, "linking");
+  auto program = Program::load(std::move(compiled.object),
+                               std::move(compiled.functions), options.load);
   if (!program)
-    return emitError(module.getLoc(), llvm::toString(program.takeError()));
+    return emitError(loc, llvm::toString(program.takeError()));
   return std::move(*program);
+}
+
+FailureOr<std::unique_ptr<Program>>
+Program::compile(ModuleOp module, const CompileOptions &options) {
+  auto compiled = compileToObject(module, options);
+  if (failed(compiled))
+    return failure();
+  return loadCompiled(module.getLoc(), std::move(*compiled), options);
+}
+
+FailureOr<std::unique_ptr<Program>>
+Program::compile(const ObjectCache &cache, StringRef text, StringRef file,
+                 function_ref<ModuleOp()> parse,
+                 const CompileOptions &options) {
+  std::optional<std::string> key = ObjectCache::getKey(text, file, options);
+  if (std::optional<ObjectCache::Entry> entry =
+          key ? cache.find(*key) : std::nullopt) {
+    auto program = load(std::move(entry->object), std::move(entry->functions),
+                        options.load);
+    if (program) {
+      (*program)->fromCache = true;
+      return std::move(*program);
+    }
+    // Make it again, and say then what is wrong.
+    llvm::consumeError(program.takeError());
+  }
+  ModuleOp module = parse();
+  if (!module)
+    return failure();
+  auto compiled = compileToObject(module, options);
+  if (failed(compiled))
+    return failure();
+  if (key)
+    cache.store(*key, compiled->functions, compiled->object->getBuffer());
+  return loadCompiled(module.getLoc(), std::move(*compiled), options);
 }
 
 //===----------------------------------------------------------------------===//
@@ -101,10 +165,91 @@ static llvm::Error defineSymbols(llvm::orc::LLJIT &jit) {
   return llvm::Error::success();
 }
 
+//===----------------------------------------------------------------------===//
+// Debuggers and profilers
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// "7f00 1a0 name", a line for each function, where perf looks for it.
+class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
+public:
+  void modifyPassConfig(llvm::orc::MaterializationResponsibility &,
+                        llvm::jitlink::LinkGraph &,
+                        llvm::jitlink::PassConfiguration &config) override {
+    config.PrePrunePasses.push_back(keepNames);
+    config.PostFixupPasses.push_back(writeNames);
+  }
+  llvm::Error
+  notifyFailed(llvm::orc::MaterializationResponsibility &) override {
+    return llvm::Error::success();
+  }
+  llvm::Error notifyRemovingResources(llvm::orc::JITDylib &,
+                                      llvm::orc::ResourceKey) override {
+    return llvm::Error::success();
+  }
+  void notifyTransferringResources(llvm::orc::JITDylib &,
+                                   llvm::orc::ResourceKey,
+                                   llvm::orc::ResourceKey) override {}
+
+private:
+  /// Calls within a section need no symbol, which would be dropped.
+  static llvm::Error keepNames(llvm::jitlink::LinkGraph &graph) {
+    for (llvm::jitlink::Symbol *symbol : graph.defined_symbols())
+      if (symbol->isCallable())
+        symbol->setLive(true);
+    return llvm::Error::success();
+  }
+  static llvm::Error writeNames(llvm::jitlink::LinkGraph &graph) {
+    std::string path =
+        ("/tmp/perf-" + Twine(llvm::sys::Process::getProcessId()) + ".map")
+            .str();
+    std::string lines;
+    llvm::raw_string_ostream text(lines);
+    for (llvm::jitlink::Symbol *symbol : graph.defined_symbols())
+      if (symbol->hasName() && symbol->isCallable())
+        text << llvm::format_hex_no_prefix(symbol->getAddress().getValue(), 1)
+             << ' ' << llvm::format_hex_no_prefix(symbol->getSize(), 1) << ' '
+             << *symbol->getName() << '\n';
+    std::error_code error;
+    llvm::raw_fd_ostream os(path, error, llvm::sys::fs::OF_Append);
+    if (error)
+      return llvm::createStringError(error, "cannot write " + path);
+    os << lines; // at once: other threads append too
+    return llvm::Error::success();
+  }
+};
+} // namespace
+
+static llvm::Error addPlugins(llvm::orc::LLJIT &jit,
+                              const LoadOptions &options) {
+  if (!options.perfMap && !options.debugger)
+    return llvm::Error::success();
+  auto *layer =
+      dyn_cast<llvm::orc::ObjectLinkingLayer>(&jit.getObjLinkingLayer());
+  if (!layer)
+    return llvm::createStringError(
+        "debuggers and profilers cannot be told of code on this machine");
+  if (options.perfMap)
+    layer->addPlugin(std::make_shared<PerfMap>());
+  if (!options.debugger)
+    return llvm::Error::success();
+  llvm::Error error = llvm::Error::success();
+  layer->addPlugin(std::make_shared<llvm::orc::ELFDebugObjectPlugin>(
+      jit.getExecutionSession(), /*RequireDebugSections=*/false,
+      /*AutoRegisterCode=*/true, error));
+  return error;
+}
+
 llvm::Expected<std::unique_ptr<Program>>
 Program::load(std::unique_ptr<llvm::MemoryBuffer> object,
-              std::vector<Signature> functions) {
+              std::vector<Signature> functions, const LoadOptions &options) {
+  if (!initializeNativeTarget())
+    return llvm::createStringError("LLVM has no back end for this machine");
+  // Looking at the processor takes long, and nothing here depends on it.
+  llvm::orc::JITTargetMachineBuilder machine(
+      (llvm::Triple(llvm::sys::getProcessTriple())));
   auto jit = llvm::orc::LLJITBuilder()
+                 .setJITTargetMachineBuilder(std::move(machine))
                  .setPlatformSetUp(llvm::orc::setUpInactivePlatform)
                  .setLinkProcessSymbolsByDefault(false)
                  .create();
@@ -115,6 +260,8 @@ Program::load(std::unique_ptr<llvm::MemoryBuffer> object,
     errors += (errors.empty() ? "" : "; ") + llvm::toString(std::move(error));
   });
   if (auto error = defineSymbols(**jit))
+    return error;
+  if (auto error = addPlugins(**jit, options))
     return error;
   if (auto error = (*jit)->addObjectFile(std::move(object)))
     return error;

@@ -133,6 +133,7 @@ static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
 static void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   if (options.openmp) {
+    pm.addPass(createQuantSTESerialPathPass());
     pm.addPass(createConvertSCFToOpenMPPass());
     pm.addPass(createQuantSTEGuardParallelPass());
     // Folds the alloca scopes, which must be of one block from here on.

@@ -92,8 +92,38 @@ static int run(bool reference) {
   return 0;
 }
 
-int main(void) {
-  if (run(false) || run(true))
+/* The second time the code is found. */
+static int runCached(const char *directory) {
+  quant_ste_cache cache = {directory, 0};
+  for (int i = 0; i < 2; ++i) {
+    char *error = NULL;
+    quant_ste_module *module =
+        quant_ste_compile_cached(text, strlen(text), NULL, &cache, &error);
+    if (!module) {
+      printError("compile", error);
+      return 1;
+    }
+    float x[] = {0.5f, 1.5f};
+    int64_t sizes[] = {1, 2}, n = 3;
+    quant_ste_array arguments[] = {{x, QUANT_STE_F32, 2, sizes, NULL},
+                                   {&n, QUANT_STE_INDEX, 0, NULL, NULL}};
+    quant_ste_results *results =
+        quant_ste_call(module, 0, arguments, 2, &error);
+    if (!results) {
+      printError("call", error);
+      return 1;
+    }
+    const float *y = quant_ste_results_get(results, 0)->data;
+    printf("from the cache: %d; %g %g\n",
+           quant_ste_module_is_from_cache(module), y[0], y[1]);
+    quant_ste_results_free(results);
+    quant_ste_module_free(module);
+  }
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  if (run(false) || run(true) || (argc > 1 && runCached(argv[1])))
     return 1;
 
   char *error = NULL;

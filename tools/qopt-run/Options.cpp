@@ -82,6 +82,19 @@ void quant_ste::qopt_run::parseOptions(int argc, char **argv,
   static cl::opt<bool, true> time("time", cl::location(options.time),
                                   cl::desc("Print compile and run time"),
                                   cl::cat(category));
+  static cl::opt<bool, true> cache(
+      "cache", cl::location(options.cache),
+      cl::desc("Keep compiled code on disk, and use it: in "
+               "$QUANT_STE_CACHE_DIR, else the user's cache directory"),
+      cl::cat(category));
+  static cl::opt<bool, true> debugInfo(
+      "g", cl::location(options.codegen.debugInfo),
+      cl::desc("Line tables that lead to the .mlir, known to gdb and lldb"),
+      cl::cat(category));
+  static cl::opt<bool, true> perfMap(
+      "perf-map", cl::location(options.load.perfMap),
+      cl::desc("Append the names of functions to /tmp/perf-<pid>.map"),
+      cl::cat(category));
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();
   registerPassManagerCLOptions();

@@ -8,7 +8,7 @@
 #ifndef QUANT_STE_TOOLS_QOPT_RUN_OPTIONS_H
 #define QUANT_STE_TOOLS_QOPT_RUN_OPTIONS_H
 
-#include "quant_ste/Execution/Object.h"
+#include "quant_ste/Execution/Program.h"
 
 namespace mlir::quant_ste::qopt_run {
 
@@ -20,6 +20,8 @@ struct Options {
   std::string pipelineOptions;
   std::vector<std::string> rules;
   CodegenOptions codegen;
+  LoadOptions load;
+  bool cache = false;
   int threads = 0;
   int64_t maxElements = 0;
   bool reference = false;

@@ -15,7 +15,7 @@
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "quant_ste/Execution/ArrayIO.h"
-#include "quant_ste/Execution/Program.h"
+#include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Execution/Reference.h"
 #include "quant_ste/InitAll.h"
 #include "quant_ste/Runtime/Matmul.h"
@@ -188,7 +188,13 @@ static FailureOr<SmallVector<HostArray>> call(const Program *program,
   if (!program)
     return evaluateReference(module.lookupSymbol<func::FuncOp>(f.function),
                              arguments);
-  auto results = program->call(program->getFunctions().front(), arguments);
+  // Compiled code from a cache may have more functions than the one.
+  auto compiled = selectFunction(program->getFunctions(), f.function);
+  if (!compiled) {
+    fail(compiled.takeError());
+    return failure();
+  }
+  auto results = program->call(**compiled, arguments);
   if (!results) {
     fail(results.takeError());
     return failure();
@@ -196,9 +202,8 @@ static FailureOr<SmallVector<HostArray>> call(const Program *program,
   return std::move(*results);
 }
 
-static void printTimes(double compileTime, double runTime) {
-  llvm::errs() << llvm::format("compile %.1f ms, run %.3f ms", compileTime,
-                               runTime);
+/// What computed the matrix products of this process, if there were any.
+static void printProducts() {
   int64_t own, library;
   quant_ste_matmul_counts(&own, &library);
   if (own)
@@ -207,7 +212,97 @@ static void printTimes(double compileTime, double runTime) {
   if (library)
     llvm::errs() << ", " << library << " matrix products by "
                  << quant_ste_matmul_library();
-  llvm::errs() << '\n';
+}
+
+static CompileOptions getCompileOptions(const Options &options) {
+  CompileOptions compile;
+  compile.pipelineOptions = options.pipelineOptions;
+  compile.rules = options.rules;
+  compile.codegen = options.codegen;
+  compile.function = options.function;
+  compile.configurePasses = configurePasses;
+  compile.load = options.load;
+  compile.load.debugger = options.codegen.debugInfo;
+  return compile;
+}
+
+/// The arguments of a call that can succeed, or none after an error message.
+static std::optional<SmallVector<HostArray>> prepareCall(const Options &options,
+                                                         const Signature &f) {
+  auto prepare = [&]() -> llvm::Expected<SmallVector<HostArray>> {
+    if (auto error = f.checkSupported())
+      return error;
+    if (auto error = checkOutputs(options, f))
+      return error;
+    auto arguments = readArguments(options, f);
+    if (!arguments)
+      return arguments.takeError();
+    if (auto error = f.check(*arguments))
+      return error;
+    return arguments;
+  };
+  auto arguments = prepare();
+  if (arguments)
+    return std::move(*arguments);
+  fail(arguments.takeError());
+  return std::nullopt;
+}
+
+namespace {
+/// What a run goes through: signature and arguments, then the code.
+struct Run {
+  const Options &options;
+  CompileOptions compile;
+  std::optional<Signature> function;
+  std::optional<SmallVector<HostArray>> arguments;
+  std::unique_ptr<Program> program; // null with --reference
+
+  explicit Run(const Options &options)
+      : options(options), compile(getCompileOptions(options)) {}
+
+  /// Arguments are looked at before anything is compiled.
+  LogicalResult prepare(ArrayRef<Signature> functions) {
+    auto selected = selectFunction(functions, options.function);
+    if (!selected) {
+      fail(selected.takeError());
+      return failure();
+    }
+    function = **selected;
+    arguments = prepareCall(options, *function);
+    return success(arguments.has_value());
+  }
+  LogicalResult build(ModuleOp module);
+  LogicalResult buildCached(StringRef text, function_ref<ModuleOp()> parse);
+};
+} // namespace
+
+LogicalResult Run::build(ModuleOp module) {
+  if (!module || failed(prepare(getSignatures(module))))
+    return failure(); // the reason has been said
+  compile.function = function->function;
+  progress.start("compiling @" + function->function);
+  if (options.reference)
+    return resolveDerivatives(module, compile);
+  auto compiled = Program::compile(module, compile);
+  if (succeeded(compiled))
+    program = std::move(*compiled);
+  return compiled;
+}
+
+LogicalResult Run::buildCached(StringRef text, function_ref<ModuleOp()> parse) {
+  progress.start("compiling");
+  auto compiled = Program::compile(
+      ObjectCache(), text, options.inputFile,
+      [&]() -> ModuleOp {
+        ModuleOp module = parse();
+        bool isFine = module && succeeded(prepare(getSignatures(module)));
+        return isFine ? module : nullptr;
+      },
+      compile);
+  if (failed(compiled))
+    return failure();
+  program = std::move(*compiled);
+  return arguments ? success() : prepare(program->getFunctions());
 }
 
 static int run(const Options &options, DialectRegistry &registry) {
@@ -215,61 +310,50 @@ static int run(const Options &options, DialectRegistry &registry) {
   auto file = openInputFile(options.inputFile, &message);
   if (!file)
     return fail(message);
+  StringRef text = file->getBuffer();
   auto sources = std::make_shared<llvm::SourceMgr>();
   sources->AddNewSourceBuffer(std::move(file), llvm::SMLoc());
   MLIRContext context(registry);
   context.printOpOnDiagnostic(false);
   SourceMgrDiagnosticHandler handler(*sources, &context);
-  auto module = parseSourceFile<ModuleOp>(sources, &context);
-  if (!module)
-    return 1; // the parser has said why
-
-  std::vector<Signature> functions = getSignatures(*module);
-  auto function = selectFunction(functions, options.function);
-  if (!function)
-    return fail(function.takeError());
-  const Signature &f = **function;
-  if (auto error = f.checkSupported())
-    return fail(std::move(error));
-  if (auto error = checkOutputs(options, f))
-    return fail(std::move(error));
-  auto arguments = readArguments(options, f);
-  if (!arguments)
-    return fail(arguments.takeError());
-  if (auto error = f.check(*arguments))
-    return fail(std::move(error));
-
-  CompileOptions compile;
-  compile.pipelineOptions = options.pipelineOptions;
-  compile.rules = options.rules;
-  compile.codegen = options.codegen;
-  compile.function = f.function;
-  compile.configurePasses = configurePasses;
-  progress.start("compiling @" + f.function);
-  std::unique_ptr<Program> program;
-  if (options.reference) {
-    if (failed(resolveDerivatives(*module, compile)))
-      return 1;
-  } else {
-    auto compiled = Program::compile(*module, compile);
-    if (failed(compiled))
-      return 1;
-    program = std::move(*compiled);
-  }
+  OwningOpRef<ModuleOp> module;
+  std::string steps;
+  Run job(options);
+  auto addStep = [&](StringRef step, double seconds) {
+    llvm::raw_string_ostream(steps) << llvm::format(
+        "  %-16s%10.2f ms\n", step.str().c_str(), 1e3 * seconds);
+  };
+  if (options.time)
+    job.compile.codegen.reportTime = addStep;
+  auto parse = [&] {
+    StepTimer timer(job.compile.codegen, "parsing");
+    module = parseSourceFile<ModuleOp>(sources, &context);
+    return module.get();
+  };
+  if (failed(options.cache && !options.reference ? job.buildCached(text, parse)
+                                                 : job.build(parse())))
+    return 1;
   double compileTime = progress.stop();
 
+  const Signature &f = *job.function;
   quant_ste_set_report_hook(report);
   if (options.threads > 0)
     setThreadCount(options.threads);
   progress.start("running @" + f.function);
-  auto results = call(program.get(), *module, f, *arguments);
+  auto results = call(job.program.get(), module.get(), f, *job.arguments);
   double runTime = progress.stop();
   if (failed(results))
     return 1;
   if (auto error = writeResults(options, f, *results))
     return fail(std::move(error));
-  if (options.time)
-    printTimes(compileTime, runTime);
+  if (options.time) {
+    llvm::errs() << llvm::format(
+        "compile %.1f ms%s, run %.3f ms", compileTime,
+        job.program && job.program->isFromCache() ? " (from the cache)" : "",
+        runTime);
+    printProducts();
+    llvm::errs() << '\n' << steps;
+  }
   return 0;
 }
 

@@ -10,22 +10,16 @@
 
 #include "mlir/Support/LLVM.h"
 #include "quant_ste/Execution/Signature.h"
-#include <memory>
+#include "quant_ste/Execution/Target.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace llvm {
-class Error;
+class LLVMContext;
 class MemoryBuffer;
+class Module;
 } // namespace llvm
 
 namespace mlir::quant_ste {
-
-struct CodegenOptions {
-  /// 0 to 3, as in clang -O.
-  unsigned optLevel = 2;
-  /// As in llc -mcpu and -mattr; empty: this machine's.
-  std::string cpu;
-  std::string features;
-};
 
 /// The symbol of the object's entry into a function: `void entry(void **slots)`
 /// with one pointer per argument, then one per result. A slot of a tensor
@@ -41,9 +35,23 @@ FailureOr<std::unique_ptr<llvm::MemoryBuffer>>
 emitObject(ModuleOp module, ArrayRef<Signature> functions,
            const CodegenOptions &options);
 
-/// An error when this machine lacks an instruction set that code compiled with
-/// these options may use.
-llvm::Error checkRunsHere(const CodegenOptions &options);
+//===----------------------------------------------------------------------===//
+// The steps of it
+//===----------------------------------------------------------------------===//
+
+/// Translates a module in the LLVM dialect. On failure an error was emitted.
+FailureOr<std::unique_ptr<llvm::Module>>
+translateToLLVMIR(ModuleOp module, llvm::LLVMContext &context,
+                  llvm::TargetMachine &machine);
+
+enum class CodeFormat { Object, Assembly, LLVMIR };
+
+/// Optimizes a module, of which only the `visible` definitions are seen from
+/// outside, and writes it to `bytes`.
+llvm::Error emitCode(llvm::Module &module, llvm::TargetMachine &machine,
+                     const CodegenOptions &options, CodeFormat format,
+                     const llvm::StringSet<> &visible,
+                     SmallVectorImpl<char> &bytes);
 
 } // namespace mlir::quant_ste
 

@@ -21,6 +21,14 @@ class PassManager;
 
 namespace mlir::quant_ste {
 
+/// What tools that look at this process from outside are told of its code.
+struct LoadOptions {
+  /// Append the names of functions to /tmp/perf-<pid>.map, for perf.
+  bool perfMap = false;
+  /// Register the code with gdb and lldb.
+  bool debugger = false;
+};
+
 struct CompileOptions {
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
@@ -31,6 +39,7 @@ struct CompileOptions {
   CodegenOptions codegen;
   /// The only function to compile; empty: every public one.
   std::string function;
+  LoadOptions load;
   /// Called before the passes run, for instrumentation.
   std::function<LogicalResult(PassManager &)> configurePasses;
 };
@@ -46,6 +55,8 @@ LogicalResult resolveDerivatives(ModuleOp module,
 LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
                           const CompileOptions &options);
 
+class ObjectCache;
+
 /// Compiled code in this process.
 class Program {
 public:
@@ -54,13 +65,22 @@ public:
   /// (`bufferization.writable`). On failure an error was emitted.
   static FailureOr<std::unique_ptr<Program>>
   compile(ModuleOp module, const CompileOptions &options = {});
+  /// The same for a text (or bytecode) that `parse` parses, unless the cache
+  /// knows it: then it is not called. `file` is the name of the text in line
+  /// tables. What is found in the cache has been compiled with the same
+  /// options.
+  static FailureOr<std::unique_ptr<Program>>
+  compile(const ObjectCache &cache, StringRef text, StringRef file,
+          function_ref<ModuleOp()> parse, const CompileOptions &options);
   /// Links an object that emitObject made for these functions.
   static llvm::Expected<std::unique_ptr<Program>>
   load(std::unique_ptr<llvm::MemoryBuffer> object,
-       std::vector<Signature> functions);
+       std::vector<Signature> functions, const LoadOptions &options = {});
   ~Program();
 
   ArrayRef<Signature> getFunctions() const { return functions; }
+  /// Whether the code was found, not made.
+  bool isFromCache() const { return fromCache; }
 
   /// Checks the arguments against the signature, calls, and gives the results;
   /// scalars are arrays of rank 0. May be called from several threads at once.
@@ -81,6 +101,7 @@ private:
   std::unique_ptr<llvm::orc::LLJIT> jit;
   std::vector<Signature> functions;
   std::vector<void (*)(void **)> entries; // null: cannot be called
+  bool fromCache = false;
 };
 
 /// The number of threads that parallel loops of compiled code use from here

@@ -421,6 +421,36 @@ def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
                            "::mlir::omp::OpenMPDialect"];
 }
 
+def QuantSTESerialPathPass : Pass<"quant-ste-serial-path", "::mlir::ModuleOp"> {
+  let summary = "Run a single task without the runtime of parallel loops";
+  let description = [{
+    Even where OpenMP starts no threads, entering and leaving a parallel region
+    takes longer than a kernel of a few thousand elements. Here the body of each
+    `scf.parallel` becomes a function, which is called at once where there is
+    only one iteration.
+
+    Before:
+    ```mlir
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) { ... }
+    ```
+    After:
+    ```mlir
+    %several = arith.cmpi sgt, %n, %c1 : index
+    scf.if %several {
+      scf.parallel (%i) = (%c0) to (%n) step (%c1) { func.call @f_task(%i, ...) }
+    } else {
+      %one = arith.cmpi eq, %n, %c1 : index
+      scf.if %one { func.call @f_task(%c0, ...) }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::func::FuncDialect",
+                           "::mlir::LLVM::LLVMDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def QuantSTEFusePass : Pass<"quant-ste-fuse"> {
   let summary = "Compute a value where it is used";
   let description = [{

@@ -22,19 +22,27 @@ _ROUNDINGS = {"RoundSte": "round", "FloorSte": "floor", "CeilSte": "ceil",
               "RoundToZeroSte": "round_to_zero", "DPURoundSte": "dpu"}
 
 
+_CLAMPS = {"TensorClamp": "unfused", "TensorClampSte": "ste"}
+
+
+def _class_name(module) -> str:
+    """Of the library, whether the module was swapped or not."""
+    return type(module).__name__.removeprefix("Compiled")
+
+
 def _rounding(module) -> str | None:
-    return _ROUNDINGS.get(type(module).__name__)
+    return _ROUNDINGS.get(_class_name(module))
 
 
 def _has_no_delay(module) -> bool:
-    return type(module.delay_wrapper.delay_impl).__name__ == "_NoDelay"
+    return _class_name(module.delay_wrapper.delay_impl) == "_NoDelay"
 
 
 def _int_quant_refusal(module) -> str | None:
     if _rounding(module.float_to_int_impl) is None:
-        return f"no rounding for {type(module.float_to_int_impl).__name__}"
-    if type(module.tensor_clamp_impl).__name__ != "TensorClamp":
-        return f"no clamp for {type(module.tensor_clamp_impl).__name__}"
+        return f"no rounding for {_class_name(module.float_to_int_impl)}"
+    if _class_name(module.tensor_clamp_impl) not in _CLAMPS:
+        return f"no clamp for {_class_name(module.tensor_clamp_impl)}"
     if not _has_no_delay(module):
         return "quantization starts after a number of steps"
     return None
@@ -45,11 +53,7 @@ def _int_quant(module, scale, zero_point, bit_width, x):
     return _ops.int_quant(x, scale, zero_point, bit_width, signed=bool(module.signed),
                           narrow_range=bool(module.narrow_range),
                           rounding=_rounding(module.float_to_int_impl),
-                          grad="unfused", stepwise=True)
-
-
-def _binary_refusal(module) -> str | None:
-    return None if _has_no_delay(module) else "quantization starts after a number of steps"
+                          grad=_CLAMPS[_class_name(module.tensor_clamp_impl)], stepwise=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,8 @@ def _unary(op):
 
 _RULES = [
     _Rule("brevitas.core.quant.int_base.IntQuant", "forward", _int_quant, _int_quant_refusal,
-          "the sum of the scale's gradient is taken in another order"),
+          "the sum of the scale's gradient is taken in another order; with TensorClampSte "
+          "dx is dy, where the library has (dy scale) / scale"),
     *[_Rule(f"brevitas.core.function_wrapper.{path}", "forward", _unary(op))
       for path, op in (("ops_ste.RoundSte", _ops.round_ste), ("ops_ste.FloorSte", _ops.floor_ste),
                        ("ops_ste.CeilSte", _ops.ceil_ste),
@@ -192,9 +197,13 @@ def _make_class(original: type, rule: _Rule) -> type:
 _CLASSES: dict[type, type] = {}
 
 
-def _looks_like_quantizer(module: nn.Module) -> bool:
-    """A quantizer at the end of Brevitas', bitorch's or torch.ao's own tree."""
+def _looks_like_quantizer(module: nn.Module, rules: dict[type, _Rule]) -> bool:
+    """A quantizer of Brevitas, bitorch or torch.ao, and not one that hands the work to
+    a quantizer within it."""
     path = type(module).__module__
+    if path == "brevitas.core.quant.delay" or hasattr(module, "_quant_ste_rule") or any(
+            type(m) in rules or hasattr(m, "_quant_ste_rule") for m in module.children()):
+        return False
     return path.startswith(("brevitas.core.quant", "bitorch.quantizations", "bitorch.layers.pact",
                             "torch.ao.quantization.fake_quantize"))
 
@@ -216,7 +225,7 @@ def accelerate(model: nn.Module) -> Report:
         rule = rules.get(cls)
         shown = f"{cls.__module__}.{cls.__qualname__}"
         if rule is None:
-            if _looks_like_quantizer(module) and not hasattr(module, "_quant_ste_rule"):
+            if _looks_like_quantizer(module, rules):
                 report.left.append(Swap(name, shown, "no compiled form"))
             continue
         reason = rule.refusal(module)
@@ -279,8 +288,8 @@ def diff_report(model: nn.Module, *batch: Any, backward: bool = True) -> list[Di
         def keep(name):
             def hook(module, args, output):
                 if isinstance(output, Tensor) and output.is_floating_point():
-                    results[f"{name} (result {sum(k.startswith(name) for k in results)})"] = \
-                        output.detach()
+                    count = sum(k.startswith(f"{name} (result ") for k in results)
+                    results[f"{name} (result {count})"] = output.detach()
             return hook
 
         handles = [m.register_forward_hook(keep(n)) for n, m in copied.named_modules()

@@ -1,0 +1,50 @@
+//===- AheadOfTime.h - objects and libraries for C programs -----*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUANT_STE_EXECUTION_AHEADOFTIME_H
+#define QUANT_STE_EXECUTION_AHEADOFTIME_H
+
+#include "quant_ste/Execution/CInterface.h"
+#include "quant_ste/Execution/Program.h"
+
+namespace mlir::quant_ste {
+
+struct LibraryOptions {
+  /// Of every level; `codegen` is not looked at.
+  CompileOptions compile;
+  CpuTarget target;
+  /// The name that the function for errors starts with.
+  std::string name;
+};
+
+/// Compiles the functions of a module, which is not changed, for each level of
+/// the target, and writes code with a C interface to `bytes`. On failure an
+/// error was emitted.
+LogicalResult compileLibrary(ModuleOp module, ArrayRef<CFunction> functions,
+                             const LibraryOptions &options, CodeFormat format,
+                             SmallVectorImpl<char> &bytes);
+
+/// A program that links, "clang" or "cc", and what to say when there is none.
+llvm::Expected<std::string> findLinker(StringRef given);
+
+struct LinkOptions {
+  /// A path; empty: what findLinker finds.
+  std::string linker;
+  /// For another machine than this one.
+  std::string triple;
+  /// Whether code uses the threads of OpenMP.
+  bool openmp = true;
+};
+
+/// Links an object to a shared library that needs nothing but libm, libc and,
+/// if asked for, LLVM's OpenMP.
+llvm::Error linkSharedLibrary(StringRef object, StringRef library,
+                              const LinkOptions &options);
+
+} // namespace mlir::quant_ste
+
+#endif // QUANT_STE_EXECUTION_AHEADOFTIME_H

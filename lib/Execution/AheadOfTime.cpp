@@ -1,0 +1,196 @@
+//===- AheadOfTime.cpp - objects and libraries for C programs ---*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Execution/AheadOfTime.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "quant_ste/Runtime/JITSymbols.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Linker/Linker.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+
+//===----------------------------------------------------------------------===//
+// Code
+//===----------------------------------------------------------------------===//
+
+/// What all levels share: the entry of each function, which finds out what the
+/// processor can do.
+static CodegenOptions getCommonCodegen(const CpuTarget &target) {
+  CodegenOptions common = target.levels.front().codegen;
+  common.features.clear();
+  llvm::Triple triple(common.triple.empty() ? llvm::sys::getProcessTriple()
+                                            : common.triple);
+  common.cpu = triple.isX86_64() ? "x86-64" : "generic";
+  return common;
+}
+
+/// Every definition becomes that of one level, in name and in processor.
+static void dedicate(llvm::Module &module, const llvm::TargetMachine &machine,
+                     StringRef suffix) {
+  for (llvm::Function &f : module) {
+    if (f.isDeclaration())
+      continue;
+    f.setName(f.getName() + suffix);
+    f.addFnAttr("target-cpu", machine.getTargetCPU());
+    f.addFnAttr("target-features", machine.getTargetFeatureString());
+  }
+}
+
+static FailureOr<std::unique_ptr<llvm::Module>>
+compileLevel(ModuleOp source, ArrayRef<CFunction> functions, const Level &level,
+             CompileOptions options, llvm::LLVMContext &context,
+             StringRef suffix, llvm::TargetMachine &machine) {
+  OwningOpRef<ModuleOp> module = source.clone();
+  std::vector<Signature> signatures;
+  for (const CFunction &f : functions)
+    signatures.push_back(f.signature);
+  options.codegen = level.codegen;
+  {
+    StepTimer timer(options.codegen, "passes");
+    if (failed(lowerToLLVM(*module, signatures, options)))
+      return failure();
+  }
+  StepTimer timer(options.codegen, "translation");
+  auto translated = translateToLLVMIR(*module, context, machine);
+  if (succeeded(translated))
+    dedicate(**translated, machine, suffix);
+  return translated;
+}
+
+/// Code for one processor, this very one's architecture unless said otherwise,
+/// is entered without a look at the processor if any of its kind can run it.
+static SmallVector<CpuidMask>
+getMasks(ArrayRef<std::unique_ptr<llvm::TargetMachine>> machines) {
+  SmallVector<CpuidMask> masks;
+  for (const auto &machine : machines)
+    if (machine->getTargetTriple().isX86_64())
+      masks.push_back(getCpuidMask(*machine));
+  bool needsNothing =
+      masks.size() == 1 && masks.front().xcr0 == 0 &&
+      llvm::all_of(masks.front().words, [](uint32_t bits) { return !bits; });
+  if (needsNothing)
+    masks.clear();
+  return masks;
+}
+
+LogicalResult quant_ste::compileLibrary(ModuleOp module,
+                                        ArrayRef<CFunction> functions,
+                                        const LibraryOptions &options,
+                                        CodeFormat format,
+                                        SmallVectorImpl<char> &bytes) {
+  auto fail = [&](llvm::Error error) {
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
+  };
+  unsigned optLevel = options.target.levels.front().codegen.optLevel;
+  if (optLevel > 3)
+    return emitError(module.getLoc(),
+                     "expected an optimization level in 0..3, got ")
+           << optLevel;
+  auto common = createTargetMachine(getCommonCodegen(options.target));
+  if (!common)
+    return fail(common.takeError());
+  llvm::LLVMContext context;
+  llvm::Module whole(options.name, context);
+  whole.setDataLayout((*common)->createDataLayout());
+  whole.setTargetTriple((*common)->getTargetTriple());
+  std::vector<std::string> suffixes;
+  std::vector<std::unique_ptr<llvm::TargetMachine>> machines;
+  for (const Level &level : options.target.levels) {
+    auto machine = createTargetMachine(level.codegen);
+    if (!machine)
+      return fail(machine.takeError());
+    suffixes.push_back("." + level.name);
+    auto part = compileLevel(module, functions, level, options.compile, context,
+                             suffixes.back(), **machine);
+    if (failed(part))
+      return failure();
+    machines.push_back(std::move(*machine));
+    if (llvm::Linker::linkModules(whole, std::move(*part)))
+      return emitError(module.getLoc(), "cannot join the code of several "
+                                        "processors");
+  }
+  llvm::StringSet<> visible;
+  if (failed(buildCInterface(whole, options.name, functions, suffixes,
+                             getMasks(machines), visible)))
+    return emitError(module.getLoc(),
+                     "the pipeline changed how a function is called");
+  if (auto error =
+          emitCode(whole, **common, options.target.levels.front().codegen,
+                   format, visible, bytes))
+    return fail(std::move(error));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Linking
+//===----------------------------------------------------------------------===//
+
+llvm::Expected<std::string> quant_ste::findLinker(StringRef given) {
+  if (!given.empty()) {
+    auto path = llvm::sys::findProgramByName(given);
+    if (path && llvm::sys::fs::can_execute(*path))
+      return *path;
+    return llvm::createStringError("no linker '" + given + "'");
+  }
+  for (StringRef name : {"clang-22", "clang", "cc", "gcc"})
+    if (auto path = llvm::sys::findProgramByName(name))
+      return *path;
+  return llvm::createStringError(
+      "linking a shared library takes clang, cc or gcc, and none is in PATH; "
+      "write an object with -o f.o, or give one by --linker");
+}
+
+llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
+                                         const LinkOptions &options) {
+  auto linker = findLinker(options.linker);
+  if (!linker)
+    return linker.takeError();
+  SmallVector<std::string> arguments = {*linker, "-shared"};
+  if (!options.triple.empty() &&
+      StringRef(llvm::sys::path::filename(*linker)).contains("clang"))
+    arguments.push_back("--target=" + options.triple);
+  llvm::append_range(
+      arguments,
+      ArrayRef<std::string>{
+          "-Wl,--as-needed", "-Wl,-z,noexecstack",
+          ("-Wl,-soname," + llvm::sys::path::filename(library)).str(), "-o",
+          library.str(), object.str()});
+  if (options.openmp) {
+    // By path: -lomp would need its development files in the usual places.
+    const char *openmp = quant_ste_openmp_library();
+    arguments.push_back(options.triple.empty() && openmp ? openmp : "-lomp");
+  }
+  arguments.push_back("-lm");
+
+  llvm::SmallString<128> log;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("quant_ste", "log", log))
+    return llvm::createStringError(error, "cannot create a temporary file");
+  llvm::FileRemover removeLog(log);
+  SmallVector<StringRef> refs(arguments.begin(), arguments.end());
+  std::string message;
+  int status = llvm::sys::ExecuteAndWait(
+      *linker, refs, std::nullopt,
+      {std::nullopt, StringRef(log), StringRef(log)},
+      /*SecondsToWait=*/0, /*MemoryLimit=*/0, &message);
+  if (status == 0)
+    return llvm::Error::success();
+  auto said = llvm::MemoryBuffer::getFile(log);
+  return llvm::createStringError(
+      *linker + " failed: " + message +
+      (said ? "\n" + (*said)->getBuffer().rtrim().str() : std::string()));
+}

@@ -1,0 +1,304 @@
+//===- qopt-compile.cpp - objects and libraries for C programs --*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/AsmParser/AsmParserState.h"
+#include "mlir/Bytecode/BytecodeReader.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "mlir/Support/Timing.h"
+#include "quant_ste/Execution/AheadOfTime.h"
+#include "quant_ste/InitAll.h"
+#include "quant_ste/Pipelines/Pipelines.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
+#include "llvm/Support/ToolOutputFile.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace mlir;
+using namespace mlir::quant_ste;
+namespace cl = llvm::cl;
+
+//===----------------------------------------------------------------------===//
+// Flags
+//===----------------------------------------------------------------------===//
+
+static constexpr const char *kOverview =
+    "Compiles the public functions of a module for C programs.\n\n"
+    "  qopt-compile f.mlir --target=cpu:x86-64-v2+x86-64-v4 -o f.so\n\n"
+    "writes f.so and f.h.\n";
+
+namespace {
+struct Options {
+  std::string inputFile, output, header, target, linker;
+  CInterfaceOptions c;
+  CompileOptions compile;
+  bool time = false;
+};
+} // namespace
+
+static void parseOptions(int argc, char **argv, Options &options) {
+  static cl::OptionCategory category("Compiling");
+  static cl::opt<std::string, true> inputFile(
+      cl::Positional, cl::desc("<module.mlir, or - for standard input>"),
+      cl::location(options.inputFile), cl::init("-"), cl::cat(category));
+  static cl::opt<std::string, true> output(
+      "o", cl::value_desc("f.o|f.so|f.s|f.ll"), cl::location(options.output),
+      cl::desc("What to write: an object, a shared library, assembly, LLVM IR"),
+      cl::cat(category));
+  static cl::opt<std::string, true> header(
+      "header", cl::value_desc("f.h"), cl::location(options.header),
+      cl::desc("Where the C header goes (beside the output)"),
+      cl::cat(category));
+  static cl::opt<std::string, true> target(
+      "target", cl::value_desc("word"), cl::location(options.target),
+      cl::init("cpu"),
+      cl::desc("cpu (this machine's), x86_64 or aarch64; with :processor or "
+               ":processor,feature,-feature; several joined by + are chosen "
+               "from when the program is loaded"),
+      cl::cat(category));
+  static cl::opt<std::string, true> function(
+      "function", cl::value_desc("name"), cl::location(options.c.function),
+      cl::desc("The only function to compile (every public one)"),
+      cl::cat(category));
+  static cl::opt<std::string, true> prefix(
+      "prefix", cl::value_desc("text"), cl::location(options.c.prefix),
+      cl::desc("Put before the name of each function"), cl::cat(category));
+  static cl::opt<bool, true> strides("strides", cl::location(options.c.strides),
+                                     cl::desc("Arrays have strides"),
+                                     cl::cat(category));
+  static cl::opt<bool, true> debugInfo(
+      "g", cl::location(options.compile.codegen.debugInfo),
+      cl::desc("Line tables that lead to the .mlir"), cl::cat(category));
+  static cl::opt<std::string, true> pipelineOptions(
+      "pipeline", cl::value_desc("options"),
+      cl::location(options.compile.pipelineOptions),
+      cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\""),
+      cl::cat(category));
+  static cl::list<std::string, std::vector<std::string>> rules(
+      "rules", cl::value_desc("file.mlir,..."),
+      cl::location(options.compile.rules), cl::CommaSeparated,
+      cl::desc("Where the rules are that the module only declares"),
+      cl::cat(category));
+  static cl::opt<unsigned, true> optLevel(
+      "O", cl::value_desc("0..3"), cl::Prefix,
+      cl::location(options.compile.codegen.optLevel), cl::init(2),
+      cl::desc("Optimization level of code generation (2)"), cl::cat(category));
+  static cl::opt<std::string, true> linker(
+      "linker", cl::value_desc("path"), cl::location(options.linker),
+      cl::desc("The clang, cc or gcc that links shared libraries"),
+      cl::cat(category));
+  static cl::opt<bool, true> time("time", cl::location(options.time),
+                                  cl::desc("Print how long each step took"),
+                                  cl::cat(category));
+  registerMLIRContextCLOptions();
+  registerAsmPrinterCLOptions();
+  registerPassManagerCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  for (auto &[name, option] : cl::getRegisteredOptions())
+    if (!name.starts_with("mlir-") && name != "help" && name != "version" &&
+        !llvm::is_contained(option->Categories, &category))
+      option->setHiddenFlag(cl::ReallyHidden);
+  cl::ParseCommandLineOptions(argc, argv, kOverview);
+}
+
+//===----------------------------------------------------------------------===//
+// Input
+//===----------------------------------------------------------------------===//
+
+/// Parses a module and, where it is text, remembers what its values are called.
+static OwningOpRef<ModuleOp>
+parse(llvm::SourceMgr &sources, MLIRContext &context, AsmParserState &names) {
+  const llvm::MemoryBuffer *buffer =
+      sources.getMemoryBuffer(sources.getMainFileID());
+  ParserConfig config(&context);
+  if (isBytecode(*buffer))
+    return parseSourceFile<ModuleOp>(sources, config);
+  // As parseSourceFile does: ops of the file, or the one module that it is.
+  Block block;
+  if (failed(parseAsmSourceFile(sources, &block, config, &names)))
+    return nullptr;
+  auto loc = FileLineColLoc::get(&context, buffer->getBufferIdentifier(),
+                                 /*line=*/0, /*column=*/0);
+  return mlir::detail::constructContainerOpForParserIfNecessary<ModuleOp>(
+      &block, &context, loc);
+}
+
+//===----------------------------------------------------------------------===//
+// Output
+//===----------------------------------------------------------------------===//
+
+static int fail(const Twine &message) {
+  llvm::WithColor::error(llvm::errs(), "qopt-compile") << message << '\n';
+  return 1;
+}
+static int fail(llvm::Error error) {
+  return fail(llvm::toString(std::move(error)));
+}
+
+/// By the suffix; a shared library starts as an object.
+static llvm::Expected<CodeFormat> getFormat(StringRef output) {
+  StringRef suffix = llvm::sys::path::extension(output);
+  if (suffix == ".o" || suffix == ".so")
+    return CodeFormat::Object;
+  if (suffix == ".s")
+    return CodeFormat::Assembly;
+  if (suffix == ".ll")
+    return CodeFormat::LLVMIR;
+  return llvm::createStringError(
+      output.empty() ? std::string("expected -o and a file")
+                     : "-o: expected a file that ends in .o, .so, .s or .ll, "
+                       "got '" +
+                           output.str() + "'");
+}
+
+/// "lib/my-net.so" gives "my_net".
+static std::string getLibraryName(StringRef output) {
+  std::string name = llvm::sys::path::stem(output).str();
+  for (char &c : name)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return llvm::isDigit(name.front()) || name.front() == '_' ? "qste" + name
+                                                            : name;
+}
+
+static llvm::Error writeFile(StringRef path, StringRef bytes) {
+  std::string message;
+  auto file = openOutputFile(path, &message);
+  if (!file)
+    return llvm::createStringError(message);
+  file->os() << bytes;
+  file->os().close();
+  if (file->os().has_error()) {
+    std::error_code error = file->os().error();
+    file->os().clear_error();
+    return llvm::createStringError("cannot write '" + path +
+                                   "': " + error.message());
+  }
+  file->keep();
+  return llvm::Error::success();
+}
+
+static llvm::Error writeSharedLibrary(const Options &options,
+                                      const CpuTarget &target,
+                                      StringRef bytes) {
+  llvm::SmallString<128> object;
+  int fd;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("quant_ste", "o", fd, object))
+    return llvm::createStringError(error, "cannot create a temporary file");
+  llvm::FileRemover removeObject(object);
+  {
+    llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
+    os << bytes;
+  }
+  CpuPipelineOptions pipeline;
+  std::string ignored;
+  llvm::raw_string_ostream errors(ignored);
+  // Compilation has said already what is wrong with them.
+  (void)pipeline.parseFromString(options.compile.pipelineOptions, errors);
+  LinkOptions link;
+  link.linker = options.linker;
+  link.triple = target.levels.front().codegen.triple;
+  link.openmp = pipeline.openmp;
+  return linkSharedLibrary(object, options.output, link);
+}
+
+//===----------------------------------------------------------------------===//
+// main
+//===----------------------------------------------------------------------===//
+
+static LogicalResult configurePasses(PassManager &pm) {
+  if (failed(applyPassManagerCLOptions(pm)))
+    return failure();
+  applyDefaultTimingPassManagerCLOptions(pm);
+  return success();
+}
+
+static void printStep(StringRef step, double seconds) {
+  llvm::errs() << llvm::format("  %-16s%10.2f ms\n", step.str().c_str(),
+                               1e3 * seconds);
+}
+
+static int run(Options &options, DialectRegistry &registry) {
+  if (options.time)
+    options.compile.codegen.reportTime = printStep;
+  auto format = getFormat(options.output);
+  if (!format)
+    return fail(format.takeError());
+  auto target = CpuTarget::parse(options.target, options.compile.codegen);
+  if (!target)
+    return fail("--target: " + llvm::toString(target.takeError()));
+  bool isShared = llvm::sys::path::extension(options.output) == ".so";
+  if (isShared)
+    if (auto linker = findLinker(options.linker); !linker)
+      return fail(linker.takeError());
+
+  std::string message;
+  auto file = openInputFile(options.inputFile, &message);
+  if (!file)
+    return fail(message);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(std::move(file), llvm::SMLoc());
+  MLIRContext context(registry);
+  context.printOpOnDiagnostic(false);
+  SourceMgrDiagnosticHandler handler(sources, &context);
+  AsmParserState names;
+  OwningOpRef<ModuleOp> module = parse(sources, context, names);
+  if (!module)
+    return 1; // the parser has said why
+  auto functions = describeCFunctions(*module, &names, options.c);
+  if (failed(functions))
+    return 1;
+
+  LibraryOptions library;
+  library.compile = options.compile;
+  library.compile.function = options.c.function;
+  library.compile.configurePasses = configurePasses;
+  library.target = *target;
+  library.name = getLibraryName(options.output);
+  llvm::SmallString<0> bytes;
+  if (failed(compileLibrary(*module, *functions, library, *format, bytes)))
+    return 1;
+
+  llvm::SmallString<128> header(options.header);
+  if (header.empty()) {
+    header = options.output;
+    llvm::sys::path::replace_extension(header, "h");
+  }
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  StringRef source = options.inputFile == "-"
+                         ? "standard input"
+                         : llvm::sys::path::filename(options.inputFile);
+  writeCHeader(os, library.name, source, options.target, *functions);
+  if (auto error = writeFile(header, text))
+    return fail(std::move(error));
+  if (auto error = isShared ? writeSharedLibrary(options, *target, bytes)
+                            : writeFile(options.output, bytes))
+    return fail(std::move(error));
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  DialectRegistry registry;
+  registerEverything(registry);
+  Options options;
+  parseOptions(argc, argv, options);
+  return run(options, registry);
+}
