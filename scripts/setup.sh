@@ -9,7 +9,7 @@ packages=(
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools
   clang-22 lld-22 libomp-22-dev g++
   cmake ninja-build ccache
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev
   python3 python3-venv
 )
 python_packages=(numpy ml_dtypes pytest hypothesis scikit-learn lit

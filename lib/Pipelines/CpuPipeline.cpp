@@ -83,12 +83,15 @@ void phases::addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-void phases::addFuse(OpPassManager &pm) {
+void phases::addFuse(OpPassManager &pm, bool productsToRuntime) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
   pm.addPass(createQuantSTEUnrollWindowsPass());
-  pm.addPass(createQuantSTETransposeFactorsPass());
+  if (productsToRuntime)
+    pm.addPass(createQuantSTEAbsorbTransposesPass());
+  pm.addPass(
+      createQuantSTETransposeFactorsPass({/*narrowSums=*/productsToRuntime}));
   // Merges what the fused bodies have in common.
   cleanUp(pm);
 }
@@ -117,7 +120,14 @@ void phases::addBufferize(OpPassManager &pm) {
   pm.addPass(createConvertBufferizationToMemRefPass());
 }
 
-static void addVectorize(OpPassManager &pm) {
+static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
+  if (options.matmul != CpuMatmul::Inline) {
+    QuantSTEProductsToRuntimePassOptions products;
+    products.library = options.matmul != CpuMatmul::Own;
+    products.requireLibrary = options.matmul == CpuMatmul::Library;
+    products.parallel = options.openmp;
+    pm.addPass(createQuantSTEProductsToRuntimePass(products));
+  }
   pm.addPass(createQuantSTEOutlinePass());
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
@@ -171,11 +181,11 @@ void quant_ste::buildCpuPipeline(OpPassManager &pm,
   if (wants(CpuPhase::Linalg))
     addLinalg(pm);
   if (wants(CpuPhase::Fuse))
-    addFuse(pm);
+    addFuse(pm, options.matmul != CpuMatmul::Inline);
   if (wants(CpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(CpuPhase::Vectorize))
-    addVectorize(pm);
+    addVectorize(pm, options);
   if (wants(CpuPhase::LLVM))
     addLLVM(pm, options);
 }

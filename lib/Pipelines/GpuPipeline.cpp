@@ -111,7 +111,7 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
   if (wants(GpuPhase::Linalg))
     addLinalg(pm);
   if (wants(GpuPhase::Fuse))
-    addFuse(pm);
+    addFuse(pm, /*productsToRuntime=*/false);
   if (wants(GpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(GpuPhase::Kernels))

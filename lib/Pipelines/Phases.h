@@ -15,7 +15,8 @@ namespace mlir::quant_ste::phases {
 void cleanUp(OpPassManager &pm);
 void addDifferentiate(OpPassManager &pm, const CpuPipelineOptions &options);
 void addLinalg(OpPassManager &pm);
-void addFuse(OpPassManager &pm);
+/// `productsToRuntime`: products will be calls of the runtime, in any layout.
+void addFuse(OpPassManager &pm, bool productsToRuntime);
 void addBufferize(OpPassManager &pm);
 void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options);
 

@@ -8,6 +8,7 @@
 #include "quant_ste/Runtime/JITSymbols.h"
 
 #include "quant_ste/Runtime/Cuda.h"
+#include "quant_ste/Runtime/Matmul.h"
 #include "quant_ste/Runtime/Report.h"
 #include <bit>
 #include <cstdint>
@@ -106,6 +107,7 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       {"quant_ste_cuda_free", address(quant_ste_cuda_free)},
       {"__powisf2", address(__powisf2)},
       {"__powidf2", address(__powidf2)},
+      {"quant_ste_matmul", address(quant_ste_matmul)},
       {"_mlir_ciface_quant_ste_report_epoch",
        address(_mlir_ciface_quant_ste_report_epoch)},
   };

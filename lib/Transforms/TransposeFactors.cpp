@@ -89,11 +89,20 @@ static void transposeFactors(RewriterBase &rewriter, linalg::LinalgOp op) {
 namespace {
 struct TransposeFactors
     : quant_ste::impl::QuantSTETransposeFactorsPassBase<TransposeFactors> {
+  using QuantSTETransposeFactorsPassBase::QuantSTETransposeFactorsPassBase;
+
+  /// Is it left to a vector loop?
+  bool isOurs(linalg::LinalgOp op) {
+    Type sum = getElementTypeOrSelf(op->getResultTypes().front());
+    return !narrowSums || !(sum.isF32() || sum.isF64());
+  }
+
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     SmallVector<linalg::LinalgOp> products;
     getOperation()->walk([&](linalg::LinalgOp op) {
-      if (op.hasPureTensorSemantics() && linalg::isaContractionOpInterface(op))
+      if (op.hasPureTensorSemantics() &&
+          linalg::isaContractionOpInterface(op) && isOurs(op))
         products.push_back(op);
     });
     for (linalg::LinalgOp op : products)

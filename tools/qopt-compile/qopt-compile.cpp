@@ -87,7 +87,9 @@ static void parseOptions(int argc, char **argv, Options &options) {
   static cl::opt<std::string, true> pipelineOptions(
       "pipeline", cl::value_desc("options"),
       cl::location(options.compile.pipelineOptions),
-      cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\""),
+      cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\"; "
+               "matmul is inline unless said, so that nothing of quant_ste "
+               "need be linked"),
       cl::cat(category));
   static cl::list<std::string, std::vector<std::string>> rules(
       "rules", cl::value_desc("file.mlir,..."),
@@ -114,6 +116,10 @@ static void parseOptions(int argc, char **argv, Options &options) {
         !llvm::is_contained(option->Categories, &category))
       option->setHiddenFlag(cl::ReallyHidden);
   cl::ParseCommandLineOptions(argc, argv, kOverview);
+  // A product that calls the runtime would want its library beside the result.
+  std::string &pipeline = options.compile.pipelineOptions;
+  if (!StringRef(pipeline).contains("matmul="))
+    pipeline += pipeline.empty() ? "matmul=inline" : " matmul=inline";
 }
 
 //===----------------------------------------------------------------------===//

@@ -18,6 +18,7 @@
 #include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Execution/Reference.h"
 #include "quant_ste/InitAll.h"
+#include "quant_ste/Runtime/Matmul.h"
 #include "quant_ste/Runtime/Report.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/SourceMgr.h"
@@ -201,6 +202,18 @@ static FailureOr<SmallVector<HostArray>> call(const Program *program,
   return std::move(*results);
 }
 
+/// What computed the matrix products of this process, if there were any.
+static void printProducts() {
+  int64_t own, library;
+  quant_ste_matmul_counts(&own, &library);
+  if (own)
+    llvm::errs() << ", " << own << " matrix products by the runtime's kernel ("
+                 << quant_ste_matmul_path() << ")";
+  if (library)
+    llvm::errs() << ", " << library << " matrix products by "
+                 << quant_ste_matmul_library();
+}
+
 static CompileOptions getCompileOptions(const Options &options) {
   CompileOptions compile;
   compile.target = options.target;
@@ -334,14 +347,14 @@ static int run(const Options &options, DialectRegistry &registry) {
     return 1;
   if (auto error = writeResults(options, f, *results))
     return fail(std::move(error));
-  if (options.time)
-    llvm::errs() << llvm::format("compile %.1f ms%s, run %.3f ms\n",
-                                 compileTime,
-                                 job.program && job.program->isFromCache()
-                                     ? " (from the cache)"
-                                     : "",
-                                 runTime)
-                 << steps;
+  if (options.time) {
+    llvm::errs() << llvm::format(
+        "compile %.1f ms%s, run %.3f ms", compileTime,
+        job.program && job.program->isFromCache() ? " (from the cache)" : "",
+        runTime);
+    printProducts();
+    llvm::errs() << '\n' << steps;
+  }
   return 0;
 }
 

@@ -37,6 +37,18 @@ struct CpuPhaseParser : llvm::cl::parser<CpuPhase> {
   static void print(raw_ostream &os, CpuPhase phase);
 };
 
+/// What computes matrix products and convolutions.
+enum class CpuMatmul {
+  /// Vector loops in the code itself.
+  Inline,
+  /// The runtime's kernel: the same bits, faster.
+  Own,
+  /// The library that was found when this was built: other roundings.
+  Library,
+  /// The library if there is one, else the runtime's kernel.
+  Auto,
+};
+
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
   ListOption<std::string> rules{
       *this, "rules",
@@ -47,6 +59,20 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::desc("Run large loops on the threads of OpenMP. The results "
                      "have the same bits for any number of threads."),
       llvm::cl::init(true)};
+  Option<CpuMatmul> matmul{
+      *this, "matmul",
+      llvm::cl::desc("What computes matrix products and convolutions"),
+      llvm::cl::values(
+          clEnumValN(CpuMatmul::Inline, "inline",
+                     "Vector loops in the code itself, which calls nothing"),
+          clEnumValN(CpuMatmul::Own, "own",
+                     "The runtime's kernel: the same bits (default)"),
+          clEnumValN(CpuMatmul::Library, "library",
+                     "The library found when this was built; an error without "
+                     "one. It rounds otherwise"),
+          clEnumValN(CpuMatmul::Auto, "auto",
+                     "The library if there is one, else the runtime's kernel")),
+      llvm::cl::init(CpuMatmul::Own)};
   Option<CpuPhase, CpuPhaseParser> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "

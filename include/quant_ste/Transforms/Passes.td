@@ -848,6 +848,74 @@ def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"narrowSums", "narrow-sums", "bool", /*default=*/"false",
+           "Only products that the runtime does not compute: those that sum in "
+           "f16 or bf16">];
+}
+
+def QuantSTEAbsorbTransposesPass : Pass<"quant-ste-absorb-transposes"> {
+  let summary = "Read matrix factors as they are stored";
+  let description = [{
+    A `linalg.transpose` whose result is a factor of a matrix product becomes
+    part of the product's indexing map. For products that the runtime computes,
+    which reads factors of any strides (quant-ste-products-to-runtime).
+
+    Before:
+    ```mlir
+    %t = linalg.transpose ins(%w) outs(%e) permutation = [1, 0]
+    %y = linalg.matmul ins(%x, %t) outs(%c)
+    ```
+    After:
+    ```mlir
+    %y = linalg.generic {indexing_maps = [(m, n, k) -> (m, k), (m, n, k) -> (n, k), (m, n, k) -> (m, n)], ...}
+           ins(%x, %w) outs(%c)
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def QuantSTEProductsToRuntimePass
+    : Pass<"quant-ste-products-to-runtime", "::mlir::ModuleOp"> {
+  let summary = "Call the runtime for matrix products and convolutions";
+  let description = [{
+    Every linalg op on buffers that computes `c += a * b` with indices that are
+    linear in the loops becomes a call of `quant_ste_matmul`
+    (`quant_ste/Runtime/Matmul.h`): named or generic, transposed, in batches,
+    convolutions with strides and dilations, and what differentiation makes of
+    them. The factors are f16, bf16, f32 or f64 and are widened to the type of
+    the sum, f32 or f64. Products of fewer than 2048 multiplications, products
+    with a vector, and those that sum in a narrower type stay.
+
+    Each product and each sum is rounded, and the terms are added in the order
+    of the loops: the bits are those of the plain loops, on any number of
+    threads. With `library` a library may compute it, if one was found when this
+    was built; then the order of the terms is the library's.
+
+    Before:
+    ```mlir
+    linalg.matmul ins(%a, %b : memref<64x64xf32>, memref<64x64xf32>) outs(%c : memref<64x64xf32>)
+    ```
+    After:
+    ```mlir
+    %args = memref.alloca() : memref<12xi64>   // addresses, types, numbers of loops
+    %loops = memref.alloca() : memref<12xi64>  // sizes and strides
+    ...
+    call @quant_ste_matmul(%0, %1) : (!llvm.ptr, !llvm.ptr) -> ()
+    ```
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::memref::MemRefDialect"];
+  let options = [
+    Option<"library", "library", "bool", /*default=*/"false",
+           "A library may do it, with roundings of its own">,
+    Option<"requireLibrary", "require-library", "bool", /*default=*/"false",
+           "It is an error if there is no library">,
+    Option<"parallel", "parallel", "bool", /*default=*/"true",
+           "Use the threads of OpenMP">];
+  let statistics = [
+    Statistic<"numProducts", "products", "Number of products made calls">];
 }
 
 def QuantSTEOrderStoresPass : Pass<"quant-ste-order-stores"> {

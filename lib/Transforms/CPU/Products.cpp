@@ -1,0 +1,309 @@
+//===- Products.cpp - matrix products by the runtime ------------*- C++ -*-===//
+//
+// Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "quant_ste/Transforms/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Arith/Utils/Utils.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "quant_ste/Runtime/Matmul.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace mlir::quant_ste {
+#define GEN_PASS_DEF_QUANTSTEPRODUCTSTORUNTIMEPASS
+#include "quant_ste/Transforms/Passes.h.inc"
+} // namespace mlir::quant_ste
+
+static constexpr StringLiteral kFunction = "quant_ste_matmul";
+
+//===----------------------------------------------------------------------===//
+// What is a product
+//===----------------------------------------------------------------------===//
+
+static std::optional<int64_t> getTypeCode(Type type) {
+  if (type.isF16())
+    return QUANT_STE_MATMUL_F16;
+  if (type.isBF16())
+    return QUANT_STE_MATMUL_BF16;
+  if (type.isF32())
+    return QUANT_STE_MATMUL_F32;
+  if (type.isF64())
+    return QUANT_STE_MATMUL_F64;
+  return std::nullopt;
+}
+
+static Value skipExtension(Value v) {
+  auto ext = v.getDefiningOp<arith::ExtFOp>();
+  return ext ? ext.getIn() : v;
+}
+
+/// c + a * b, each factor perhaps widened first.
+static bool isMultiplyAndAdd(Block &body) {
+  if (body.getNumArguments() != 3)
+    return false;
+  Value a = body.getArgument(0), b = body.getArgument(1);
+  Value c = body.getArgument(2);
+  Operation *yield = body.getTerminator();
+  auto sum = yield->getOperand(0).getDefiningOp<arith::AddFOp>();
+  if (!sum)
+    return false;
+  Value term = sum.getLhs() == c ? sum.getRhs() : sum.getLhs();
+  auto product = term.getDefiningOp<arith::MulFOp>();
+  if (!product || (sum.getLhs() != c && sum.getRhs() != c))
+    return false;
+  Value x = skipExtension(product.getLhs());
+  Value y = skipExtension(product.getRhs());
+  return (x == a && y == b) || (x == b && y == a);
+}
+
+namespace {
+/// The loops of a product, by kind, and how they move in each array.
+struct Product {
+  linalg::LinalgOp op;
+  /// For each operand and each of its dimensions, the steps of all loops.
+  SmallVector<SmallVector<SmallVector<int64_t>>, 3> steps;
+  SmallVector<unsigned> batch, rows, columns, terms;
+
+  static FailureOr<Product> match(linalg::LinalgOp op);
+
+private:
+  LogicalResult readMaps();
+  LogicalResult sortLoops();
+};
+} // namespace
+
+LogicalResult Product::readMaps() {
+  for (AffineMap map : op.getIndexingMapsArray()) {
+    if (map.getNumSymbols() != 0)
+      return failure();
+    auto &operand = steps.emplace_back();
+    for (AffineExpr expr : map.getResults()) {
+      SmallVector<int64_t> flat;
+      // The steps of the loops and, last, a constant; more if it is not linear.
+      if (failed(getFlattenedAffineExpr(expr, map.getNumDims(), 0, &flat)) ||
+          flat.size() != map.getNumDims() + 1 || flat.back() != 0)
+        return failure();
+      flat.pop_back();
+      operand.push_back(std::move(flat));
+    }
+  }
+  return success();
+}
+
+LogicalResult Product::sortLoops() {
+  auto isSeen = [&](unsigned operand, unsigned loop) {
+    return llvm::any_of(steps[operand],
+                        [&](ArrayRef<int64_t> dim) { return dim[loop] != 0; });
+  };
+  for (unsigned loop = 0, e = op.getNumLoops(); loop < e; ++loop) {
+    bool a = isSeen(0, loop), b = isSeen(1, loop), c = isSeen(2, loop);
+    if (a && b && c)
+      batch.push_back(loop);
+    else if (a && c)
+      rows.push_back(loop);
+    else if (b && c)
+      columns.push_back(loop);
+    else if (a && b)
+      terms.push_back(loop);
+    else
+      return failure();
+  }
+  // A matrix times a vector is bound by memory: a vector loop does it.
+  return success(!rows.empty() && !columns.empty() && !terms.empty());
+}
+
+/// Below so many multiplications a call costs more than it gains.
+static constexpr int64_t kFewest = 2048;
+
+FailureOr<Product> Product::match(linalg::LinalgOp op) {
+  if (!op.hasPureBufferSemantics() || op.getNumDpsInputs() != 2 ||
+      op.getNumDpsInits() != 1 || op.hasIndexSemantics())
+    return failure();
+  for (Value v : op->getOperands())
+    if (!isa<MemRefType>(v.getType()) ||
+        !getTypeCode(getElementTypeOrSelf(v.getType())))
+      return failure();
+  Type sumType = getElementTypeOrSelf(op->getOperand(2).getType());
+  if (!sumType.isF32() && !sumType.isF64())
+    return failure();
+  if (!isMultiplyAndAdd(*op.getBlock()))
+    return failure();
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (!ShapedType::isDynamicShape(sizes) &&
+      ShapedType::getNumElements(sizes) < kFewest)
+    return failure();
+  Product product;
+  product.op = op;
+  if (failed(product.readMaps()) || failed(product.sortLoops()))
+    return failure();
+  return product;
+}
+
+//===----------------------------------------------------------------------===//
+// The call
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct CallBuilder {
+  ImplicitLocOpBuilder b;
+  Product &product;
+
+  Value index(int64_t i) { return arith::ConstantIndexOp::create(b, i); }
+  Value word(int64_t i) {
+    return arith::ConstantOp::create(b, b.getI64IntegerAttr(i));
+  }
+  Value word(Value index) {
+    return b.createOrFold<arith::IndexCastOp>(b.getI64Type(), index);
+  }
+
+  /// Words in memory of the function's frame: an alloca in a loop would take
+  /// more of it in each iteration. Iterations that run at once have their own.
+  Value allocate(int64_t words) {
+    OpBuilder::InsertionGuard guard(b);
+    Operation *scope = product.op->getParentOp();
+    while (!isa<FunctionOpInterface>(scope) &&
+           !scope->hasTrait<OpTrait::HasParallelRegion>())
+      scope = scope->getParentOp();
+    b.setInsertionPointToStart(&scope->getRegion(0).front());
+    return memref::AllocaOp::create(b,
+                                    MemRefType::get({words}, b.getI64Type()));
+  }
+  void store(Value word, Value words, int64_t at) {
+    memref::StoreOp::create(b, word, words, index(at));
+  }
+  Value getAddress(Value memref) {
+    return memref::ExtractAlignedPointerAsIndexOp::create(b, memref);
+  }
+  Value getPointer(Value memref) {
+    return LLVM::IntToPtrOp::create(b,
+                                    LLVM::LLVMPointerType::get(b.getContext()),
+                                    word(getAddress(memref)));
+  }
+
+  void build(int64_t threads, bool library);
+  void storeOperand(unsigned operand, Value args, Value loops,
+                    ArrayRef<unsigned> order);
+};
+} // namespace
+
+/// The address of the first element, and the strides of all loops.
+void CallBuilder::storeOperand(unsigned operand, Value args, Value loops,
+                               ArrayRef<unsigned> order) {
+  Value memref = product.op->getOperand(operand);
+  auto type = cast<MemRefType>(memref.getType());
+  auto metadata = memref::ExtractStridedMetadataOp::create(b, memref);
+  Value bytes = index(type.getElementTypeBitWidth() / 8);
+  Value offset = b.createOrFold<arith::MulIOp>(
+      getValueOrCreateConstantIndexOp(b, b.getLoc(),
+                                      metadata.getConstifiedMixedOffset()),
+      bytes);
+  Value address = arith::AddIOp::create(b, getAddress(memref), offset);
+  store(word(address), args, operand);
+  store(word(*getTypeCode(type.getElementType())), args, 3 + operand);
+
+  SmallVector<Value> strides = getValueOrCreateConstantIndexOp(
+      b, b.getLoc(), metadata.getConstifiedMixedStrides());
+  for (auto [i, loop] : llvm::enumerate(order)) {
+    Value stride = index(0);
+    for (auto [dim, step] : llvm::enumerate(product.steps[operand])) {
+      if (step[loop] == 0)
+        continue;
+      Value scaled =
+          b.createOrFold<arith::MulIOp>(strides[dim], index(step[loop]));
+      stride = b.createOrFold<arith::AddIOp>(stride, scaled);
+    }
+    store(word(stride), loops, 4 * i + 1 + operand);
+  }
+}
+
+/// Fills a quant_ste_matmul_args and its loops, word by word.
+void CallBuilder::build(int64_t threads, bool library) {
+  static_assert(sizeof(quant_ste_matmul_args) == 12 * 8 &&
+                sizeof(quant_ste_matmul_loop) == 4 * 8);
+  linalg::LinalgOp op = product.op;
+  SmallVector<unsigned> order;
+  for (ArrayRef<unsigned> kind :
+       {ArrayRef(product.batch), ArrayRef(product.rows),
+        ArrayRef(product.columns), ArrayRef(product.terms)})
+    llvm::append_range(order, kind);
+  Value args = allocate(12);
+  Value loops = allocate(4 * order.size());
+
+  SmallVector<Range> ranges = op.createLoopRanges(b, b.getLoc());
+  for (auto [i, loop] : llvm::enumerate(order))
+    store(
+        word(getValueOrCreateConstantIndexOp(b, b.getLoc(), ranges[loop].size)),
+        loops, 4 * i);
+  for (unsigned operand : {0, 1, 2})
+    storeOperand(operand, args, loops, order);
+  int64_t at = 6;
+  for (size_t count : {product.batch.size(), product.rows.size(),
+                       product.columns.size(), product.terms.size()})
+    store(word(int64_t(count)), args, at++);
+  store(word(threads), args, at++);
+  store(word(int64_t(library)), args, at++);
+  func::CallOp::create(b, kFunction, TypeRange{},
+                       ValueRange{getPointer(args), getPointer(loops)});
+}
+
+/// The function of the runtime, declared; an error if the module has another of
+/// this name.
+static LogicalResult declareFunction(ModuleOp module) {
+  auto pointer = LLVM::LLVMPointerType::get(module.getContext());
+  auto type =
+      FunctionType::get(module.getContext(), {pointer, pointer}, TypeRange{});
+  if (Operation *other = module.lookupSymbol(kFunction)) {
+    auto function = dyn_cast<func::FuncOp>(other);
+    if (function && function.isExternal() && function.getFunctionType() == type)
+      return success();
+    return other->emitError("expected no symbol of this name, which is that of "
+                            "a function of the runtime");
+  }
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  auto function = func::FuncOp::create(b, module.getLoc(), kFunction, type);
+  function.setPrivate();
+  return success();
+}
+
+namespace {
+struct ProductsToRuntime
+    : quant_ste::impl::QuantSTEProductsToRuntimePassBase<ProductsToRuntime> {
+  using QuantSTEProductsToRuntimePassBase::QuantSTEProductsToRuntimePassBase;
+
+  void runOnOperation() override {
+    std::vector<Product> products;
+    getOperation().walk([&](linalg::LinalgOp op) {
+      if (FailureOr<Product> product = Product::match(op); succeeded(product))
+        products.push_back(std::move(*product));
+    });
+    if (products.empty())
+      return;
+    if (requireLibrary && !quant_ste_matmul_library()) {
+      products.front().op->emitError(
+          "expected a library for matrix products, but none was found when "
+          "this was built (matmul=library)");
+      return signalPassFailure();
+    }
+    if (failed(declareFunction(getOperation())))
+      return signalPassFailure();
+    for (Product &product : products) {
+      OpBuilder b(product.op);
+      CallBuilder builder{ImplicitLocOpBuilder(product.op.getLoc(), b),
+                          product};
+      builder.build(parallel ? 0 : 1, library);
+      product.op->erase();
+      ++numProducts;
+    }
+  }
+};
+} // namespace
