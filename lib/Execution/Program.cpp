@@ -77,7 +77,6 @@ loadCompiled(Location loc, Compiled compiled, const CompileOptions &options) {
                                std::move(compiled.functions), options.load);
   if (!program)
     return emitError(loc, llvm::toString(program.takeError()));
-  (*program)->isForGpu = options.isForGpu();
   return std::move(*program);
 }
 
@@ -86,7 +85,10 @@ Program::compile(ModuleOp module, const CompileOptions &options) {
   auto compiled = compileToObject(module, options);
   if (failed(compiled))
     return failure();
-  return loadCompiled(module.getLoc(), std::move(*compiled), options);
+  auto program = loadCompiled(module.getLoc(), std::move(*compiled), options);
+  if (succeeded(program))
+    (*program)->isForGpu = options.isForGpu();
+  return program;
 }
 
 FailureOr<std::unique_ptr<Program>>
@@ -100,6 +102,7 @@ Program::compile(const ObjectCache &cache, StringRef text, StringRef file,
                         options.load);
     if (program) {
       (*program)->fromCache = true;
+      (*program)->isForGpu = options.isForGpu();
       return std::move(*program);
     }
     // Make it again, and say then what is wrong.
@@ -113,7 +116,10 @@ Program::compile(const ObjectCache &cache, StringRef text, StringRef file,
     return failure();
   if (key)
     cache.store(*key, compiled->functions, compiled->object->getBuffer());
-  return loadCompiled(module.getLoc(), std::move(*compiled), options);
+  auto program = loadCompiled(module.getLoc(), std::move(*compiled), options);
+  if (succeeded(program))
+    (*program)->isForGpu = options.isForGpu();
+  return program;
 }
 
 //===----------------------------------------------------------------------===//
