@@ -6,7 +6,7 @@ import pytest
 
 import emulation
 import quant_ste_ctypes
-from test_kernels import int_quant
+from test_gpu_kernels import int_quant
 
 if platform.machine() != "x86_64":
     pytest.skip("the emulated driver needs x86-64", allow_module_level=True)

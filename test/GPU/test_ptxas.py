@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from test_kernels import int_quant
+from test_gpu_kernels import int_quant
 
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 if not PTXAS:

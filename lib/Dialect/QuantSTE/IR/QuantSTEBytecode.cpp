@@ -10,7 +10,7 @@
 // is mended in upgradeFromVersion.
 //
 //   1  the first to be written down
-//   2  quant_ste.num_primal_results of a derivative is quant_ste.num_primal_results
+//   2  quant_ste.num_primals of a derivative is quant_ste.num_primal_results
 //
 //===----------------------------------------------------------------------===//
 
@@ -58,7 +58,7 @@ struct QuantSTEBytecode : BytecodeDialectInterface {
     if (static_cast<const Version &>(version).number >= 2)
       return success();
     top->walk([](FunctionOpInterface f) {
-      if (Attribute count = f->removeDiscardableAttr("quant_ste.num_primal_results"))
+      if (Attribute count = f->removeDiscardableAttr("quant_ste.num_primals"))
         f->setDiscardableAttr("quant_ste.num_primal_results", count);
     });
     return success();
