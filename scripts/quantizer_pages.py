@@ -146,8 +146,10 @@ def write(dialect_doc, out):
             x = np.linspace(low, high, 1601).astype(np.float32)
             got = evaluate(case, x, values)
             file = f"{op}-{re.sub(r'[^a-z0-9]+', '-', case.words.lower()).strip('-')}.svg"
-            (out / file).write_text(svg([("#1f5fa8", "y", x, got["y"]),
-                                         ("#c0392b", "dx", x, got["x"])], low, high))
+            curves = [("#1f5fa8", "y", x, got["y"])]
+            if "x" in got:
+                curves.append(("#c0392b", "dx", x, got["x"]))
+            (out / file).write_text(svg(curves, low, high))
             page += [f"### `{case.words}`", ""]
             if values:
                 page += [f"With {settings(values)}:", ""]

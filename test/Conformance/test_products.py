@@ -102,8 +102,9 @@ def test_convolution(channels, stride, dilation):
         check(f"conv_2d_{channels}", attributes, x, w, y,
               convolution(x, w, y, stride, dilation, "hwc"))
         return
-    # The channels come first in memory, and among the terms.
-    want = convolution(x, w, y, stride, dilation, "chw")
+    # The channels come first in memory. Among the terms the window does, in either
+    # layout: it is unrolled into products (quant-ste-unroll-windows).
+    want = convolution(x, w, y, stride, dilation, "hwc")
     first = [np.ascontiguousarray(v) for v in (
         x.transpose(0, 3, 1, 2), w.transpose(3, 2, 0, 1), y.transpose(0, 3, 1, 2),
         want.transpose(0, 3, 1, 2))]
