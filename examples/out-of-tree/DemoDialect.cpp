@@ -1,4 +1,5 @@
 #include "Demo.h"
+#include "mlir/Transforms/InliningUtils.h"
 #include "quant_ste/Rules/Readings/RuleReadings.h"
 
 using namespace mlir;
@@ -9,7 +10,18 @@ using namespace mlir::quant_ste;
 #define GET_OP_CLASSES
 #include "DemoOps.cpp.inc"
 
+namespace {
+/// The pipelines inline functions; a dialect says that its ops may go along.
+struct DemoInliner : DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final {
+    return true;
+  }
+};
+} // namespace
+
 void demo::DemoDialect::initialize() {
+  addInterfaces<DemoInliner>();
   addOperations<
 #define GET_OP_LIST
 #include "DemoOps.cpp.inc"

@@ -11,8 +11,9 @@ expect() {  # expect <what came out> <what should have>
   [ "$1" = "$2" ] || { printf 'expected\n%s\ngot\n%s\n' "$2" "$1" >&2; exit 1; }
 }
 
-# The whole CPU pipeline knows neither op.
+# The pipelines know neither op.
 "$demo_opt" "$here/demo.mlir" --quant-ste-cpu-pipeline >/dev/null
+"$demo_opt" "$here/demo.mlir" --quant-ste-gpu-pipeline | grep -q 'ld\.global'
 
 "$demo_opt" "$here/demo.mlir" --quant-ste-cpu-pipeline=stop-after=fuse >"$lowered"
 expect "$("$qopt_run" "$lowered" --function=f_gradient --input=2x2xf32=0.25,2.75,-3.5,nan \

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 FUZZ = ROOT / "build/release/bin/quant-ste-fuzz"
-PIPELINES = ["--pipeline=quant-ste-differentiate", "--pipeline=quant-ste-cpu-pipeline"]
+PIPELINES = ["--pipeline=quant-ste-differentiate", "--pipeline=quant-ste-cpu-pipeline",
+             "--pipeline=quant-ste-gpu-pipeline"]
 
 
 def fuzz(tmp_path, *flags):

@@ -645,7 +645,7 @@ FailureOr<SmallVector<Value>> LinalgDerivative::vjp(ArrayRef<bool> wanted) {
       return failure();
 
   unsigned numOperands = op->getNumOperands();
-  SmallVector<Value> out(ArrayRef(grads).take_front(numOperands));
+  SmallVector<Value> out(ArrayRef<Value>(grads).take_front(numOperands));
   out.resize(inputs.size());
   for (unsigned i = numOperands, slot = numOperands; i < inputs.size(); ++i)
     if (wanted[i] && isa<FloatType>(inputs[i].getType()))
