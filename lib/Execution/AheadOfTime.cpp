@@ -190,7 +190,7 @@ llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
   if (status == 0)
     return llvm::Error::success();
   auto said = llvm::MemoryBuffer::getFile(log);
-  return llvm::createStringError(
-      *linker + " failed: " + message +
-      (said ? "\n" + (*said)->getBuffer().rtrim().str() : std::string()));
+  StringRef output = said ? (*said)->getBuffer().rtrim() : StringRef();
+  return llvm::createStringError(Twine(*linker) + " failed: " + message +
+                                 (output.empty() ? "" : "\n") + output);
 }

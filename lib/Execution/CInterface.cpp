@@ -255,7 +255,7 @@ static std::string spellType(const CFunction &f, unsigned value) {
   const ValueType &type = f.values[value].type;
   std::string out = getName(type.element).str();
   for (unsigned d = 0, e = type.shape.size(); d < e; ++d)
-    out += "[" + spellSize(f, value, d) + "]";
+    out += (Twine("[") + spellSize(f, value, d) + "]").str();
   return out;
 }
 

@@ -43,7 +43,8 @@ static llvm::Expected<Level> parseLevel(StringRef text,
   for (StringRef name : names) {
     std::string &all = level.codegen.features;
     all += (all.empty() ? "" : ",");
-    all += (name.starts_with("-") ? "" : "+") + name.str();
+    all += name.starts_with("-") ? "" : "+";
+    all += name;
   }
   return level;
 }
