@@ -27,8 +27,13 @@ config.substitutions.append((r"(?<![/\w-])mlir-opt(?![\w-])",
                              os.path.join(config.llvm_tools_dir, "mlir-opt")))
 config.substitutions.append(("%plugin", os.path.join(
     config.quant_ste_lib_dir, "libQuantSTEPlugin.so")))
-if not config.quant_ste_sanitizers:
-    config.available_features.add("plugin")
+# MLIR tells traits apart by their names as the compiler spells them, where the
+# linker has not made one symbol of two: g++'s are not those of a libMLIR that
+# clang has built, as Debian's.
+if config.quant_ste_compiler == "Clang":
+    config.available_features.add("mlir-c")
+    if not config.quant_ste_sanitizers:
+        config.available_features.add("plugin")
 
 config.substitutions.append(("%cc", config.c_compiler))
 
