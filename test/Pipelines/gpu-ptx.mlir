@@ -69,3 +69,17 @@ func.func @columns(%x: tensor<?x?xf32>, %c: tensor<?xf32>) -> tensor<?xf32> {
   %r = linalg.reduce {arith.addf} ins(%x : tensor<?x?xf32>) outs(%c : tensor<?xf32>) dimensions = [0]
   return %r : tensor<?xf32>
 }
+
+// -----
+
+// A name of MLIR that PTX does not allow, and a second that becomes the same.
+// CHECK-LABEL: .visible .entry _1_odd_name_aligned(
+// CHECK-LABEL: .visible .entry _1_odd_name_aligned_0(
+func.func @"1.odd#name"(%x: tensor<?xf32>, %a: tensor<f32>) -> tensor<?xf32> {
+  %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xf32>, tensor<f32>
+  return %y : tensor<?xf32>
+}
+func.func @"1.odd name"(%x: tensor<?xf32>, %a: tensor<f32>) -> tensor<?xf32> {
+  %y = quant_ste.pact %x, %a bits(3) grad(pact) : tensor<?xf32>, tensor<f32>
+  return %y : tensor<?xf32>
+}

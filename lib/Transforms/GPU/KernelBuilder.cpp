@@ -50,13 +50,25 @@ gpu::GPUFuncOp KernelLibrary::unique(gpu::GPUFuncOp function) {
 // Arguments
 //===----------------------------------------------------------------------===//
 
+/// A kernel's name in PTX, which allows fewer characters than a symbol of MLIR
+/// has. KernelLibrary::unique keeps equal ones apart.
+static std::string getPTXIdentifier(StringRef name) {
+  std::string identifier = name.str();
+  for (char &c : identifier)
+    if (!llvm::isAlnum(c) && c != '_' && c != '$')
+      c = '_';
+  if (identifier.empty() || llvm::isDigit(identifier.front()))
+    identifier.insert(identifier.begin(), '_');
+  return identifier;
+}
+
 KernelBuilder::KernelBuilder(ImplicitLocOpBuilder &host, KernelLibrary &library,
                              StringRef name, unsigned minBlocks)
     : host(host), device(host.getLoc(), host.getContext()), library(library) {
   MLIRContext *ctx = host.getContext();
   device.setInsertionPointToEnd(library.getModule().getBody());
-  function =
-      gpu::GPUFuncOp::create(device, name, FunctionType::get(ctx, {}, {}));
+  function = gpu::GPUFuncOp::create(device, getPTXIdentifier(name),
+                                    FunctionType::get(ctx, {}, {}));
   function->setAttr(gpu::GPUDialect::getKernelFuncAttrName(),
                     UnitAttr::get(ctx));
   function.setKnownBlockSizeAttr(
