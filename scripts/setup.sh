@@ -12,7 +12,7 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev
   python3 python3-venv
 )
-python_packages=(numpy ml_dtypes pytest hypothesis scikit-learn lit
+python_packages=(numpy ml_dtypes pytest pytest-xdist hypothesis scikit-learn lit
   nanobind scikit-build-core)
 torch=torch==2.13.0
 # What the ops are compared with. bitorch asks for more than its quantizers need.
