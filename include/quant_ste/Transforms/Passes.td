@@ -309,6 +309,9 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Number of kernels made of vectors">,
+    Statistic<"numPlainLoops", "plain-loops", "Number left to plain loops">];
 }
 
 def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
@@ -822,6 +825,8 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
   let options = [
     Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
            "The largest number of ops in a fused body">];
+  let statistics = [
+    Statistic<"numMerged", "merged", "Number of ops merged into another">];
 }
 
 def QuantSTEUnrollWindowsPass : Pass<"quant-ste-unroll-windows"> {
