@@ -138,7 +138,8 @@ private:
 /// for all of them in one function of code would take quadratic time.
 static constexpr unsigned kFewBuffers = 32;
 
-static constexpr unsigned kChecksPerBranch = 32;
+/// Predicted branches cost a small call less than one that waits for all.
+static constexpr unsigned kChecksPerPart = 32;
 
 void EntryWriter::createFunction() {
   SmallVector<llvm::Type *> types;
@@ -242,25 +243,28 @@ void EntryWriter::require(llvm::Value *condition, CError error,
 }
 
 void EntryWriter::leaveIfFailed() {
-  if (checks.empty())
-    return;
-  llvm::Value *holds = b.getTrue(), *code = b.getInt32(0);
-  for (auto [condition, number] : llvm::reverse(checks)) {
-    holds = b.CreateAnd(condition, holds);
-    code = b.CreateSelect(condition, code, b.getInt32(number));
+  if (part && !checks.empty()) {
+    llvm::Value *holds = b.getTrue(), *code = b.getInt32(0);
+    for (auto [condition, number] : llvm::reverse(checks)) {
+      holds = b.CreateAnd(condition, holds);
+      code = b.CreateSelect(condition, code, b.getInt32(number));
+    }
+    leaveUnless(holds, code);
+  } else {
+    for (auto [condition, number] : checks)
+      leaveUnless(condition, b.getInt32(number));
   }
   checks.clear();
-  leaveUnless(holds, code);
 }
 
 void EntryWriter::leaveIfEnough() {
-  if (checks.size() < kChecksPerBranch)
+  if (!part)
+    return leaveIfFailed();
+  if (checks.size() < kChecksPerPart)
     return;
   leaveIfFailed();
-  if (part) {
-    endPart();
-    beginPart();
-  }
+  endPart();
+  beginPart();
 }
 
 llvm::Value *EntryWriter::getSize(unsigned value, unsigned dim) {
