@@ -25,6 +25,8 @@
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/IntrinsicsAArch64.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
@@ -603,6 +605,8 @@ LogicalResult EntryWriter::call(llvm::Function *level) {
     return failure();
   llvm::CallInst *call = b.CreateCall(level, operands);
   call->setCallingConv(level->getCallingConv());
+  // Arithmetic knows nothing of the state around the call, and must stay there.
+  call->setIsNoInline();
 
   SmallVector<unsigned> scalars;
   for (auto [i, value] : llvm::enumerate(f.values))
@@ -623,6 +627,60 @@ LogicalResult EntryWriter::call(llvm::Function *level) {
   return success();
 }
 
+namespace {
+/// The floating point state that the code expects, rounding to nearest and
+/// keeping denormals, where the caller has set another.
+class FloatState {
+public:
+  FloatState(llvm::IRBuilder<> &b, llvm::BasicBlock *before)
+      : b(b), before(before),
+        triple(b.GetInsertBlock()->getModule()->getTargetTriple()) {
+    if (!isKnown())
+      return;
+    saved = read();
+    // Flags of what happened so far are no setting.
+    llvm::Value *setting = b.CreateAnd(
+        saved, llvm::ConstantInt::get(saved->getType(), isX86() ? ~0x3f : ~0));
+    isOther = b.CreateICmpNE(setting, getDefault());
+    createIf(b, before, isOther, [&] { write(getDefault()); });
+  }
+  void restore() {
+    if (isKnown())
+      createIf(b, before, isOther, [&] { write(saved); });
+  }
+
+private:
+  bool isX86() const { return triple.isX86_64(); }
+  bool isKnown() const { return isX86() || triple.isAArch64(); }
+  llvm::Value *getDefault() {
+    return isX86() ? b.getInt32(0x1f80)
+                   : static_cast<llvm::Value *>(b.getInt64(0));
+  }
+  llvm::Value *read() {
+    if (!isX86())
+      return b.CreateIntrinsic(llvm::Intrinsic::aarch64_get_fpcr, {});
+    llvm::BasicBlock &entry = b.GetInsertBlock()->getParent()->getEntryBlock();
+    memory =
+        llvm::IRBuilder<>(&entry, entry.begin()).CreateAlloca(b.getInt32Ty());
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, memory);
+    return b.CreateLoad(b.getInt32Ty(), memory);
+  }
+  void write(llvm::Value *state) {
+    if (!isX86()) {
+      b.CreateIntrinsic(llvm::Intrinsic::aarch64_set_fpcr, state);
+      return;
+    }
+    b.CreateStore(state, memory);
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, memory);
+  }
+
+  llvm::IRBuilder<> &b;
+  llvm::BasicBlock *before;
+  llvm::Triple triple;
+  llvm::Value *memory = nullptr, *saved = nullptr, *isOther = nullptr;
+};
+} // namespace
+
 /// Calls the code for the processor.
 LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
   llvm::Value *level = nullptr;
@@ -633,6 +691,7 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
   }
   leaveIfFailed();
   pack();
+  FloatState state(b, leave);
   auto newBlock = [&] {
     return llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(),
                                     leave);
@@ -657,6 +716,7 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
     }
     b.SetInsertPoint(done);
   }
+  state.restore();
   unpack();
   return success();
 }
