@@ -50,6 +50,8 @@ static void addNVVM(OpPassManager &module, const GpuPipelineOptions &options) {
     llvm::consumeError(target.takeError()); // the first pass says it
   else if (!(*target)->hasBFloat())
     pm.addPass(createQuantSTEExpandBFloatPass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  pm.addPass(createQuantSTEExactDivisionPass());
   pm.addPass(createQuantSTEDeviceMathPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(memref::createExpandStridedMetadataPass());

@@ -359,6 +359,44 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEExactDivisionPass
+    : Pass<"quant-ste-exact-division", "::mlir::gpu::GPUModuleOp"> {
+  let summary = "Divide by a reciprocal, with the bits of a division";
+  let description = [{
+    Where many f32 vectors are divided by the same number, its reciprocal is made
+    once, and each quotient is a product and its correction by two fused
+    multiply-adds, which is the correctly rounded quotient (ExactDivision.cpp).
+    Vectors with a magnitude outside of 2^-80 .. 2^80 that is not 0, and divisors
+    outside of 2^-40 .. 2^40, are divided as before.
+
+    Before:
+    ```mlir
+    %d = vector.broadcast %s : f32 to vector<4xf32>
+    %q = arith.divf %x, %d : vector<4xf32>
+    ```
+    After:
+    ```mlir
+    %r = arith.divf %one, %s : f32
+    %y = vector.broadcast %r : f32 to vector<4xf32>
+    %q = scf.if %outside -> (vector<4xf32>) {
+      %q0 = arith.divf %x, %d : vector<4xf32>
+      scf.yield %q0 : vector<4xf32>
+    } else {
+      %n = arith.negf %d : vector<4xf32>
+      %q1 = arith.mulf %x, %y : vector<4xf32>
+      %rest = math.fma %n, %q1, %x : vector<4xf32>
+      %q2 = math.fma %rest, %y, %q1 : vector<4xf32>
+      %q3 = math.copysign %q2, %q1 : vector<4xf32>
+      scf.yield %q3 : vector<4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def QuantSTEDeviceMathPass
     : Pass<"quant-ste-device-math", "::mlir::gpu::GPUModuleOp"> {
   let summary = "Turn math into exact instructions of the GPU";
