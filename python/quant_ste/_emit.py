@@ -122,6 +122,8 @@ class Emitter:
         """Without what no result needs."""
         used, live = {v.name for v in results}, []
         for line in reversed(self.lines):
+            if line.startswith("//") and (not live or live[-1].startswith("//")):
+                continue
             if not line.startswith("%") or line.partition(" ")[0] in used:
                 used.update(re.findall(r"%\w+", line.partition("=")[2]))
                 live.append(line)

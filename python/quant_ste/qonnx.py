@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -106,9 +107,16 @@ def _clamped(words: str) -> list[str]:
             "%a = arith.select %isBelow, %min, %upper : f32"]
 
 
-#: 1 where the value is in range.
-_INSIDE = ["%isClipped = arith.ori %isAbove, %isBelow : i1", "%true = arith.constant true",
-           "%isInside = arith.xori %isClipped, %true : i1"]
+def _inside(rounding: str) -> list[str]:
+    """%isInside and %isClipped, judged on the rounded value as in int_quant."""
+    rounded = [re.sub(r"%(\w+)", r"%u_\1", line).replace("%u_a", "%u")
+               for line in _ROUNDINGS[rounding]]
+    return [*rounded, "%isOver = arith.cmpf ogt, %u_r, %max : f32",
+            "%isUnder = arith.cmpf olt, %u_r, %min : f32",
+            "%isClipped = arith.ori %isOver, %isUnder : i1", "%true = arith.constant true",
+            "%isInside = arith.xori %isClipped, %true : i1"]
+
+
 _NONE = "%none = arith.constant 0.0 : f32"
 
 
@@ -128,7 +136,7 @@ def _quant_rule(name: str, rounding: str, words: str) -> str:
     forward = ["%t = arith.divf %x, %s : f32", "%u = arith.addf %t, %z : f32", *_clamped(words),
                *_ROUNDINGS[rounding], "%w = arith.subf %r, %z : f32",
                "%y = arith.mulf %w, %s : f32"]
-    partials = [*_INSIDE, "%e = arith.subf %w, %t : f32",
+    partials = [*_inside(rounding), "%e = arith.subf %w, %t : f32",
                 "%ds = arith.select %isClipped, %w, %e : f32", "%minus = arith.negf %s : f32",
                 "%dz = quant_ste.masked %isClipped, %minus : f32", _NONE]
     return _rule(name, "x s z b", forward, partials, "%isInside, %ds, %dz, %none")
@@ -164,7 +172,7 @@ def _trunc_2_rule(name: str, rounding: str, words: str) -> str:
                "%q = math.roundeven %v : f32", "%u = arith.divf %q, %p : f32", *_clamped(words),
                *_ROUNDINGS[rounding], "%zp = arith.divf %z, %p : f32",
                "%w = arith.subf %r, %zp : f32", "%y = arith.mulf %w, %o : f32"]
-    partials = [*_INSIDE, "%sp = arith.mulf %s, %p : f32", "%f = arith.divf %o, %sp : f32",
+    partials = [*_inside(rounding), "%sp = arith.mulf %s, %p : f32", "%f = arith.divf %o, %sp : f32",
                 "%dx = quant_ste.masked %isInside, %f : f32", "%ft = arith.mulf %f, %t : f32",
                 "%minus = arith.negf %ft : f32", "%ds = quant_ste.masked %isInside, %minus : f32",
                 "%op = arith.divf %o, %p : f32", "%less = arith.negf %op : f32",
@@ -200,12 +208,12 @@ class _Importer:
             if array.dtype.kind == "f" or array.dtype.name == "bfloat16":
                 self.trainable.add(initializer.name)
         inputs = [i for i in graph.input if i.name not in self.constants]
-        for i in inputs:
-            self.values[i.name] = self.out.argument(i.name, self.shape_of(i), self.element_of(i))
         unknown = set(self.shapes) - {i.name for i in inputs}
         if unknown:
             raise ValueError(f"no input is named {', '.join(sorted(unknown))}; there are "
                              f"{', '.join(i.name for i in inputs)}")
+        for i in inputs:
+            self.values[i.name] = self.out.argument(i.name, self.shape_of(i), self.element_of(i))
         for node in graph.node:
             self.import_node(node)
         results = [self.value(o.name) for o in graph.output]
