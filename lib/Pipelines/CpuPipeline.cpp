@@ -106,6 +106,8 @@ static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTEOutlinePass());
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
+  if (options.division == CpuDivision::Reciprocal)
+    pm.addNestedPass<func::FuncOp>(createQuantSTEExactDivisionPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
 }

@@ -359,8 +359,7 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
-def QuantSTEExactDivisionPass
-    : Pass<"quant-ste-exact-division", "::mlir::gpu::GPUModuleOp"> {
+def QuantSTEExactDivisionPass : Pass<"quant-ste-exact-division"> {
   let summary = "Divide by a reciprocal, with the bits of a division";
   let description = [{
     Where many f32 vectors are divided by the same number, its reciprocal is made
