@@ -324,6 +324,13 @@ func.func @yield_elsewhere(%x: tensor<4xf32>) {
 
 // -----
 
+// expected-error @below {{'func.func' op expected 'quant_ste.vjp' beside 'quant_ste.vjp_forward', to take its residuals}}
+func.func @forward_alone(%x: f32) -> f32 attributes {quant_ste.vjp_forward = @forward} {
+  return %x : f32
+}
+
+// -----
+
 // expected-error @below {{'func.func' op expected 'quant_ste.vjp' to name a function, as in quant_ste.vjp = @rule, got "rule"}}
 func.func @own_rule(%x: f32) -> f32 attributes {quant_ste.vjp = "rule"} {
   return %x : f32

@@ -55,7 +55,8 @@ Operation *QuantSTEDialect::materializeConstant(OpBuilder &b, Attribute value,
 LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
                                                         NamedAttribute attr) {
   StringRef name = attr.getName();
-  if (name != "quant_ste.vjp" && name != "quant_ste.jvp")
+  bool isForward = name == "quant_ste.vjp_forward";
+  if (name != "quant_ste.vjp" && name != "quant_ste.jvp" && !isForward)
     return success();
   if (!isa<FunctionOpInterface>(op))
     return op->emitOpError("expected '") << name << "' on a function";
@@ -63,6 +64,9 @@ LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
     return op->emitOpError("expected '")
            << name << "' to name a function, as in " << name << " = @rule, got "
            << attr.getValue();
+  if (isForward && !op->hasAttr("quant_ste.vjp"))
+    return op->emitOpError("expected 'quant_ste.vjp' beside '")
+           << name << "', to take its residuals";
   return success();
 }
 
