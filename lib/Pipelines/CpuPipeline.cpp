@@ -164,6 +164,7 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createQuantSTELowerAssertionsPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
   if (options.openmp)
@@ -181,8 +182,14 @@ void quant_ste::buildCpuPipeline(OpPassManager &pm,
   addDifferentiate(pm, options);
   if (wants(CpuPhase::Linalg))
     addLinalg(pm);
-  if (wants(CpuPhase::Fuse))
+  if (wants(CpuPhase::Fuse)) {
     addFuse(pm, options.matmul != CpuMatmul::Inline);
+    // Not earlier: an assertion between two ops would keep them apart.
+    if (options.verifyRuntime) {
+      pm.addPass(createGenerateRuntimeVerificationPass());
+      cleanUp(pm);
+    }
+  }
   if (wants(CpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(CpuPhase::Vectorize))

@@ -73,6 +73,11 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
           clEnumValN(CpuMatmul::Auto, "auto",
                      "The library if there is one, else the runtime's kernel")),
       llvm::cl::init(CpuMatmul::Own)};
+  Option<bool> verifyRuntime{
+      *this, "verify-runtime",
+      llvm::cl::desc("Check shapes and indices while the code runs; an error "
+                     "names the op and its location"),
+      llvm::cl::init(false)};
   Option<CpuPhase, CpuPhaseParser> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "

@@ -309,6 +309,9 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Number of kernels made of vectors">,
+    Statistic<"numPlainLoops", "plain-loops", "Number left to plain loops">];
 }
 
 def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
@@ -715,6 +718,37 @@ def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
                            "::mlir::omp::OpenMPDialect"];
 }
 
+def QuantSTELowerAssertionsPass
+    : Pass<"quant-ste-lower-assertions", "::mlir::ModuleOp"> {
+  let summary = "Lower cf.assert to a call of the runtime";
+  let description = [{
+    Upstream's lowering writes the message to the buffer of stdout and calls
+    abort(), which loses both the message and the process. This one calls
+    `quant_ste_assertion_failed` with the message, behind the line of the op, if
+    it is known: compiled by qopt-run or the C API, the call then returns with
+    the error; elsewhere the message goes to stderr before abort().
+
+    An assertion in a loop of several threads is an error: they could not be
+    left.
+
+    Before:
+    ```mlir
+    cf.assert %fits, "expected equal sizes" loc("f.mlir":3:8)
+    ```
+    After:
+    ```mlir
+    cf.cond_br %fits, ^bb1, ^bb2
+    ^bb2:
+      // "f.mlir:3:8: expected equal sizes"
+      %message = llvm.mlir.addressof @quant_ste_assertion : !llvm.ptr
+      llvm.call @quant_ste_assertion_failed(%message) : (!llvm.ptr) -> ()
+      llvm.unreachable
+    ```
+  }];
+  let dependentDialects = ["::mlir::cf::ControlFlowDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 def QuantSTESerialPathPass : Pass<"quant-ste-serial-path", "::mlir::ModuleOp"> {
   let summary = "Run a single task without the runtime of parallel loops";
   let description = [{
@@ -794,6 +828,8 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
   let options = [
     Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
            "The largest number of ops in a fused body">];
+  let statistics = [
+    Statistic<"numMerged", "merged", "Number of ops merged into another">];
 }
 
 def QuantSTEDecomposeAggregatesPass : Pass<"quant-ste-decompose-aggregates"> {
