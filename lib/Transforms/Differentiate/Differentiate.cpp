@@ -499,6 +499,8 @@ LogicalResult Differentiator::fill(func::FuncOp derived, func::FuncOp f,
   MLIRContext *ctx = f.getContext();
   IRMapping map;
   f.getBody().cloneInto(&derived.getBody(), map);
+  if (mode.isReverse)
+    nestCheckpointedLoops(derived);
   Block &block = derived.getBody().front();
   unsigned numArgs = f.getNumArguments();
   for (Type type : derived.getArgumentTypes().drop_front(numArgs))
