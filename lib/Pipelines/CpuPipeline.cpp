@@ -54,6 +54,7 @@ void phases::addLinalg(OpPassManager &pm) {
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createConvertElementwiseToLinalgPass());
+  pm.addPass(createQuantSTEDecomposeAggregatesPass());
   pm.addPass(createConvertQuantSTEToLinalgPass());
   cleanUp(pm);
 }
