@@ -54,6 +54,7 @@ void phases::addLinalg(OpPassManager &pm) {
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createConvertElementwiseToLinalgPass());
+  pm.addPass(createQuantSTEDecomposeAggregatesPass());
   pm.addPass(createConvertQuantSTEToLinalgPass());
   cleanUp(pm);
 }
@@ -106,6 +107,8 @@ static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTEOutlinePass());
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
+  if (options.division == CpuDivision::Reciprocal)
+    pm.addNestedPass<func::FuncOp>(createQuantSTEExactDivisionPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
 }

@@ -62,6 +62,14 @@ enum class CpuMatmul {
   Auto,
 };
 
+/// How vectors of f32 are divided by one number. The bits are the same.
+enum class CpuDivision {
+  /// By the processor's instruction.
+  Instruction,
+  /// By a reciprocal and two fused multiply-adds.
+  Reciprocal,
+};
+
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
   ListOption<std::string> rules{
       *this, "rules",
@@ -86,6 +94,17 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
           clEnumValN(CpuMatmul::Auto, "auto",
                      "The library if there is one, else the runtime's kernel")),
       llvm::cl::init(CpuMatmul::Own)};
+  Option<CpuDivision> division{
+      *this, "division",
+      llvm::cl::desc("How vectors of f32 are divided by one number; the bits "
+                     "are the same"),
+      llvm::cl::values(
+          clEnumValN(CpuDivision::Instruction, "instruction",
+                     "By the processor's instruction (default)"),
+          clEnumValN(CpuDivision::Reciprocal, "reciprocal",
+                     "By a reciprocal and its correction: for processors that "
+                     "divide slowly and have fused multiply-adds")),
+      llvm::cl::init(CpuDivision::Instruction)};
   Option<bool> verifyRuntime{
       *this, "verify-runtime",
       llvm::cl::desc("Check shapes and indices while the code runs; an error "
