@@ -82,7 +82,8 @@ def _decoupled(signed, narrow, rounding="round", ste=False, unfused=False):
                      "unfused" if unfused else "ste" if ste else "clipped")
     return quantizer("decoupled_int_quant", "decoupled_int_quant", words, parameters,
                      ("x",) + tuple(parameters)[:5 - ste],
-                     within={} if unfused else {"x": 2, "pre_scale": 3, "bit_width": 2},
+                     # Beside zero, factors in another order underflow elsewhere.
+                     within={} if unfused else {"x": 2, "pre_scale": (3, 1e-30), "bit_width": 2},
                      signed=signed, narrow_range=narrow, rounding=rounding, clamp_ste=ste,
                      **({} if unfused else {"policy": "select"}))
 
@@ -101,7 +102,7 @@ def _trunc(signed, narrow, rounding):
 
 
 def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
-                 scales=SCALES, unfused=False):
+                 scales=SCALES, unfused=False, **attrs):
     """Unfused, dscale is a difference of terms as large as dy times the largest number."""
     largest = oracle.FLOAT_FORMATS[name][3] if isinstance(name, str) else name[3]
     words = (f"format({spelled or name}) {'signed' if signed else 'unsigned'}"
@@ -111,7 +112,7 @@ def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
     return quantizer("float_quant", "float_quant" if unfused else "float_quant_closed", words,
                      {"scale": scales}, within=within, format=name, signed=signed,
                      saturating=nonsat is None, nonsat=nonsat or "none",
-                     detach_exponent=not exponent, policy="select")
+                     detach_exponent=not exponent, policy="select", **attrs)
 
 
 OFFSETS = (0.0, -0.3, 1.0, 0.7)
@@ -120,7 +121,7 @@ WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 OBSERVED = (0.5, -1.25, 3.0, 0.1)
-TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4)
+TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4, 1e-36)
 QPARAMS = [(-128, 127, False, False), (0, 255, True, False), (-8, 7, True, False),
            (0, 15, False, True), (-127, 127, True, True), (0, 255, True, True)]
 
@@ -190,6 +191,9 @@ CATALOGUE = [
     *[_float_quant(name, exponent=True) for name in ("e4m3", "e5m2_ocp", "e2m1")],
     _float_quant((3, 4, 3, 15.5), nonsat="inf", spelled="3, 4, 3, 15.5, inf",
                  scales=(1.0, 0.7, 3.0)),
+    # Its subnormals are those of f32.
+    _float_quant((8, 7, 128, 2.0 ** 127), spelled="8, 7, 128, 1.7014118346046923e38",
+                 scales=(1.0, 0.7, 3.0), eps=0.0),
     *[_float_quant(name, exponent=e, unfused=True) for name in ("e4m3_ocp", "e2m3")
       for e in (False, True)],
     *[_trunc(s, n, r) for s, n, r in ((True, False, "round"), (True, True, "floor"),
@@ -243,6 +247,17 @@ CATALOGUE = [
               {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=-128, qmax=127,
               grad_factor=0.0334),
 ]
+
+
+# Attributes that no one would choose and that tell a wrong rule from the right
+# one; for test/Mutation.
+SHARP = (
+    *[_choose(what, *q) for what in ("scale", "zero_point")
+      for q in ((3, 18, False, False), (-18, -3, False, False), (-7, 8, True, False),
+                (-7, 8, True, True), (3, 19, True, True), (0, 1500000000, False, True))],
+    quantizer("mx_scale", "mx_scale", "element(2, 1, 3, 0.75) grad(ste)", format=(2, 1, 3, 0.75),
+              brevitas=False),
+)
 
 
 def every():

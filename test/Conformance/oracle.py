@@ -407,7 +407,7 @@ def float_format(a):
 def _fq(i, a):
     x, s = i["x"], i["scale"]
     eb, mb, bias, mx = float_format(a)
-    eps = np.finfo(np.float32).tiny.astype(x.dtype)
+    eps = F(a.get("eps", np.finfo(np.float32).tiny), x)
     sx = x / s
     lraw = floor_log2(np.abs(sx) + eps) - F(mb, x)
     lmin = F(1 - bias - mb, x)
@@ -526,7 +526,7 @@ def mx_scale(i, a):
 def _mx_emax(a):
     if a["format"] == "int8":
         return 7 if a["brevitas"] else 6
-    return int(np.floor(np.log2(FLOAT_FORMATS[a["format"]][3])))
+    return int(np.floor(np.log2(float_format(a)[3])))
 
 
 @quiet

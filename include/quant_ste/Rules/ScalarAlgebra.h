@@ -148,6 +148,9 @@ template <class T> struct Host {
   friend Host powerOfTwo(Host n) { return std::ldexp(T(1), int(n.v)); }
   friend Host exponent(Host a) { return std::ilogb(a.v); }
   friend Host floorToPowerOfTwo(Host a) {
+    // What nothing is promised for shows.
+    if (!(std::isnormal(a.v) && a.v > T(0)))
+      return std::numeric_limits<T>::quiet_NaN();
     return std::ldexp(T(1), std::ilogb(a.v));
   }
   template <class F> friend Host inDouble(Host a, F f) {
