@@ -95,7 +95,7 @@ def _trunc(signed, narrow, rounding):
                   "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
     return quantizer("trunc_int_quant", "trunc_int_quant",
                      _integer(signed, narrow, rounding, "clipped"), parameters,
-                     within={"x": 2, "scale": (2, 2.0 ** 11), "zero_point": (2, 2.0),
+                     within={"x": 2, "scale": (2, 2.0 ** 11),
                              "input_bit_width": (4, 2.0 ** 12),
                              "output_bit_width": (4, 2.0 ** 12)},
                      signed=signed, narrow_range=narrow, rounding=rounding, policy="select")

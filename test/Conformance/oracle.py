@@ -327,7 +327,7 @@ def trunc_v(i, a, dy):
     dv, _, _ = tclamp_vjp(r2, lo, hi, dw)
     du = dv / ts
     dos = reduce_to(dy * w, np.shape(os))
-    doz = reduce_to(-dw, np.shape(oz))
+    doz = -dw
     # 2**(ib-ob) divides r1 and z and multiplies s; the bounds follow ob.
     _, dlo, dhi = tclamp_vjp(r2, lo, hi, dw)
     dts = dos * s + np.where(dv == 0, F(0, x), -dv * (r1 / ts / ts)) + dw * (z / ts / ts)
@@ -337,9 +337,12 @@ def trunc_v(i, a, dy):
     through = -du * ((x / s) / s)
     if a.get("policy") == "select":
         through = np.where((r2 > hi) | (r2 < lo), F(0, x), through)
+    dz = doz / ts + du
+    if a.get("policy") == "select":  # the sum of both is 0 where nothing was clipped
+        dz = np.where((r2 > hi) | (r2 < lo), doz / ts, F(0, x))
     return {"x": du / s,
             "scale": reduce_to(dos * ts, np.shape(s)) + reduce_to(through, np.shape(s)),
-            "zero_point": reduce_to(doz / ts, np.shape(z)) + reduce_to(du, np.shape(z)),
+            "zero_point": reduce_to(dz, np.shape(z)),
             "input_bit_width": reduce_to(dbits, np.shape(i["input_bit_width"])),
             "output_bit_width": reduce_to(bounds - dbits, ob.shape)}
 
