@@ -20,10 +20,10 @@
 // NaN), literals (`0.0` converts), and the functions select, roundEven, floor,
 // ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
 // which are fixed polynomials; and floorToPowerOfTwo, the largest power of two
-// that is at most x, for a positive, normal and finite x. Comparisons give S::Bool with ! && ||. There is
-// no `if` on an S. Each operator is one IEEE operation; nothing is contracted.
-// `inDouble(x, f)` computes f in double precision and rounds once; x is an S or
-// an array of several.
+// that is at most x, for a positive, normal and finite x. Comparisons give
+// S::Bool with ! && ||. There is no `if` on an S. Each operator is one IEEE
+// operation; nothing is contracted. `inDouble(x, f)` computes f in double
+// precision and rounds once; x is an S or an array of several.
 //
 // A rule may also have `invalid()`, a message for attributes out of range, and
 // `lint(constants, warn)`, which names what is defined but surely not meant.
