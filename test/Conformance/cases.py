@@ -88,17 +88,18 @@ def _decoupled(signed, narrow, rounding="round", ste=False, unfused=False):
                      **({} if unfused else {"policy": "select"}))
 
 
-def _trunc(signed, narrow, rounding):
+def _trunc(signed, narrow, rounding, unfused=False):
     """Unfused, the library divides by factors that it has multiplied with: dscale is
     a difference of integers up to 2^11, the others of terms up to scale * 2^11."""
+    widths = {"input_bit_width": (4, 2.0 ** 12), "output_bit_width": (4, 2.0 ** 12)}
+    within = widths if unfused else {"x": 2, "scale": (2, 2.0 ** 11), **widths}
     parameters = {"scale": SCALES, "zero_point": ZERO_POINTS,
                   "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
     return quantizer("trunc_int_quant", "trunc_int_quant",
-                     _integer(signed, narrow, rounding, "clipped"), parameters,
-                     within={"x": 2, "scale": (2, 2.0 ** 11),
-                             "input_bit_width": (4, 2.0 ** 12),
-                             "output_bit_width": (4, 2.0 ** 12)},
-                     signed=signed, narrow_range=narrow, rounding=rounding, policy="select")
+                     _integer(signed, narrow, rounding, "unfused" if unfused else "clipped"),
+                     parameters, within=within,
+                     signed=signed, narrow_range=narrow, rounding=rounding,
+                     **({} if unfused else {"policy": "select"}))
 
 
 def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
@@ -175,6 +176,8 @@ CATALOGUE = [
     quantizer("binary_quant", "binary_quant", "grad(ste)", {"scale": SCALES + (-0.3,)}),
     quantizer("clamped_binary_quant", "clamped_binary_quant", "grad(clipped)",
               {"scale": SCALES + (-0.3,)}, within={"scale": 2}),
+    quantizer("clamped_binary_quant", "clamped_binary_quant", "grad(unfused)",
+              {"scale": SCALES + (-0.3,)}),
     *[quantizer("ternary_quant", "ternary_quant", f"threshold({_float(t)}) grad(ste)",
                 {"scale": SCALES + (-0.3,)}, threshold=t, policy="select")
       for t in (0.0, 0.5, 1.0)],
@@ -198,6 +201,7 @@ CATALOGUE = [
       for e in (False, True)],
     *[_trunc(s, n, r) for s, n, r in ((True, False, "round"), (True, True, "floor"),
                                       (False, False, "ceil"), (False, True, "round"))],
+    *[_trunc(s, False, r, unfused=True) for s, r in ((True, "round"), (False, "floor"))],
     *[quantizer("scalar_signed_clamp_min", "scalar_signed_clamp_min_ste",
                 f"min({_float(lo)}) grad(ste)", min=lo) for lo in (0.0, 1e-10, 0.7, NAN)],
     *[quantizer("mx_scale", "mx_scale", f"element({f}){' brevitas' if b else ''} grad(ste)",

@@ -330,7 +330,10 @@ def trunc_v(i, a, dy):
     doz = -dw
     # 2**(ib-ob) divides r1 and z and multiplies s; the bounds follow ob.
     _, dlo, dhi = tclamp_vjp(r2, lo, hi, dw)
-    dts = dos * s + np.where(dv == 0, F(0, x), -dv * (r1 / ts / ts)) + dw * (z / ts / ts)
+    divided = -dv * (r1 / ts / ts)
+    if a.get("policy") == "select":
+        divided = np.where((r2 > hi) | (r2 < lo), F(0, x), divided)
+    dts = dw * (z / ts / ts) + dos * s + divided
     dbits = dts * (ts * F(np.log(2.0), x))
     ob = np.asarray(i["output_bit_width"])
     bounds = int_min_vjp(a["signed"], ob, dlo) + int_max_vjp(a["signed"], ob, dhi)

@@ -204,7 +204,30 @@ def per_channel(name, *arguments):
     return call
 
 
+class Number(torch.nn.Module):
+    """What Brevitas asks for without an argument: a tensor as it is."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = torch.as_tensor(value)
+
+    def forward(self):
+        return self.value
+
+
+def trunc(signed, rounding):
+    def call(x, p):
+        wrapper = {"round": "RoundSte", "floor": "FloorSte"}[rounding]
+        quant = brevitas("core.quant.TruncIntQuant")(
+            brevitas(f"core.function_wrapper.{wrapper}")(), Number(p["output_bit_width"]))
+        return quant(x, p["scale"], p["zero_point"], p["input_bit_width"], signed)[0]
+    return call
+
+
 WHOLE = {"scale": (0.1, 0.25, 0.037, 1.0), "zero_point": (0.0, 3.0, -7.0)}
+POSITIVE = {"scale": (0.1, 0.25, 3.0)}
+TRUNCATED = {"scale": (0.1, 0.037, 1.0), "zero_point": (0.0, 3.0, -2.0),
+             "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
 BREVITAS = ("f32", "f64", "f16", "bf16")
 # library, mnemonic, words, its function, {parameter: values}, element types
 PRESETS = [
@@ -226,6 +249,10 @@ PRESETS = [
      {"pre_scale": (0.1, 0.037, 1.0), "pre_zero_point": (0.0, 3.0), **QUANTIZER}, BREVITAS),
     ("brevitas", "binary_quant", "grad(ste)", scaled("core.quant.BinaryQuant"),
      {"scale": (0.1, 3.0, -0.3)}, BREVITAS),
+    ("brevitas", "clamped_binary_quant", "grad(clipped)",
+     scaled("core.quant.ClampedBinaryQuant"), {"scale": (0.1, 3.0, -0.3)}, BREVITAS),
+    *[("brevitas", "trunc_int_quant", int_quant_words(s, False, r) + " grad(clipped)",
+       trunc(s, r), TRUNCATED, BREVITAS) for s, r in ((True, "round"), (False, "floor"))],
     ("brevitas", "ternary_quant", "threshold(0.5) grad(ste)",
      scaled("core.quant.TernaryQuant", 0.5), {"scale": (0.1, 3.0, -0.3)}, ("f32", "f64")),
     ("bitorch", "binary_sign", "grad(ste)", function("quantizations.sign.SignFunction"), {},
@@ -298,26 +325,6 @@ def test_learnable_per_tensor():
 # What no word has bit for bit: factors that cancel here and round there, and
 # elementary functions. Each bound is that of cases.py.
 
-class Number(torch.nn.Module):
-    """What Brevitas asks for without an argument: a tensor as it is."""
-
-    def __init__(self, value):
-        super().__init__()
-        self.value = torch.as_tensor(value)
-
-    def forward(self):
-        return self.value
-
-
-def trunc(signed, rounding):
-    def call(x, p):
-        wrapper = {"round": "RoundSte", "floor": "FloorSte"}[rounding]
-        quant = brevitas("core.quant.TruncIntQuant")(
-            brevitas(f"core.function_wrapper.{wrapper}")(), Number(p["output_bit_width"]))
-        return quant(x, p["scale"], p["zero_point"], p["input_bit_width"], signed)[0]
-    return call
-
-
 FORMATS = {name: oracle.FLOAT_FORMATS[name]
            for name in ("e4m3", "e4m3_ocp", "e5m2_ocp", "e3m2", "e2m1")}
 
@@ -352,9 +359,6 @@ def float_case(name, signed=True, beyond=None):
             {"x": (8, 0.0), "scale": (4, 2 * FORMATS[name][3])})
 
 
-POSITIVE = {"scale": (0.1, 0.25, 3.0)}
-TRUNCATED = {"scale": (0.1, 0.037, 1.0), "zero_point": (0.0, 3.0, -2.0),
-             "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
 # mnemonic, words, the library's function, {parameter: values}, bounds as in cases.py
 NEAR = [
     ("clamped_binary_quant", "grad(clipped)", scaled("core.quant.ClampedBinaryQuant"), POSITIVE,
@@ -368,7 +372,18 @@ NEAR = [
     float_case("e4m3_ocp", beyond="nan"), float_case("e5m2_ocp", beyond="inf"),
     ("binary_sign", "nan_positive grad(swish(5.0))",
      function("quantizations.swish_sign.SwishSignFunction", 5.0), {}, {"x": (4, 5.0)}),
+    ("exp2", "grad(exact)", lambda x, p: 2.0 ** x, {}, {"y": (2, 0.0), "x": (4, 0.0)}),
+    ("softplus", "grad(exact)", lambda x, p: torch.nn.functional.softplus(x), {},
+     {"y": (8, 0.0), "x": (4, 0.0)}),
+    ("power_of_two", "of_log2 rounding(ceil) grad(ste)",
+     lambda x, p: brevitas("core.restrict_val.PowerOfTwoRestrictValue")(
+         brevitas("core.function_wrapper.CeilSte")())(x), {}, {"y": (2, 0.0), "x": (4, 0.0)}),
+    ("max_int", "signed grad(exact)",
+     lambda x, p: brevitas("function.ops.max_int")(True, False, x), {},
+     {"y": (2, 1e-6), "x": (4, 0.0)}),
 ]
+# What overflows, or is another function, for a large x.
+NARROW = ("binary_sign", "exp2", "softplus", "power_of_two", "max_int")
 
 
 @pytest.mark.parametrize("dtype", ("f32", pytest.param("f64", marks=pytest.mark.slow)))
@@ -377,7 +392,7 @@ def test_near(pair, dtype):
     op, words, f, values, within = pair
     # An infinite x gives NaN in Brevitas' float_quant and in gradients of scales.
     x = cases.adversarial(dtype, finite=op != "clamped_binary_quant")
-    if "swish" in words:  # beyond, its factors overflow
+    if op in NARROW:
         x = x[np.abs(x) < 15]
     dy = cases.cotangent(x.shape, dtype, finite=op != "clamped_binary_quant")
     turns = np.arange(x.size)
@@ -449,3 +464,22 @@ def test_mx_groups(name, element, quantizer):
     # A scale's gradient is a sum of 32 terms of the largest magnitude.
     size = np.abs(dy).sum(-1, keepdims=True) * 512
     assert (np.abs(dx.reshape(16, 128) - tx.grad.numpy()).reshape(x.shape) <= 1e-6 * size).all()
+
+
+def test_learned_bit_width():
+    """examples/learned_bit_width.mlir is Brevitas' BitWidthParameter and IntQuant."""
+    path = pathlib.Path(__file__).parents[2] / "examples" / "learned_bit_width.mlir"
+    x = cases.adversarial("f32", finite=True)
+    dy = cases.cotangent(x.shape, "f32", finite=True)
+    scale, offset = np.asarray(0.1, np.float32), np.asarray(-2.2, np.float32)
+    y, dx, dscale, doffset = quant_ste_ctypes.compile(path.read_text()).call(
+        "gradient", x, scale, offset, dy)
+    width = brevitas("core.bit_width.BitWidthParameter")(4)
+    width.bit_width_offset.data = torch.tensor(float(offset))
+    want = through_torch(lambda x, p: int_quant(True, False, "round")(
+        x, {**p, "zero_point": torch.tensor(0.0), "bit_width": width()}), x, dy, {"scale": scale})
+    assert_same_bits(y, want["y"], "y")
+    size = np.abs(dy.astype(np.float64)).sum()
+    np.testing.assert_array_almost_equal_nulp(dx, want["x"], 1)
+    assert abs(dscale - want["scale"]) <= 1e-5 * 8 * size
+    assert abs(doffset - width.bit_width_offset.grad.item()) <= 1e-5 * size
