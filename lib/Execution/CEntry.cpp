@@ -135,6 +135,9 @@ void EntryWriter::createFunction() {
     case CParameter::Stride:
       types.push_back(b.getInt64Ty());
       break;
+    case CParameter::Stream:
+      types.push_back(b.getPtrTy());
+      break;
     }
   function = llvm::Function::Create(
       llvm::FunctionType::get(b.getInt32Ty(), types, false),
@@ -528,6 +531,12 @@ LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
             "this processor lacks instructions that the code was made of");
   }
   pack();
+  llvm::Value *stream = getParameter(CParameter::Stream, 0);
+  if (stream)
+    stream =
+        b.CreateCall(library.module.getOrInsertFunction(
+                         "quant_ste_cuda_enter", b.getPtrTy(), b.getPtrTy()),
+                     stream);
   auto *done =
       llvm::BasicBlock::Create(b.getContext(), "done", function, leave);
   if (levels.size() == 1) {
@@ -551,6 +560,13 @@ LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
     }
   }
   b.SetInsertPoint(done);
+  if (stream) {
+    llvm::Value *failed =
+        b.CreateCall(library.module.getOrInsertFunction(
+                         "quant_ste_cuda_leave", b.getInt1Ty(), b.getPtrTy()),
+                     stream);
+    require(b.CreateNot(failed), CError::Device, "the GPU");
+  }
   unpack();
   result->addIncoming(b.getInt32(0), b.GetInsertBlock());
   b.CreateBr(leave);
@@ -670,7 +686,7 @@ static void buildChoice(Library &library, ArrayRef<CpuidMask> masks) {
 //===----------------------------------------------------------------------===//
 
 /// const char *<library>_error(int code)
-static void buildErrorFunction(Library &library) {
+static void buildErrorFunction(Library &library, bool isForGpu) {
   llvm::LLVMContext &context = library.module.getContext();
   llvm::IRBuilder<> b(context);
   auto *function = llvm::Function::Create(
@@ -696,7 +712,16 @@ static void buildErrorFunction(Library &library) {
   llvm::Value *text = b.CreateLoad(
       b.getPtrTy(), b.CreateInBoundsGEP(b.getPtrTy(), table,
                                         b.CreateZExt(index, b.getInt64Ty())));
-  b.CreateRet(b.CreateSelect(isKnown, text, unknown));
+  text = b.CreateSelect(isKnown, text, unknown);
+  if (isForGpu) {
+    llvm::Value *kind = b.CreateAnd(function->getArg(0), b.getInt32(15));
+    llvm::Value *isOfDevice =
+        b.CreateICmpEQ(kind, b.getInt32(static_cast<int>(CError::Device)));
+    llvm::Value *last = b.CreateCall(library.module.getOrInsertFunction(
+        "quant_ste_cuda_last_error", b.getPtrTy()));
+    text = b.CreateSelect(isOfDevice, last, text);
+  }
+  b.CreateRet(text);
 }
 
 LogicalResult quant_ste::buildCInterface(llvm::Module &module,
@@ -720,7 +745,9 @@ LogicalResult quant_ste::buildCInterface(llvm::Module &module,
       return failure();
     visible.insert(f.name);
   }
-  buildErrorFunction(library);
+  buildErrorFunction(library, llvm::any_of(functions, [](const CFunction &f) {
+                       return f.isForGpu();
+                     }));
   visible.insert(getErrorFunctionName(libraryName));
   return success();
 }
