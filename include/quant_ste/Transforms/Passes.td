@@ -386,8 +386,7 @@ def QuantSTEDeviceScalarsPass
                            "::mlir::tensor::TensorDialect"];
 }
 
-def QuantSTEExactDivisionPass
-    : Pass<"quant-ste-exact-division", "::mlir::gpu::GPUModuleOp"> {
+def QuantSTEExactDivisionPass : Pass<"quant-ste-exact-division"> {
   let summary = "Divide by a reciprocal, with the bits of a division";
   let description = [{
     Where many f32 vectors are divided by the same number, its reciprocal is made
@@ -536,8 +535,11 @@ def QuantSTEDifferentiatePass
     `quant_ste.vjp = @g` has a rule of its own, which is called instead:
     `@g(args, cotangents) -> gradients of the float arguments`; likewise
     `quant_ste.jvp = @h`, `@h(args, tangents of the float arguments) -> tangents
-    of the float results`. Such a function wants `no_inline` if functions are
-    inlined before this pass. A function that only has a rule for one mode has no
+    of the float results`. With `quant_ste.vjp_forward = @h` besides, `@h(args)
+    -> (results, residuals)` is called in place of the function and `@g` takes
+    `(residuals, cotangents)`: residuals are of any type and number, masks and
+    indices too. Such a function wants `no_inline` if functions are inlined
+    before this pass. A function that only has a rule for one mode has no
     derivative in the other.
 
     The generated function is marked for later passes: `quant_ste.num_primal_results`,
@@ -892,6 +894,26 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
            "The largest number of ops in a fused body">];
   let statistics = [
     Statistic<"numMerged", "merged", "Number of ops merged into another">];
+}
+
+def QuantSTEDecomposeAggregatesPass : Pass<"quant-ste-decompose-aggregates"> {
+  let summary = "Softmax as the structured ops it is made of";
+  let description = [{
+    Replaces each op on tensors that upstream knows as a sequence of structured
+    ops (`linalg.softmax`; AggregatedOpInterface) by that sequence, which fuses,
+    vectorizes and is planned by quant-ste-plan-residuals like any other.
+
+    Before:
+    ```mlir
+    %y = linalg.softmax dimension(1) ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+    After: the maximum of each row, exp of the difference to it, the sum of each
+    row, and the quotient: four `linalg.generic`.
+  }];
+  let dependentDialects = [
+    "arith::ArithDialect", "linalg::LinalgDialect", "math::MathDialect",
+    "tensor::TensorDialect"
+  ];
 }
 
 def QuantSTEUnrollWindowsPass : Pass<"quant-ste-unroll-windows"> {

@@ -27,7 +27,6 @@
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -93,7 +92,7 @@ struct ExactDivision
     : quant_ste::impl::QuantSTEExactDivisionPassBase<ExactDivision> {
   void runOnOperation() override {
     SmallVector<arith::DivFOp> divisions;
-    getOperation().walk([&](arith::DivFOp op) {
+    getOperation()->walk([&](arith::DivFOp op) {
       auto type = dyn_cast<VectorType>(op.getType());
       if (type && type.getElementType().isF32())
         divisions.push_back(op);
