@@ -101,6 +101,27 @@ quant_ste_compile_cached(const char *text, size_t length,
 /* Whether the code was found, not made. */
 bool quant_ste_module_is_from_cache(const quant_ste_module *module);
 
+/* Where quant_ste_save writes to, and for which processors. Zero-initialize; a
+ * field that is NULL has its default. */
+typedef struct quant_ste_save_options {
+  /* As qopt-compile --target: "cpu:x86-64-v2+x86-64-v4", "aarch64"; NULL: that
+   * of the compile options, whose `target` is not looked at. */
+  const char *target;
+  /* Where the C header goes; beside the code. */
+  const char *header;
+  /* Put before the name of each function in C. */
+  const char *prefix;
+  /* The clang, cc or gcc that links. */
+  const char *linker;
+} quant_ste_save_options;
+
+/* Compiles the public functions of a module to a file, an object (.o), a shared
+ * library (.so), assembly (.s) or LLVM IR (.ll), and writes a C header. The
+ * code needs nothing of this library. `options` and `save` may be NULL. */
+bool quant_ste_save(const char *text, size_t length,
+                    const quant_ste_compile_options *options, const char *path,
+                    const quant_ste_save_options *save, char **error);
+
 /* What gdb and perf are told of code that is compiled from here on. */
 enum quant_ste_debugging {
   /* Append the names of functions to /tmp/perf-<pid>.map. */

@@ -8,11 +8,16 @@
 #include "quant_ste-c/Execution.h"
 
 #include "Session.h"
+#include "mlir/AsmParser/AsmParserState.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
+#include "quant_ste/Execution/AheadOfTime.h"
 #include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Execution/Reference.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
 #include <cstring>
 
 using namespace mlir;
@@ -129,6 +134,86 @@ bool quant_ste_module_is_from_cache(const quant_ste_module *module) {
 }
 
 void quant_ste_module_free(quant_ste_module *module) { delete module; }
+
+//===----------------------------------------------------------------------===//
+// Saving
+//===----------------------------------------------------------------------===//
+
+static LogicalResult save(ModuleOp module, ArrayRef<CFunction> functions,
+                          LibraryOptions library, StringRef path,
+                          StringRef header, StringRef linker) {
+  auto format = getCodeFormat(path);
+  if (!format)
+    return emitError(module.getLoc(), llvm::toString(format.takeError()));
+  library.name = getLibraryName(path);
+  library.describe = isSharedLibrary(path);
+  if (library.describe)
+    if (auto found = findLinker(linker); !found)
+      return emitError(module.getLoc(), llvm::toString(found.takeError()));
+  llvm::SmallString<0> bytes;
+  if (failed(compileLibrary(module, functions, library, *format, bytes)))
+    return failure();
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeCHeader(os, library.name, "a module", library.target.levels.front().name,
+               functions);
+  LinkOptions link;
+  link.linker = linker.str();
+  llvm::Error error = writeLibrary(path, bytes, library, link);
+  if (!error)
+    error = writeFile(header, text);
+  if (error)
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
+  return success();
+}
+
+bool quant_ste_save(const char *text, size_t length,
+                    const quant_ste_compile_options *options, const char *path,
+                    const quant_ste_save_options *given, char **error) {
+  auto get = [&](const char *quant_ste_save_options::*field) {
+    return given && given->*field ? StringRef(given->*field) : StringRef();
+  };
+  LibraryOptions library;
+  library.compile = getCompileOptions(options);
+  library.compile.target.clear();
+  library.compile.pipelineOptions =
+      getLibraryPipelineOptions(library.compile.pipelineOptions);
+  StringRef word = get(&quant_ste_save_options::target);
+  auto target =
+      CpuTarget::parse(word.empty() ? "cpu" : word, library.compile.codegen);
+  if (!target) {
+    fail(error, target.takeError());
+    return false;
+  }
+  library.target = std::move(*target);
+  llvm::SmallString<128> header(get(&quant_ste_save_options::header));
+  if (header.empty()) {
+    header = path;
+    llvm::sys::path::replace_extension(header, "h");
+  }
+
+  std::unique_ptr<MLIRContext> context = makeContext();
+  CollectDiagnostics errors(*context);
+  llvm::SourceMgr sources;
+  sources.AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBuffer(StringRef(text, length), kTextName,
+                                       /*RequiresNullTerminator=*/false),
+      llvm::SMLoc());
+  AsmParserState names;
+  OwningOpRef<ModuleOp> module = parseWithNames(sources, *context, names);
+  CInterfaceOptions c;
+  c.prefix = get(&quant_ste_save_options::prefix).str();
+  auto isWritten = [&] {
+    auto functions = describeCFunctions(*module, &names, c);
+    return succeeded(functions) &&
+           succeeded(save(*module, *functions, library, path, header,
+                          get(&quant_ste_save_options::linker)));
+  };
+  if (module && isWritten())
+    return true;
+  fail(error, errors.text);
+  return false;
+}
 
 //===----------------------------------------------------------------------===//
 // Functions

@@ -8,7 +8,10 @@
 #include "quant_ste/Execution/AheadOfTime.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/FileUtilities.h"
+#include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Runtime/JITSymbols.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
@@ -18,6 +21,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
+#include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -120,6 +124,16 @@ static void defineAssertionFailed(llvm::Module &module,
   b.CreateUnreachable();
 }
 
+static void addDescription(llvm::Module &module, StringRef text,
+                           llvm::StringSet<> &visible) {
+  constexpr StringLiteral kName = "quant_ste_library";
+  llvm::Constant *bytes =
+      llvm::ConstantDataArray::getString(module.getContext(), text);
+  new llvm::GlobalVariable(module, bytes->getType(), /*isConstant=*/true,
+                           llvm::GlobalValue::ExternalLinkage, bytes, kName);
+  visible.insert(kName);
+}
+
 LogicalResult quant_ste::compileLibrary(ModuleOp module,
                                         ArrayRef<CFunction> functions,
                                         const LibraryOptions &options,
@@ -162,6 +176,8 @@ LogicalResult quant_ste::compileLibrary(ModuleOp module,
     return emitError(module.getLoc(),
                      "the pipeline changed how a function is called");
   defineAssertionFailed(whole, visible);
+  if (options.describe)
+    addDescription(whole, describeAsJSON(options.name, functions), visible);
   if (auto error =
           emitCode(whole, **common, options.target.levels.front().codegen,
                    format, visible, bytes))
@@ -231,4 +247,88 @@ llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
   StringRef output = said ? (*said)->getBuffer().rtrim() : StringRef();
   return llvm::createStringError(Twine(*linker) + " failed: " + message +
                                  (output.empty() ? "" : "\n") + output);
+}
+
+//===----------------------------------------------------------------------===//
+// Files
+//===----------------------------------------------------------------------===//
+
+std::string quant_ste::getLibraryName(StringRef path) {
+  std::string name = llvm::sys::path::stem(path).str();
+  for (char &c : name)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return llvm::isDigit(name.front()) || name.front() == '_' ? "qste" + name
+                                                            : name;
+}
+
+bool quant_ste::isSharedLibrary(StringRef path) {
+  return llvm::sys::path::extension(path) == ".so";
+}
+
+llvm::Expected<CodeFormat> quant_ste::getCodeFormat(StringRef path,
+                                                    bool isForGpu) {
+  StringRef suffix = llvm::sys::path::extension(path);
+  if (suffix == ".o" || suffix == ".so")
+    return CodeFormat::Object;
+  if (suffix == ".s")
+    return CodeFormat::Assembly;
+  if (suffix == ".ll")
+    return CodeFormat::LLVMIR;
+  return llvm::createStringError(
+      "expected a file that ends in .o, .so, .s" +
+      Twine(isForGpu ? ", .ll, .ptx, .cubin or .fatbin" : " or .ll") +
+      ", got '" + path + "'");
+}
+
+std::string quant_ste::getLibraryPipelineOptions(StringRef options) {
+  // A product that calls the runtime would want its library beside the result.
+  if (options.contains("matmul="))
+    return options.str();
+  return (options + (options.empty() ? "" : " ") + "matmul=inline").str();
+}
+
+llvm::Error quant_ste::writeFile(StringRef path, StringRef bytes) {
+  std::string message;
+  auto file = openOutputFile(path, &message);
+  if (!file)
+    return llvm::createStringError(message);
+  file->os() << bytes;
+  file->os().close();
+  if (file->os().has_error()) {
+    std::error_code error = file->os().error();
+    file->os().clear_error();
+    return llvm::createStringError("cannot write '" + path +
+                                   "': " + error.message());
+  }
+  file->keep();
+  return llvm::Error::success();
+}
+
+llvm::Error quant_ste::writeLibrary(StringRef path, StringRef bytes,
+                                    const LibraryOptions &options,
+                                    LinkOptions link) {
+  if (!isSharedLibrary(path))
+    return writeFile(path, bytes);
+  llvm::SmallString<128> object;
+  int fd;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("quant_ste", "o", fd, object))
+    return llvm::createStringError(error, "cannot create a temporary file");
+  llvm::FileRemover removeObject(object);
+  {
+    llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
+    os << bytes;
+  }
+  link.triple = options.target.levels.front().codegen.triple;
+  link.openmp = false;
+  if (!options.compile.isForGpu()) {
+    CpuPipelineOptions pipeline;
+    std::string ignored;
+    llvm::raw_string_ostream errors(ignored);
+    // Compilation has said already what is wrong with them.
+    (void)pipeline.parseFromString(options.compile.pipelineOptions, errors);
+    link.openmp = pipeline.openmp;
+  }
+  return linkSharedLibrary(object, path, link);
 }

@@ -7,11 +7,17 @@
 
 #include "quant_ste/Execution/CInterface.h"
 
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/AsmParser/AsmParserState.h"
+#include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -93,6 +99,28 @@ private:
   llvm::StringSet<> taken;
 };
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// Input
+//===----------------------------------------------------------------------===//
+
+OwningOpRef<ModuleOp> quant_ste::parseWithNames(llvm::SourceMgr &sources,
+                                                MLIRContext &context,
+                                                AsmParserState &names) {
+  const llvm::MemoryBuffer *buffer =
+      sources.getMemoryBuffer(sources.getMainFileID());
+  ParserConfig config(&context);
+  if (isBytecode(*buffer))
+    return parseSourceFile<ModuleOp>(sources, config);
+  // As parseSourceFile does: ops of the file, or the one module that it is.
+  Block block;
+  if (failed(parseAsmSourceFile(sources, &block, config, &names)))
+    return nullptr;
+  auto loc = FileLineColLoc::get(&context, buffer->getBufferIdentifier(),
+                                 /*line=*/0, /*column=*/0);
+  return mlir::detail::constructContainerOpForParserIfNecessary<ModuleOp>(
+      &block, &context, loc);
+}
 
 //===----------------------------------------------------------------------===//
 // Functions
@@ -394,4 +422,83 @@ const char *)"
   for (const CFunction &f : functions)
     writeFunction(os, f);
   os << "#ifdef __cplusplus\n}\n#endif\n\n#endif /* " << guard << " */\n";
+}
+
+//===----------------------------------------------------------------------===//
+// The description
+//===----------------------------------------------------------------------===//
+
+static llvm::json::Value describeSize(int64_t size) {
+  if (size == ValueType::kDynamic)
+    return nullptr;
+  return size;
+}
+
+/// Where the size of a dimension of a result comes from: a number, or an
+/// argument and its dimension.
+static llvm::json::Value describeSize(const ResultDim &dim) {
+  if (dim.like)
+    return llvm::json::Array{dim.like->argument, dim.like->dim};
+  return dim.size;
+}
+
+static llvm::json::Object describeValue(const CFunction &f, unsigned i) {
+  const CValue &value = f.values[i];
+  llvm::json::Object out{{"name", value.type.name},
+                         {"c_name", value.name},
+                         {"type", getName(value.type.element)},
+                         {"is_result", value.isResult},
+                         {"is_writable", value.isWritable},
+                         {"shape", nullptr}};
+  if (value.type.isScalar)
+    return out;
+  llvm::json::Array shape;
+  for (int64_t size : value.type.shape)
+    shape.push_back(describeSize(size));
+  out["shape"] = std::move(shape);
+  if (!value.isResult)
+    return out;
+  llvm::json::Array like;
+  for (const ResultDim &dim :
+       f.signature.resultDims[i - f.signature.arguments.size()])
+    like.push_back(describeSize(dim));
+  out["sizes"] = std::move(like);
+  return out;
+}
+
+static llvm::json::Array describeParameter(const CParameter &p) {
+  switch (p.kind) {
+  case CParameter::Data:
+    return llvm::json::Array{"data", p.value};
+  case CParameter::Scalar:
+    return llvm::json::Array{"scalar", p.value};
+  case CParameter::Size:
+    return llvm::json::Array{"size", p.value, p.dim};
+  case CParameter::Stride:
+    return llvm::json::Array{"stride", p.value, p.dim};
+  case CParameter::Stream:
+    return llvm::json::Array{"stream"};
+  }
+  llvm_unreachable("unknown kind of parameter");
+}
+
+std::string quant_ste::describeAsJSON(StringRef library,
+                                      ArrayRef<CFunction> functions) {
+  llvm::json::Array described;
+  for (const CFunction &f : functions) {
+    llvm::json::Array values, parameters;
+    for (unsigned i = 0, e = f.values.size(); i < e; ++i)
+      values.push_back(describeValue(f, i));
+    for (const CParameter &p : f.parameters)
+      parameters.push_back(describeParameter(p));
+    described.push_back(
+        llvm::json::Object{{"name", f.signature.function},
+                           {"c_name", f.name},
+                           {"signature", f.signature.str()},
+                           {"values", std::move(values)},
+                           {"parameters", std::move(parameters)}});
+  }
+  llvm::json::Object out{{"error", getErrorFunctionName(library)},
+                         {"functions", std::move(described)}};
+  return llvm::formatv("{0}", llvm::json::Value(std::move(out)));
 }

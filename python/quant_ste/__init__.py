@@ -22,11 +22,12 @@ modules from Python.
 from ._errors import CallError, CompileError, Diagnostic, Error
 from ._module import (PHASES, Function, Module, ValueType, compile,
                       set_thread_count)
+from ._library import Library, load
 from ._info import info, version
 
 __all__ = [
-    "CallError", "CompileError", "Diagnostic", "Error", "Function", "Module",
-    "PHASES", "ValueType", "compile", "info", "set_thread_count", "version",
+    "CallError", "CompileError", "Diagnostic", "Error", "Function", "Library",
+    "Module", "PHASES", "ValueType", "compile", "info", "load", "set_thread_count", "version",
 ]
 __version__ = version().split()[0]
 

@@ -41,9 +41,9 @@ class ValueType:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(text: bytes, options: tuple) -> _native.Module:
-    """Code for a text and options, from memory if it is there."""
-    return _native.Module(text, _native.Options(**dict(options)))
+def _compiled(text: bytes, options: tuple, cache: str | None) -> _native.Module:
+    """Code for a text and options, from memory if it is there, else from disk."""
+    return _native.Module(text, _native.Options(**dict(options)), cache)
 
 
 def _checked(name: str, function, *arguments):
@@ -146,9 +146,10 @@ class Module:
     GIL.
     """
 
-    def __init__(self, text: bytes, name: str, options: dict[str, Any]):
-        self._text, self._name, self._options = text, name, options
-        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())))
+    def __init__(self, text: bytes, name: str, options: dict[str, Any],
+                 cache: str | None = None):
+        self._text, self._name, self._options, self._cache = text, name, options, cache
+        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())), cache)
         self._functions = {f: Function(self, self._native, i, f)
                            for i, f in enumerate(self._native.functions)}
 
@@ -186,6 +187,31 @@ class Module:
         options = _native.Options(**self._options)
         return _checked(self._name, _native.lower, self._text, options, phase)
 
+    @property
+    def is_from_cache(self) -> bool:
+        """Whether the code was found on disk, not made."""
+        return self._native.is_from_cache
+
+    def save(self, path: str | os.PathLike, target: str = "", *, vjp: Sequence[str] = (),
+             header: str | os.PathLike = "", prefix: str = "", linker: str = "") -> None:
+        """Writes the functions for C programs, and for `load`: a shared library (``f.so``),
+        an object (``f.o``), assembly (``.s``) or LLVM IR (``.ll``), by the suffix, and a
+        C header beside it.
+
+        ``target``: as qopt-compile's, ``cpu:x86-64-v2+x86-64-v4`` or ``aarch64``; default:
+        the processor that the module was compiled for. ``vjp``: functions whose
+        derivatives in every float argument are added, as ``f_vjp``. ``header``: its path.
+        ``prefix``: put before each name in C. ``linker``: the clang, cc or gcc that links.
+        Raises `CompileError`, also for a function whose results' sizes only the
+        call tells.
+        """
+        text = self._text
+        for function in vjp:
+            wrt = self._positions(function, None)
+            text = self._add_derivative(text, function, f"{function}_vjp", wrt, False)
+        _checked(self._name, _native.save, text, _native.Options(**self._options),
+                 os.fspath(path), target, os.fspath(header), prefix, linker)
+
     def stages(self) -> dict[str, str]:
         """The text after each phase of the compiler (`PHASES`)."""
         return {phase: self._lower("" if phase == "source" else phase) for phase in PHASES}
@@ -203,6 +229,9 @@ class Module:
         return self._derivative(function, wrt, True)
 
     def _derivative(self, function: str, wrt, is_forward: bool) -> Function:
+        return self._derived(function, self._positions(function, wrt), is_forward)
+
+    def _positions(self, function: str, wrt) -> tuple[int, ...]:
         primal = self[function]
         if wrt is None:
             wrt = [i for i, t in enumerate(primal.arguments) if t.is_float]
@@ -212,21 +241,25 @@ class Module:
             if isinstance(w, str) and w not in names:
                 raise KeyError(f"@{function} has no argument named {w!r}")
             positions.append(names[w] if isinstance(w, str) else int(w))
-        return self._derived(function, tuple(positions), is_forward)
+        return tuple(positions)
+
+    def _add_derivative(self, text: bytes, function: str, name: str, wrt: Sequence[int],
+                        is_forward: bool) -> bytes:
+        return _checked(self._name, _native.add_derivative, text, function, name, is_forward,
+                        list(wrt)).encode()
 
     @functools.lru_cache(maxsize=64)
     def _derived(self, function: str, wrt: tuple[int, ...], is_forward: bool) -> Function:
         name = f"{function}_{'jvp' if is_forward else 'vjp'}"
         while name in self._functions:
             name += "_"
-        text = _checked(self._name, _native.add_derivative, self._text, function, name,
-                        is_forward, list(wrt))
-        return Module(text.encode(), self._name, self._options)[name]
+        text = self._add_derivative(self._text, function, name, wrt, is_forward)
+        return Module(text, self._name, self._options, self._cache)[name]
 
 
 def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
             pipeline: str = "", cpu: str = "", features: str = "", opt_level: int = 2,
-            reference: bool = False) -> Module:
+            reference: bool = False, cache: bool | str | os.PathLike = True) -> Module:
     """Compiles the public functions of a module.
 
     ``path_or_text``: a path to a file (one line without braces), or a module as text or
@@ -236,7 +269,10 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     (slow; for tests).
 
     The code of 256 modules is kept in memory: compiling the same text again costs
-    a look-up. Raises `CompileError` with the place and message of MLIR.
+    a look-up. ``cache``: whether it is kept on disk too, for the next process, or in
+    which directory (default: ``$QUANT_STE_CACHE_DIR``, else ``quant_ste`` in
+    ``$XDG_CACHE_HOME`` or ``~/.cache``). An entry is found by the text, the options,
+    the processor and the builds of quant_ste and LLVM. Raises `CompileError` with the place and message of MLIR.
     """
     if target != "cpu":
         raise ValueError(f"expected target 'cpu', got {target!r}")
@@ -248,7 +284,8 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     text = path_or_text.encode() if isinstance(path_or_text, str) else bytes(path_or_text)
     options = {"pipeline": pipeline, "cpu": cpu, "features": features,
                "opt_level": opt_level, "reference": reference}
-    return Module(text, name, options)
+    directory = None if reference or cache is False else "" if cache is True else os.fspath(cache)
+    return Module(text, name, options, directory)
 
 
 def set_thread_count(count: int) -> None:

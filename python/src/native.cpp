@@ -173,14 +173,21 @@ struct Argument {
 
 class Module {
 public:
-  Module(nb::bytes text, const Options &options) {
+  /// `cache`: a directory, "" for the usual one; none: no cache.
+  Module(nb::bytes text, const Options &options,
+         const std::optional<std::string> &cache) {
     Failure failure;
     quant_ste_compile_options given = options.get();
+    quant_ste_cache files{};
+    if (cache && !cache->empty())
+      files.directory = cache->c_str();
     const char *data = text.c_str();
     size_t size = text.size();
     {
       nb::gil_scoped_release released;
-      module = quant_ste_compile(data, size, &given, failure);
+      module =
+          cache ? quant_ste_compile_cached(data, size, &given, &files, failure)
+                : quant_ste_compile(data, size, &given, failure);
     }
     if (!module)
       failure.raise();
@@ -211,6 +218,7 @@ public:
           std::vector<int64_t>(type.sizes, type.sizes + type.rank), type.name));
     return types;
   }
+  bool isFromCache() const { return quant_ste_module_is_from_cache(module); }
   uintptr_t getEntry(int32_t function) const {
     return reinterpret_cast<uintptr_t>(
         quant_ste_function_entry(module, function));
@@ -333,6 +341,29 @@ static std::string addDerivative(nb::bytes text, const std::string &function,
   return takeString(out);
 }
 
+static void save(nb::bytes text, const Options &options,
+                 const std::string &path, const std::string &target,
+                 const std::string &header, const std::string &prefix,
+                 const std::string &linker) {
+  Failure failure;
+  quant_ste_compile_options compile = options.get();
+  auto get = [](const std::string &s) {
+    return s.empty() ? nullptr : s.c_str();
+  };
+  quant_ste_save_options given{get(target), get(header), get(prefix),
+                               get(linker)};
+  const char *data = text.c_str();
+  size_t size = text.size();
+  bool isSaved;
+  {
+    nb::gil_scoped_release released;
+    isSaved =
+        quant_ste_save(data, size, &compile, path.c_str(), &given, failure);
+  }
+  if (!isSaved)
+    failure.raise();
+}
+
 NB_MODULE(_native, m) {
   m.doc() = "The C API of quant_ste; use the package quant_ste instead.";
   nb::exception<Error>(m, "Error", PyExc_RuntimeError);
@@ -347,7 +378,10 @@ NB_MODULE(_native, m) {
           "pipeline"_a = "", "cpu"_a = "", "features"_a = "", "opt_level"_a = 2,
           "reference"_a = false);
   nb::class_<Module>(m, "Module")
-      .def(nb::init<nb::bytes, const Options &>(), "text"_a, "options"_a)
+      .def(nb::init<nb::bytes, const Options &,
+                    const std::optional<std::string> &>(),
+           "text"_a, "options"_a, "cache"_a = nb::none())
+      .def_prop_ro("is_from_cache", &Module::isFromCache)
       .def_prop_ro("functions", &Module::getFunctions)
       .def("signature", &Module::getSignature, "function"_a)
       .def("types", &Module::getTypes, "function"_a, "of_results"_a)
@@ -357,6 +391,8 @@ NB_MODULE(_native, m) {
   m.def("lower", &lower, "text"_a, "options"_a, "phase"_a);
   m.def("add_derivative", &addDerivative, "text"_a, "function"_a, "name"_a,
         "is_forward"_a, "wrt"_a);
+  m.def("save", &save, "text"_a, "options"_a, "path"_a, "target"_a = "",
+        "header"_a = "", "prefix"_a = "", "linker"_a = "");
   m.def("version", [] { return takeString(quant_ste_version()); });
   m.def("set_thread_count", &quant_ste_set_thread_count, "count"_a);
 }

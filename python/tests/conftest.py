@@ -4,11 +4,15 @@ import importlib.util
 import os
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
 # torch's AVX kernels contract multiplications and additions; these do not.
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
+# What the tests compile is of no use to others.
+_CACHE = tempfile.TemporaryDirectory(prefix="quant_ste_tests_")
+os.environ["QUANT_STE_CACHE_DIR"] = _CACHE.name
 ROOT = pathlib.Path(__file__).parents[2]
 if importlib.util.find_spec("quant_ste") is None:
     sys.path.insert(0, os.environ.get("QUANT_STE_PYTHON", str(ROOT / "build/release/python")))

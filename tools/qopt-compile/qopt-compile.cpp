@@ -6,25 +6,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "../ToolOptions.h"
-#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/AsmParser/AsmParserState.h"
-#include "mlir/Bytecode/BytecodeReader.h"
-#include "mlir/IR/AsmState.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/Verifier.h"
-#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "quant_ste/Execution/AheadOfTime.h"
 #include "quant_ste/Execution/Kernels.h"
 #include "quant_ste/InitAll.h"
-#include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/GpuTarget.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
@@ -125,32 +117,8 @@ static void parseOptions(int argc, char **argv, Options &options) {
   if (options.c.forGpu)
     return;
   options.compile.target.clear();
-  // A product that calls the runtime would want its library beside the result.
-  std::string &pipeline = options.compile.pipelineOptions;
-  if (!StringRef(pipeline).contains("matmul="))
-    pipeline += pipeline.empty() ? "matmul=inline" : " matmul=inline";
-}
-
-//===----------------------------------------------------------------------===//
-// Input
-//===----------------------------------------------------------------------===//
-
-/// Parses a module and, where it is text, remembers what its values are called.
-static OwningOpRef<ModuleOp>
-parse(llvm::SourceMgr &sources, MLIRContext &context, AsmParserState &names) {
-  const llvm::MemoryBuffer *buffer =
-      sources.getMemoryBuffer(sources.getMainFileID());
-  ParserConfig config(&context);
-  if (isBytecode(*buffer))
-    return parseSourceFile<ModuleOp>(sources, config);
-  // As parseSourceFile does: ops of the file, or the one module that it is.
-  Block block;
-  if (failed(parseAsmSourceFile(sources, &block, config, &names)))
-    return nullptr;
-  auto loc = FileLineColLoc::get(&context, buffer->getBufferIdentifier(),
-                                 /*line=*/0, /*column=*/0);
-  return mlir::detail::constructContainerOpForParserIfNecessary<ModuleOp>(
-      &block, &context, loc);
+  options.compile.pipelineOptions =
+      getLibraryPipelineOptions(options.compile.pipelineOptions);
 }
 
 //===----------------------------------------------------------------------===//
@@ -171,80 +139,6 @@ static StringRef getKernelFormat(StringRef output) {
   suffix.consume_front(".");
   bool isOne = suffix == "ptx" || suffix == "cubin" || suffix == "fatbin";
   return isOne ? suffix : StringRef();
-}
-
-/// By the suffix; a shared library starts as an object.
-static llvm::Expected<CodeFormat> getFormat(StringRef output, bool isForGpu) {
-  StringRef suffix = llvm::sys::path::extension(output);
-  if (suffix == ".o" || suffix == ".so")
-    return CodeFormat::Object;
-  if (suffix == ".s")
-    return CodeFormat::Assembly;
-  if (suffix == ".ll")
-    return CodeFormat::LLVMIR;
-  if (output.empty())
-    return llvm::createStringError("expected -o and a file");
-  return llvm::createStringError(
-      "-o: expected a file that ends in .o, .so, .s" +
-      Twine(isForGpu ? ", .ll, .ptx, .cubin or .fatbin" : " or .ll") +
-      ", got '" + output + "'");
-}
-
-/// "lib/my-net.so" gives "my_net".
-static std::string getLibraryName(StringRef output) {
-  std::string name = llvm::sys::path::stem(output).str();
-  for (char &c : name)
-    if (!llvm::isAlnum(c))
-      c = '_';
-  return llvm::isDigit(name.front()) || name.front() == '_' ? "qste" + name
-                                                            : name;
-}
-
-static llvm::Error writeFile(StringRef path, StringRef bytes) {
-  std::string message;
-  auto file = openOutputFile(path, &message);
-  if (!file)
-    return llvm::createStringError(message);
-  file->os() << bytes;
-  file->os().close();
-  if (file->os().has_error()) {
-    std::error_code error = file->os().error();
-    file->os().clear_error();
-    return llvm::createStringError("cannot write '" + path +
-                                   "': " + error.message());
-  }
-  file->keep();
-  return llvm::Error::success();
-}
-
-static llvm::Error writeSharedLibrary(const Options &options,
-                                      const CpuTarget &target,
-                                      StringRef bytes) {
-  llvm::SmallString<128> object;
-  int fd;
-  if (std::error_code error =
-          llvm::sys::fs::createTemporaryFile("quant_ste", "o", fd, object))
-    return llvm::createStringError(error, "cannot create a temporary file");
-  llvm::FileRemover removeObject(object);
-  {
-    llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
-    os << bytes;
-  }
-  LinkOptions link;
-  link.linker = options.linker;
-  link.triple = target.levels.front().codegen.triple;
-  if (options.c.forGpu) {
-    link.openmp = false;
-    link.archive = options.runtime;
-    return linkSharedLibrary(object, options.output, link);
-  }
-  CpuPipelineOptions pipeline;
-  std::string ignored;
-  llvm::raw_string_ostream errors(ignored);
-  // Compilation has said already what is wrong with them.
-  (void)pipeline.parseFromString(options.compile.pipelineOptions, errors);
-  link.openmp = pipeline.openmp;
-  return linkSharedLibrary(object, options.output, link);
 }
 
 //===----------------------------------------------------------------------===//
@@ -325,16 +219,18 @@ static int writeKernels(const Options &options, ModuleOp module) {
 static int run(Options &options, DialectRegistry &registry) {
   if (options.time)
     options.compile.codegen.reportTime = printStep;
+  if (options.output.empty())
+    return fail("expected -o and a file");
   bool hasHost = !options.c.forGpu || getKernelFormat(options.output).empty();
   llvm::Expected<CodeFormat> format = CodeFormat::Object;
   if (hasHost)
-    format = getFormat(options.output, options.c.forGpu);
+    format = getCodeFormat(options.output, options.c.forGpu);
   if (!format)
-    return fail(format.takeError());
+    return fail("-o: " + llvm::toString(format.takeError()));
   auto target = getTarget(options);
   if (!target)
     return fail(target.takeError());
-  bool isShared = llvm::sys::path::extension(options.output) == ".so";
+  bool isShared = isSharedLibrary(options.output);
   if (isShared && options.c.forGpu) {
     auto runtime = findRuntime(options.runtime);
     if (!runtime)
@@ -355,7 +251,7 @@ static int run(Options &options, DialectRegistry &registry) {
   context.printOpOnDiagnostic(false);
   SourceMgrDiagnosticHandler handler(sources, &context);
   AsmParserState names;
-  OwningOpRef<ModuleOp> module = parse(sources, context, names);
+  OwningOpRef<ModuleOp> module = parseWithNames(sources, context, names);
   if (!module)
     return 1; // the parser has said why
   if (!hasHost)
@@ -370,6 +266,7 @@ static int run(Options &options, DialectRegistry &registry) {
   library.compile.configurePasses = configurePasses;
   library.target = *target;
   library.name = getLibraryName(options.output);
+  library.describe = isShared && !options.c.forGpu;
   llvm::SmallString<0> bytes;
   if (failed(compileLibrary(*module, *functions, library, *format, bytes)))
     return 1;
@@ -387,8 +284,10 @@ static int run(Options &options, DialectRegistry &registry) {
   writeCHeader(os, library.name, source, options.target, *functions);
   if (auto error = writeFile(header, text))
     return fail(std::move(error));
-  if (auto error = isShared ? writeSharedLibrary(options, *target, bytes)
-                            : writeFile(options.output, bytes))
+  LinkOptions link;
+  link.linker = options.linker;
+  link.archive = options.runtime;
+  if (auto error = writeLibrary(options.output, bytes, library, link))
     return fail(std::move(error));
   return 0;
 }

@@ -19,7 +19,22 @@ struct LibraryOptions {
   CpuTarget target;
   /// The name that the function for errors starts with.
   std::string name;
+  /// Whether the constant `quant_ste_library` describes the functions
+  /// (describeAsJSON), for who loads the code without its header. At most one
+  /// object of a program has it.
+  bool describe = false;
 };
+
+/// "lib/my-net.so" gives "my_net".
+std::string getLibraryName(StringRef path);
+
+/// By the suffix; a shared library starts as an object.
+llvm::Expected<CodeFormat> getCodeFormat(StringRef path, bool isForGpu = false);
+bool isSharedLibrary(StringRef path);
+
+/// Options of the pipeline with which code needs nothing of quant_ste, unless
+/// they say so.
+std::string getLibraryPipelineOptions(StringRef options);
 
 /// Compiles the functions of a module, which is not changed, for each level of
 /// the target, and writes code with a C interface to `bytes`. On failure an
@@ -49,6 +64,14 @@ struct LinkOptions {
 /// if asked for, LLVM's OpenMP.
 llvm::Error linkSharedLibrary(StringRef object, StringRef library,
                               const LinkOptions &options);
+
+/// Writes a file, whole or not at all.
+llvm::Error writeFile(StringRef path, StringRef bytes);
+
+/// Writes what compileLibrary made; a path that ends in .so is linked, as
+/// `link` says but for what follows from `options`: its triple, and OpenMP.
+llvm::Error writeLibrary(StringRef path, StringRef bytes,
+                         const LibraryOptions &options, LinkOptions link);
 
 } // namespace mlir::quant_ste
 

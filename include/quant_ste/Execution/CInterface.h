@@ -16,6 +16,7 @@
 #ifndef QUANT_STE_EXECUTION_CINTERFACE_H
 #define QUANT_STE_EXECUTION_CINTERFACE_H
 
+#include "mlir/IR/OwningOpRef.h"
 #include "mlir/Support/LLVM.h"
 #include "quant_ste/Execution/Signature.h"
 #include "llvm/ADT/StringSet.h"
@@ -23,6 +24,7 @@
 
 namespace llvm {
 class Module;
+class SourceMgr;
 } // namespace llvm
 
 namespace mlir {
@@ -84,6 +86,12 @@ struct CInterfaceOptions {
   std::string function;
 };
 
+/// Parses a module and, where it is text, remembers what its values are called.
+/// Null after an error, which was emitted.
+OwningOpRef<ModuleOp> parseWithNames(llvm::SourceMgr &sources,
+                                     MLIRContext &context,
+                                     AsmParserState &names);
+
 /// The public functions of a module in C. Arguments have the names that they
 /// have in the text, which `names` knows (may be null), unless the attribute
 /// `quant_ste.name` says another. A function that has no form in C is an error,
@@ -111,6 +119,14 @@ std::string getErrorFunctionName(StringRef library);
 /// Writes a header that declares the functions.
 void writeCHeader(raw_ostream &os, StringRef library, StringRef source,
                   StringRef target, ArrayRef<CFunction> functions);
+
+/// The functions, for programs that build calls from the description:
+///
+///   {"error": "net_error", "functions": [{"name": "f", "c_name": "net_f",
+///     "signature": "(?xf32) -> (?xf32)",
+///     "values": [{"name": "x", "type": "f32", "shape": [null], ...}, ...],
+///     "parameters": [["data", 0], ["size", 0, 0], ["data", 1]]}]}
+std::string describeAsJSON(StringRef library, ArrayRef<CFunction> functions);
 
 /// Adds to an LLVM module, for each C function, a definition that checks what
 /// it is given and calls one of the functions `name + suffixes[i]`, where i is
