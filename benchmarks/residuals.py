@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Bytes kept between forward and backward, beside other systems.
 
-    python benchmarks/residuals.py build/release [--time]
+    python benchmarks/residuals.py build/release [--time] [--only TEXT]
 
-One fake quantizer on 2^16 f32, and a QAT step of an MLP (batch 256, three layers
-of 512, int_quant weights per channel, PACT activations). Ours are the residuals
+One fake quantizer on 2^16 f32; a QAT step of an MLP (batch 256, three layers of
+512, int_quant weights per channel, PACT activations); steps of networks of
+examples/networks: ResNet-18's shape at batch 32 (width 8, images of 32 x 32), the
+transformer block and LeNet. Ours are the residuals
 of quant-ste-plan-residuals: `alone` with nothing alive anyway, `layer` with
 arguments and results alive. The others are what torch saves, counted by
 torch.autograd.graph.saved_tensors_hooks: each storage once; arguments are left
-out of `layer`, and of no count else. --time runs the split pair and the joint
-function in turns and gives the ratio of their minima.
+out of `layer`, of the steps, and of no count else. --time runs the split pairs and
+the joint function in turns and gives the ratios of their minima.
 """
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -19,7 +22,8 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "test" / "Conformance"))
+sys.path[:0] = [str(ROOT / folder) for folder in (
+    "test/Conformance", "test/Differentiate", "examples/networks")]
 N = 1 << 16
 BATCH, WIDTH = 256, 512
 
@@ -75,9 +79,11 @@ class Tool:
         return subprocess.run([self.binary, *passes], input=text, text=True,
                               capture_output=True, check=True)
 
-    def joint(self, text, wrt):
+    def joint(self, text, wrt=""):
         option = f" wrt={wrt}" if wrt else ""
         return self.run(text, f"--quant-ste-differentiate=function=f{option}",
+                        "--inline", "--symbol-dce",
+                        "--convert-elementwise-to-linalg",
                         "--convert-quant-ste-to-linalg", "--canonicalize",
                         "--cse").stdout
 
@@ -151,84 +157,214 @@ def torch_network(activation):
     return step
 
 
-def time_pair(tool, build, joint, options, arguments, dy):
-    import quant_ste_ctypes
-    split = tool.run(joint, f"--quant-ste-plan-residuals={options}",
-                     "--quant-ste-split").stdout
-    whole, parts = quant_ste_ctypes.compile(joint), quant_ste_ctypes.compile(split)
-    (line,) = [l for l in split.splitlines() if "func.func @f_bwd(" in l]
-    marks = [re.search(r"quant_ste\.(\w+)(?: = (\d+))?", a)
-             for a in line[:line.index(") ->")].split("%")[1:]]
+class Pair:
+    """The forward and the backward of a function, compiled."""
 
-    def pair():
-        y, *residuals = parts.call("f_fwd", *arguments)
+    def __init__(self, tool, joint, options):
+        import quant_ste_ctypes
+        text = tool.run(joint, f"--quant-ste-plan-residuals={options}",
+                        "--quant-ste-split").stdout
+        self.module = quant_ste_ctypes.compile(text)
+        (line,) = [l for l in text.splitlines() if "func.func @f_bwd(" in l]
+        self.marks = [re.search(r"quant_ste\.(\w+)(?: = (\d+))?", a)
+                      for a in line[:line.index(") ->")].split("%")[1:]]
+
+    def __call__(self, *arguments):
+        *arguments, dy = arguments
+        y, *residuals = self.module.call("f_fwd", *arguments)
         given = iter(residuals)
-        values = {"residual": lambda _: next(given), "argument": lambda i: arguments[int(i)],
+        values = {"residual": lambda _: next(given),
+                  "argument": lambda i: arguments[int(i)],
                   "result": lambda _: y, "cotangent": lambda _: dy}
-        parts.call("f_bwd", *(values[m[1]](m[2]) for m in marks))
+        return [y, *self.module.call("f_bwd", *(
+            values[m[1]](m[2]) for m in self.marks))]
 
+
+def policies(tool, joint, arguments):
+    """The rows of one step, and its time by each policy if there are arguments."""
+    names = ("minimal", "speed", "all")
     best = {}
-    for _ in range(9):
-        for name, call in (("joint", lambda: whole.call("f_vjp", *arguments, dy)),
-                           ("split", pair)):
-            start = time.perf_counter()
-            call()
-            best[name] = min(best.get(name, 1e9), time.perf_counter() - start)
-    return best["split"] / best["joint"]
+    if arguments:
+        import quant_ste_ctypes
+        whole = quant_ste_ctypes.compile(joint)
+        calls = {"joint": lambda *given: whole.call("f_vjp", *given)}
+        calls.update((n, Pair(tool, joint, f"residuals={n}")) for n in names)
+        for _ in range(9):
+            for name, call in calls.items():
+                start = time.perf_counter()
+                call(*arguments)
+                best[name] = min(best.get(name, 1e9), time.perf_counter() - start)
+    for name in names:
+        kept = tool.kept(joint, f"residuals={name}")
+        ratio = f" | {best[name] / best['joint']:.3g}" if best else ""
+        print(f"| quant_ste, {name} | {kept}{ratio} |", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("build")
-    parser.add_argument("--time", action="store_true")
-    arguments = parser.parse_args()
-    tool = Tool(arguments.build)
+STEPS = {"resnet18": {"batch": 32}, "transformer": {}, "lenet": {}}
+
+
+def torch_steps(name, k, values):
+    """The step as functions of its parameters, which are tensors."""
+    import networks
+    import torch
+    import torch_networks
+
+    class Eager(torch_networks.Torch):
+        """Autograd functions that save what their gradients read."""
+
+        def __init__(self, given):
+            self.given, self.quantized, self.dtype = given, True, torch.float32
+
+        def input(self, name, shape, element=None):
+            return self.given[name]
+
+        def param(self, name, shape, init):
+            return self.given[name]
+
+    class Learnable(Eager):
+        """torch's ops with learned scales, for weights and activations."""
+
+        def weights(self, name, shape, bits=4, value=None):
+            w = self.given[name] if value is None else value
+            s = self.given[f"{name}_scale"]
+            top = 2 ** (bits - 1) - 1
+            return torch._fake_quantize_learnable_per_channel_affine(
+                w, s, torch.zeros_like(s), w.dim() - 1, -top, top, 1.0)
+
+        def activate(self, x, s, low, high, slope=1.0):
+            s = s.reshape(1)
+            return torch._fake_quantize_learnable_per_tensor_affine(
+                x, s, torch.zeros_like(s), low, high, slope)
+
+        def pact(self, name, x, alpha=2.0):
+            return self.activate(x, self.given[f"{name}_alpha"] / 15, 0, 15)
+
+        def lsq(self, name, x, bits=8, step=0.03):
+            top = 2 ** (bits - 1) - 1
+            return self.activate(x, self.given[f"{name}_step"], -top - 1, top)
+
+    def function(backend):
+        def step(given):
+            b = backend(given)
+            logits = networks.NETWORKS[name](b, **STEPS[name])
+            return b.cross_entropy(logits, given["labels"])
+        return step
+
+    found = {"torch, autograd functions": function(Eager),
+             "the same, torch.compile": torch.compile(function(Eager)),
+             "torch, learnable fake_quantize": function(Learnable)}
+    try:
+        from brevitas.core.function_wrapper import Identity, RoundSte, TensorClamp
+        from brevitas.core.quant import IntQuant
+    except ImportError:
+        return found
+
+    class Brevitas(Learnable):
+        def quantize(self, x, s, bits, signed=True):
+            q = IntQuant(narrow_range=signed, signed=signed,
+                         input_view_impl=Identity(),
+                         float_to_int_impl=RoundSte(),
+                         tensor_clamp_impl=TensorClamp())
+            return q(s, torch.tensor(0.0), torch.tensor(float(bits)), x)
+
+        def weights(self, name, shape, bits=4, value=None):
+            w = self.given[name] if value is None else value
+            return self.quantize(w, self.given[f"{name}_scale"], bits)
+
+        def activate(self, x, s, low, high, slope=1.0):
+            return self.quantize(x, s, (high - low).bit_length(), low < 0)
+
+    found["Brevitas IntQuant, learned scales"] = function(Brevitas)
+    return found
+
+
+def network_step(tool, name, timed):
+    import networks
+    import numpy as np
+    import torch_networks
+    text, k = networks.build(name, **STEPS[name])
+    text = text[:text.index("func.func @gradients")].replace("@loss(", "@f(")
+    joint = tool.joint(text)
+    values = torch_networks.draw(k, np.random.default_rng(0))
+    arguments = torch_networks.arguments(k, values, "f32")
+    sizes = ", ".join(f"{n} {v}" for n, v in STEPS[name].items())
+    print(f"\n| {name} step{', ' if sizes else ''}{sizes} | bytes besides "
+          f"arguments |{' time, joint = 1 |' if timed else ''}\n|---|---|"
+          f"{'---|' if timed else ''}")
+    policies(tool, joint, [*arguments, np.array(1, np.float32)] if timed else [])
+    import torch
+    names = [v.name[1:] for v in k.inputs] + [n for n, _, _ in k.params]
+    params = {n for n, _, _ in k.params}
+    for row, step in torch_steps(name, k, values).items():
+        given = {n: torch.tensor(a) for n, a in zip(names, arguments)}
+        for n in params:
+            given[n].requires_grad_()
+        if "frozen" in given:
+            given["frozen"] = False
+        tensors = [t for t in given.values() if isinstance(t, torch.Tensor)]
+        print(f"| {row} | {saved(step, (given,), tensors)} |"
+              f"{' |' if timed else ''}", flush=True)
+
+
+def quantizers(tool):
     alone = "keep-arguments=false keep-results=false"
     print("| one quantizer | bytes per element |\n|---|---|")
     for name, (op, wrt) in QUANTIZERS.items():
         joint = tool.joint(quantizer(op), wrt)
         print(f"| quant_ste, {name} | {tool.kept(joint, alone) / N:.4g} "
               f"(as a layer: {tool.kept(joint, '') / N:.4g}) |")
-    joint = tool.joint(network(), "")
-    try:
-        import torch
-        torch.manual_seed(0)
-    except ImportError:
-        torch = None
-    if torch:
-        for name, q in torch_quantizers().items():
-            x = torch.randn(N, requires_grad=True)
-            s = torch.tensor(0.5, requires_grad=True)
-            print(f"| {name} | {saved(q, (x, s)) / N:.4g} "
-                  f"(as a layer: {saved(q, (x, s), (x, s)) / N:.4g}) |")
-    print(f"\n| MLP step, {BATCH} x {WIDTH}, 3 layers | bytes besides arguments |\n|---|---|")
-    for policy in ("minimal", "speed", "all"):
-        kept = tool.kept(joint, f"residuals={policy}")
-        ratio = ""
-        if arguments.time:
-            import numpy as np
-            import os
-            os.environ.setdefault("QUANT_STE_C_LIBRARY", str(
-                pathlib.Path(arguments.build) / "lib" / "libQuantSTE-C.so"))
-            rng = np.random.default_rng(0)
-            f32 = lambda *shape: rng.standard_normal(shape).astype(np.float32)
-            given = [f32(BATCH, WIDTH)]
-            for _ in range(3):
-                given += [f32(WIDTH, WIDTH), np.full(WIDTH, 0.1, np.float32),
-                          np.array(6, np.float32)]
-            ratio = ", time of the joint function times %.3g" % time_pair(
-                tool, arguments.build, joint, f"residuals={policy}", given,
-                f32(BATCH, WIDTH))
-        print(f"| quant_ste, {policy} | {kept}{ratio} |")
-    if torch:
-        given = [torch.randn(BATCH, WIDTH)]
-        for _ in range(3):
-            given += [torch.randn(WIDTH, WIDTH, requires_grad=True),
-                      torch.full((WIDTH,), 0.1, requires_grad=True),
-                      torch.tensor(6.0, requires_grad=True)]
-        step = torch_network(torch_quantizers()["PACT, eager"])
-        print(f"| torch eager | {saved(step, given, given)} |")
-        print(f"| torch.compile | {saved(torch.compile(step), given, given)} |")
+    import torch
+    for name, q in torch_quantizers().items():
+        x = torch.randn(N, requires_grad=True)
+        s = torch.tensor(0.5, requires_grad=True)
+        print(f"| {name} | {saved(q, (x, s)) / N:.4g} "
+              f"(as a layer: {saved(q, (x, s), (x, s)) / N:.4g}) |")
+
+
+def mlp_step(tool, timed):
+    import numpy as np
+    import torch
+    joint = tool.joint(network())
+    rng = np.random.default_rng(0)
+
+    def f32(*shape):
+        return rng.standard_normal(shape).astype(np.float32)
+
+    given = [f32(BATCH, WIDTH)]
+    for _ in range(3):
+        given += [f32(WIDTH, WIDTH), np.full(WIDTH, 0.1, np.float32),
+                  np.array(6, np.float32)]
+    print(f"\n| MLP step, {BATCH} x {WIDTH}, 3 layers | bytes besides arguments |"
+          f"{' time, joint = 1 |' if timed else ''}\n|---|---|"
+          f"{'---|' if timed else ''}")
+    policies(tool, joint, [*given, f32(BATCH, WIDTH)] if timed else [])
+    given = [torch.tensor(v) for v in given]
+    for t in given[1:]:
+        t.requires_grad_()
+    step = torch_network(torch_quantizers()["PACT, eager"])
+    for row, f in (("torch eager", step), ("torch.compile", torch.compile(step))):
+        print(f"| {row} | {saved(f, given, given)} |{' |' if timed else ''}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("build")
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--only", default="", help="of the tables, those whose "
+                        "name has this: quantizers, mlp, resnet18, ...")
+    arguments = parser.parse_args()
+    os.environ.setdefault("QUANT_STE_C_LIBRARY", str(
+        pathlib.Path(arguments.build) / "lib" / "libQuantSTE-C.so"))
+    import torch
+    torch.manual_seed(0)
+    tool = Tool(arguments.build)
+    tables = {"quantizers": lambda: quantizers(tool),
+              "mlp": lambda: mlp_step(tool, arguments.time)}
+    for name in STEPS:
+        tables[name] = lambda name=name: network_step(tool, name, arguments.time)
+    for name, table in tables.items():
+        if arguments.only in name:
+            table()
 
 
 if __name__ == "__main__":

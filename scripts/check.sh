@@ -37,7 +37,7 @@ run_unit() {
 run_pytest() {
   QUANT_STE_C_LIBRARY=$PWD/build/release/lib/libQuantSTE-C.so \
     .venv/bin/python -m pytest -q -c test/pytest.ini --rootdir=. \
-    test python/tests "$@" --junitxml "$results"
+    -n "$(nproc)" --dist worksteal test python/tests "$@" --junitxml "$results"
 }
 
 # build_and_test <preset> [<option for CMake>...]

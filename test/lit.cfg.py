@@ -1,6 +1,7 @@
 """lit configuration of quant_ste."""
 
 import os
+import platform
 
 import lit.formats
 
@@ -35,6 +36,8 @@ if config.quant_ste_compiler == "Clang":
     if not config.quant_ste_sanitizers:
         config.available_features.add("plugin")
 
+if platform.machine() in ("x86_64", "AMD64"):
+    config.available_features.add("x86_64-host")
 config.substitutions.append(("%cc", config.c_compiler))
 
 config.environment["PATH"] = os.pathsep.join(

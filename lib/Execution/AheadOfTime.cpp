@@ -9,6 +9,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "quant_ste/Runtime/JITSymbols.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
@@ -87,6 +88,30 @@ getMasks(ArrayRef<std::unique_ptr<llvm::TargetMachine>> machines) {
   return masks;
 }
 
+/// A failed assertion in a program that has no runtime: the message goes to
+/// stderr. Weak, so that the program may have its own.
+static void defineAssertionFailed(llvm::Module &module,
+                                  llvm::StringSet<> &visible) {
+  llvm::Function *failed = module.getFunction("quant_ste_assertion_failed");
+  if (!failed)
+    return;
+  visible.insert(failed->getName());
+  failed->setLinkage(llvm::GlobalValue::WeakAnyLinkage);
+  llvm::IRBuilder<> b(
+      llvm::BasicBlock::Create(module.getContext(), "entry", failed));
+  llvm::FunctionCallee print = module.getOrInsertFunction(
+      "dprintf",
+      llvm::FunctionType::get(b.getInt32Ty(), {b.getInt32Ty(), b.getPtrTy()},
+                              /*isVarArg=*/true));
+  llvm::FunctionCallee abort =
+      module.getOrInsertFunction("abort", b.getVoidTy());
+  constexpr int kStderr = 2;
+  b.CreateCall(print, {b.getInt32(kStderr), b.CreateGlobalString("%s\n"),
+                       failed->getArg(0)});
+  b.CreateCall(abort);
+  b.CreateUnreachable();
+}
+
 LogicalResult quant_ste::compileLibrary(ModuleOp module,
                                         ArrayRef<CFunction> functions,
                                         const LibraryOptions &options,
@@ -128,6 +153,7 @@ LogicalResult quant_ste::compileLibrary(ModuleOp module,
                              getMasks(machines), visible)))
     return emitError(module.getLoc(),
                      "the pipeline changed how a function is called");
+  defineAssertionFailed(whole, visible);
   if (auto error =
           emitCode(whole, **common, options.target.levels.front().codegen,
                    format, visible, bytes))

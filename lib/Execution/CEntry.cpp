@@ -25,6 +25,8 @@
 #include "llvm/AsmParser/Parser.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
+#include "llvm/IR/IntrinsicsAArch64.h"
+#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
@@ -81,17 +83,29 @@ public:
 
 private:
   void createFunction();
-  void readParameters();
+  void createBlocks(llvm::Function *of);
+  void storeParameters();
+  void beginPart();
+  void endPart();
+  void leaveUnless(llvm::Value *condition, llvm::Value *code);
+  Buffer readBuffer(unsigned value);
+  void readBuffers();
   void checkSizes();
   void checkBuffers();
   void checkOverlap();
   void pack();
   void unpack();
   LogicalResult call(llvm::Function *level);
-  /// Leaves with an error unless the condition holds.
+  LogicalResult dispatch(ArrayRef<llvm::Function *> levels);
+  /// Leaves with an error unless the condition holds, at the next
+  /// `leaveIfFailed`.
   void require(llvm::Value *condition, CError error, const Twine &message);
+  void leaveIfFailed();
+  /// The same, once there are enough checks to share a branch. In a function of
+  /// many arrays no value outlives it.
+  void leaveIfEnough();
   llvm::Value *getSize(unsigned value, unsigned dim);
-  llvm::Value *countBytes(const Buffer &buffer);
+  std::pair<llvm::Value *, llvm::Value *> countBytes(const Buffer &buffer);
   Buffer *findBuffer(unsigned value);
   llvm::Value *getParameter(CParameter::Kind kind, unsigned value,
                             unsigned dim = 0);
@@ -111,8 +125,23 @@ private:
   llvm::BasicBlock *leave = nullptr; // with the code in `result`
   llvm::PHINode *result = nullptr;
   std::vector<Buffer> buffers;
+  SmallVector<std::pair<llvm::Value *, int>> checks; // and error codes
+  /// Of a function of many arrays: its parameters in memory, eight bytes each;
+  /// and the function with the part of its code that is being written.
+  llvm::Value *slots = nullptr;
+  llvm::Function *part = nullptr;
+  /// Where the code goes on behind the part.
+  std::tuple<llvm::BasicBlock *, llvm::BasicBlock *, llvm::PHINode *> caller;
 };
 } // namespace
+
+/// Above this, a function has so many arrays that comparing each with each
+/// would take longer than a small call itself, and that allocating registers
+/// for all of them in one function of code would take quadratic time.
+static constexpr unsigned kFewBuffers = 32;
+
+/// Predicted branches cost a small call less than one that waits for all.
+static constexpr unsigned kChecksPerPart = 32;
 
 void EntryWriter::createFunction() {
   SmallVector<llvm::Type *> types;
@@ -142,9 +171,13 @@ void EntryWriter::createFunction() {
   function->addFnAttr(llvm::Attribute::NoUnwind);
   for (auto [argument, p] : llvm::zip_equal(function->args(), f.parameters))
     argument.setName(p.name);
-  llvm::LLVMContext &context = library.module.getContext();
-  b.SetInsertPoint(llvm::BasicBlock::Create(context, "", function));
-  leave = llvm::BasicBlock::Create(context, "leave", function);
+  createBlocks(function);
+}
+
+/// The first block, and the one that leaves with a code.
+void EntryWriter::createBlocks(llvm::Function *of) {
+  b.SetInsertPoint(llvm::BasicBlock::Create(b.getContext(), "", of));
+  leave = llvm::BasicBlock::Create(b.getContext(), "leave", of);
   llvm::IRBuilder<> at(leave);
   result = at.CreatePHI(b.getInt32Ty(), 2);
   at.CreateRet(result);
@@ -152,22 +185,88 @@ void EntryWriter::createFunction() {
 
 llvm::Value *EntryWriter::getParameter(CParameter::Kind kind, unsigned value,
                                        unsigned dim) {
-  for (auto [argument, p] : llvm::zip_equal(function->args(), f.parameters))
-    if (p.kind == kind && p.value == value && p.dim == dim)
+  for (auto [argument, p] : llvm::zip_equal(function->args(), f.parameters)) {
+    if (p.kind != kind || p.value != value || p.dim != dim)
+      continue;
+    if (!part)
       return &argument;
+    return b.CreateLoad(argument.getType(), b.CreateConstInBoundsGEP1_64(
+                                                b.getInt64Ty(), part->getArg(0),
+                                                argument.getArgNo()));
+  }
   return nullptr;
 }
 
-void EntryWriter::require(llvm::Value *condition, CError error,
-                          const Twine &message) {
-  int code = library.addMessage(error, f.name + ": " + message);
-  auto *next = llvm::BasicBlock::Create(b.getContext(), "", function, leave);
+void EntryWriter::storeParameters() {
+  slots = b.CreateAlloca(
+      llvm::ArrayType::get(b.getInt64Ty(), function->arg_size()));
+  for (llvm::Argument &argument : function->args())
+    b.CreateStore(&argument, b.CreateConstInBoundsGEP1_64(b.getInt64Ty(), slots,
+                                                          argument.getArgNo()));
+}
+
+/// What follows is written to a function of its own, that returns a code.
+void EntryWriter::beginPart() {
+  part = llvm::Function::Create(
+      llvm::FunctionType::get(b.getInt32Ty(), {b.getPtrTy()}, false),
+      llvm::GlobalValue::InternalLinkage, f.name + ".part", library.module);
+  part->addFnAttr(llvm::Attribute::NoUnwind);
+  part->addFnAttr(llvm::Attribute::NoInline);
+  caller = {b.GetInsertBlock(), leave, result};
+  createBlocks(part);
+}
+
+void EntryWriter::endPart() {
+  result->addIncoming(b.getInt32(0), b.GetInsertBlock());
+  b.CreateBr(leave);
+  llvm::BasicBlock *block;
+  std::tie(block, leave, result) = caller;
+  b.SetInsertPoint(block);
+  llvm::Value *code = b.CreateCall(part, slots);
+  part = nullptr;
+  leaveUnless(b.CreateICmpEQ(code, b.getInt32(0)), code);
+}
+
+void EntryWriter::leaveUnless(llvm::Value *condition, llvm::Value *code) {
+  auto *next =
+      llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(), leave);
   auto *branch = b.CreateCondBr(condition, next, leave);
   llvm::MDBuilder weights(b.getContext());
   branch->setMetadata(llvm::LLVMContext::MD_prof,
                       weights.createLikelyBranchWeights());
-  result->addIncoming(b.getInt32(code), b.GetInsertBlock());
+  result->addIncoming(code, b.GetInsertBlock());
   b.SetInsertPoint(next);
+}
+
+void EntryWriter::require(llvm::Value *condition, CError error,
+                          const Twine &message) {
+  checks.push_back(
+      {condition, library.addMessage(error, f.name + ": " + message)});
+}
+
+void EntryWriter::leaveIfFailed() {
+  if (part && !checks.empty()) {
+    llvm::Value *holds = b.getTrue(), *code = b.getInt32(0);
+    for (auto [condition, number] : llvm::reverse(checks)) {
+      holds = b.CreateAnd(condition, holds);
+      code = b.CreateSelect(condition, code, b.getInt32(number));
+    }
+    leaveUnless(holds, code);
+  } else {
+    for (auto [condition, number] : checks)
+      leaveUnless(condition, b.getInt32(number));
+  }
+  checks.clear();
+}
+
+void EntryWriter::leaveIfEnough() {
+  if (!part)
+    return leaveIfFailed();
+  if (checks.size() < kChecksPerPart)
+    return;
+  leaveIfFailed();
+  endPart();
+  beginPart();
 }
 
 llvm::Value *EntryWriter::getSize(unsigned value, unsigned dim) {
@@ -183,21 +282,27 @@ llvm::Value *EntryWriter::getSize(unsigned value, unsigned dim) {
              : i64(size);
 }
 
-void EntryWriter::readParameters() {
-  for (auto [i, value] : llvm::enumerate(f.values)) {
-    if (value.type.isScalar)
-      continue;
-    Buffer buffer;
-    buffer.value = i;
-    buffer.type = &value;
-    buffer.data = getParameter(CParameter::Data, i);
-    for (unsigned d = 0, e = value.type.shape.size(); d < e; ++d) {
-      buffer.sizes.push_back(getSize(i, d));
-      if (value.hasStrides)
-        buffer.strides.push_back(getParameter(CParameter::Stride, i, d));
-    }
-    buffers.push_back(std::move(buffer));
+Buffer EntryWriter::readBuffer(unsigned value) {
+  const CValue &type = f.values[value];
+  Buffer buffer;
+  buffer.value = value;
+  buffer.type = &type;
+  buffer.data = getParameter(CParameter::Data, value);
+  for (unsigned d = 0, e = type.type.shape.size(); d < e; ++d) {
+    buffer.sizes.push_back(getSize(value, d));
+    if (type.hasStrides)
+      buffer.strides.push_back(getParameter(CParameter::Stride, value, d));
   }
+  return buffer;
+}
+
+void EntryWriter::readBuffers() {
+  buffers.clear();
+  for (auto [i, value] : llvm::enumerate(f.values))
+    if (!value.type.isScalar)
+      buffers.push_back(readBuffer(i));
+  for (Buffer &buffer : buffers)
+    buffer.bytes = countBytes(buffer).first;
 }
 
 Buffer *EntryWriter::findBuffer(unsigned value) {
@@ -208,23 +313,28 @@ Buffer *EntryWriter::findBuffer(unsigned value) {
 
 void EntryWriter::checkSizes() {
   for (const CParameter &p : f.parameters)
-    if (p.kind == CParameter::Size)
+    if (p.kind == CParameter::Size) {
       require(b.CreateICmpSGE(getParameter(p.kind, p.value, p.dim), i64(0)),
               CError::Size, p.name + ": expected no negative size");
+      leaveIfEnough();
+    }
   for (const EqualDims &equal : f.signature.equalDims) {
     bool isKnown = equal.size != ValueType::kDynamic;
     ArgumentDim first = equal.dims.front();
-    llvm::Value *expected =
-        isKnown ? i64(equal.size) : getSize(first.argument, first.dim);
     std::string text = isKnown ? std::to_string(equal.size) : spell(first);
-    for (ArgumentDim d : ArrayRef(equal.dims).drop_front(isKnown ? 0 : 1))
+    for (ArgumentDim d : ArrayRef(equal.dims).drop_front(isKnown ? 0 : 1)) {
+      llvm::Value *expected =
+          isKnown ? i64(equal.size) : getSize(first.argument, first.dim);
       require(b.CreateICmpEQ(getSize(d.argument, d.dim), expected),
               CError::Size, spell(d) + ": expected " + text);
+      leaveIfEnough();
+    }
   }
 }
 
-/// Leaves when the number of bytes overflows.
-llvm::Value *EntryWriter::countBytes(const Buffer &buffer) {
+/// The number of bytes, and whether it is less than 2^63.
+std::pair<llvm::Value *, llvm::Value *>
+EntryWriter::countBytes(const Buffer &buffer) {
   llvm::Value *bytes = i64(getByteSize(buffer.type->type.element));
   llvm::Value *overflows = b.getFalse();
   llvm::Value *isEmpty = b.getFalse();
@@ -235,42 +345,40 @@ llvm::Value *EntryWriter::countBytes(const Buffer &buffer) {
     overflows = b.CreateOr(overflows, b.CreateExtractValue(product, 1));
     isEmpty = b.CreateOr(isEmpty, b.CreateICmpEQ(size, i64(0)));
   }
-  bytes = b.CreateSelect(isEmpty, i64(0), bytes);
-  require(b.CreateOr(isEmpty, b.CreateNot(overflows)), CError::Size,
-          buffer.type->name + ": expected a number of bytes below 2^63");
-  return bytes;
+  return {b.CreateSelect(isEmpty, i64(0), bytes),
+          b.CreateOr(isEmpty, b.CreateNot(overflows))};
 }
 
 void EntryWriter::checkBuffers() {
-  for (Buffer &buffer : buffers) {
-    const CValue &value = *buffer.type;
-    buffer.bytes = countBytes(buffer);
-    llvm::Value *isEmpty = b.CreateICmpEQ(buffer.bytes, i64(0));
+  for (auto [i, value] : llvm::enumerate(f.values)) {
+    if (value.type.isScalar)
+      continue;
+    Buffer buffer = readBuffer(i);
+    auto [bytes, fits] = countBytes(buffer);
+    require(fits, CError::Size,
+            value.name + ": expected a number of bytes below 2^63");
+    llvm::Value *isEmpty = b.CreateICmpEQ(bytes, i64(0));
     require(b.CreateOr(isEmpty, b.CreateIsNotNull(buffer.data)), CError::Null,
             value.name + ": expected a pointer, got NULL");
-    size_t alignment = getByteSize(value.type.element);
-    if (alignment == 1)
-      continue;
-    llvm::Value *address = b.CreatePtrToInt(buffer.data, b.getInt64Ty());
-    require(b.CreateICmpEQ(b.CreateAnd(address, i64(alignment - 1)), i64(0)),
-            CError::Alignment,
-            value.name + ": expected an address that is a multiple of " +
-                Twine(alignment));
+    if (size_t alignment = getByteSize(value.type.element); alignment != 1) {
+      llvm::Value *address = b.CreatePtrToInt(buffer.data, b.getInt64Ty());
+      require(b.CreateICmpEQ(b.CreateAnd(address, i64(alignment - 1)), i64(0)),
+              CError::Alignment,
+              value.name + ": expected an address that is a multiple of " +
+                  Twine(alignment));
+    }
+    leaveIfEnough();
   }
   for (auto [i, value] : llvm::enumerate(f.values))
-    if (value.type.isScalar && value.isResult)
+    if (value.type.isScalar && value.isResult) {
       require(b.CreateIsNotNull(getParameter(CParameter::Data, i)),
               CError::Null, value.name + ": expected a pointer, got NULL");
+      leaveIfEnough();
+    }
 }
-
-/// Above this, a function has so many arrays that comparing each with each
-/// would take longer than a small call itself.
-static constexpr unsigned kMaxBuffersToCompare = 32;
 
 /// What is packed is out of the way.
 void EntryWriter::checkOverlap() {
-  if (buffers.size() > kMaxBuffersToCompare)
-    return;
   auto isWritten = [](const Buffer &buffer) {
     return buffer.type->isResult || buffer.type->isWritable;
   };
@@ -287,6 +395,7 @@ void EntryWriter::checkOverlap() {
       require(b.CreateOr(isBefore, isBehind), CError::Overlap,
               one.type->name + ": expected no overlap with " +
                   other.type->name);
+      leaveIfEnough();
     }
 }
 
@@ -436,6 +545,7 @@ void EntryWriter::pack() {
   });
   require(hasMemory, CError::Memory,
           "expected memory for copies of arrays with strides");
+  leaveIfFailed();
   for (Buffer *buffer : strided)
     if (!buffer->type->isResult)
       createIf(b, leave, buffer->isOwn, [&] {
@@ -495,6 +605,8 @@ LogicalResult EntryWriter::call(llvm::Function *level) {
     return failure();
   llvm::CallInst *call = b.CreateCall(level, operands);
   call->setCallingConv(level->getCallingConv());
+  // Arithmetic knows nothing of the state around the call, and must stay there.
+  call->setIsNoInline();
 
   SmallVector<unsigned> scalars;
   for (auto [i, value] : llvm::enumerate(f.values))
@@ -515,31 +627,84 @@ LogicalResult EntryWriter::call(llvm::Function *level) {
   return success();
 }
 
-LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
-  createFunction();
-  readParameters();
-  checkSizes();
-  checkBuffers();
-  checkOverlap();
-  llvm::Value *level = i64(0);
+namespace {
+/// The floating point state that the code expects, rounding to nearest and
+/// keeping denormals, where the caller has set another.
+class FloatState {
+public:
+  FloatState(llvm::IRBuilder<> &b, llvm::BasicBlock *before)
+      : b(b), before(before),
+        triple(b.GetInsertBlock()->getModule()->getTargetTriple()) {
+    if (!isKnown())
+      return;
+    saved = read();
+    // Flags of what happened so far are no setting.
+    llvm::Value *setting = b.CreateAnd(
+        saved, llvm::ConstantInt::get(saved->getType(), isX86() ? ~0x3f : ~0));
+    isOther = b.CreateICmpNE(setting, getDefault());
+    createIf(b, before, isOther, [&] { write(getDefault()); });
+  }
+  void restore() {
+    if (isKnown())
+      createIf(b, before, isOther, [&] { write(saved); });
+  }
+
+private:
+  bool isX86() const { return triple.isX86_64(); }
+  bool isKnown() const { return isX86() || triple.isAArch64(); }
+  llvm::Value *getDefault() {
+    return isX86() ? b.getInt32(0x1f80)
+                   : static_cast<llvm::Value *>(b.getInt64(0));
+  }
+  llvm::Value *read() {
+    if (!isX86())
+      return b.CreateIntrinsic(llvm::Intrinsic::aarch64_get_fpcr, {});
+    llvm::BasicBlock &entry = b.GetInsertBlock()->getParent()->getEntryBlock();
+    memory =
+        llvm::IRBuilder<>(&entry, entry.begin()).CreateAlloca(b.getInt32Ty());
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, memory);
+    return b.CreateLoad(b.getInt32Ty(), memory);
+  }
+  void write(llvm::Value *state) {
+    if (!isX86()) {
+      b.CreateIntrinsic(llvm::Intrinsic::aarch64_set_fpcr, state);
+      return;
+    }
+    b.CreateStore(state, memory);
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, memory);
+  }
+
+  llvm::IRBuilder<> &b;
+  llvm::BasicBlock *before;
+  llvm::Triple triple;
+  llvm::Value *memory = nullptr, *saved = nullptr, *isOther = nullptr;
+};
+} // namespace
+
+/// Calls the code for the processor.
+LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
+  llvm::Value *level = nullptr;
   if (library.level) {
     level = b.CreateLoad(b.getInt32Ty(), library.level);
     require(b.CreateICmpSGE(level, b.getInt32(0)), CError::Processor,
             "this processor lacks instructions that the code was made of");
   }
+  leaveIfFailed();
   pack();
-  auto *done =
-      llvm::BasicBlock::Create(b.getContext(), "done", function, leave);
+  FloatState state(b, leave);
+  auto newBlock = [&] {
+    return llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(),
+                                    leave);
+  };
   if (levels.size() == 1) {
     if (failed(call(levels.front())))
       return failure();
-    b.CreateBr(done);
   } else {
     // The last case needs no comparison.
     SmallVector<llvm::BasicBlock *> cases;
     for (unsigned i = 0; i < levels.size(); ++i)
-      cases.push_back(
-          llvm::BasicBlock::Create(b.getContext(), "", function, done));
+      cases.push_back(newBlock());
+    auto *done = newBlock();
     auto *choice = b.CreateSwitch(level, cases.back(), levels.size() - 1);
     for (auto [i, target] : llvm::enumerate(cases)) {
       if (i + 1 < cases.size())
@@ -549,9 +714,36 @@ LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
         return failure();
       b.CreateBr(done);
     }
+    b.SetInsertPoint(done);
   }
-  b.SetInsertPoint(done);
+  state.restore();
   unpack();
+  return success();
+}
+
+LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
+  createFunction();
+  bool isInParts = llvm::count_if(f.values, [](const CValue &value) {
+                     return !value.type.isScalar;
+                   }) > kFewBuffers;
+  if (isInParts) {
+    storeParameters();
+    beginPart();
+  }
+  checkSizes();
+  checkBuffers();
+  if (isInParts) {
+    leaveIfFailed();
+    endPart();
+    beginPart();
+  }
+  readBuffers();
+  if (!isInParts)
+    checkOverlap();
+  if (failed(dispatch(levels)))
+    return failure();
+  if (isInParts)
+    endPart();
   result->addIncoming(b.getInt32(0), b.GetInsertBlock());
   b.CreateBr(leave);
   return success();

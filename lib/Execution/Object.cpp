@@ -11,10 +11,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "quant_ste/Support/CollectErrors.h"
 #include "llvm/ADT/ScopeExit.h"
-#include "llvm/IR/DiagnosticHandler.h"
-#include "llvm/IR/DiagnosticInfo.h"
-#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -147,23 +145,6 @@ LogicalResult EntryBuilder::build(const Signature &signature) {
 //===----------------------------------------------------------------------===//
 // Code generation
 //===----------------------------------------------------------------------===//
-
-namespace {
-/// Without a handler LLVM would exit the process on an error.
-struct CollectErrors : llvm::DiagnosticHandler {
-  std::string &errors;
-  explicit CollectErrors(std::string &errors) : errors(errors) {}
-  bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
-    if (info.getSeverity() == llvm::DS_Error) {
-      llvm::raw_string_ostream os(errors);
-      llvm::DiagnosticPrinterRawOStream printer(os);
-      os << (errors.empty() ? "" : "; ");
-      info.print(printer);
-    }
-    return true;
-  }
-};
-} // namespace
 
 /// Kernels come inlined, unrolled and in vectors: what remains is to put values
 /// into registers, to simplify what lowering spelled out, and to move it out of

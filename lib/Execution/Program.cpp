@@ -9,6 +9,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "quant_ste/Execution/ObjectCache.h"
+#include "quant_ste/Runtime/Assertion.h"
 #include "quant_ste/Runtime/Cuda.h"
 #include "quant_ste/Runtime/JITSymbols.h"
 #include "llvm/ExecutionEngine/JITLink/JITLink.h"
@@ -394,14 +395,11 @@ struct DefaultFloatState {
 };
 } // namespace
 
-/// Compiled code does not carry the signature that -fsanitize=function looks
-/// for in front of every function.
-#if defined(__clang__)
-__attribute__((no_sanitize("function")))
-#endif
-static void enter(void (*entry)(void **), void **slots) {
+static llvm::Error enter(void (*entry)(void **), void **slots) {
   DefaultFloatState state;
-  entry(slots);
+  if (const char *message = quant_ste_call_guarded(entry, slots))
+    return llvm::createStringError(message);
+  return llvm::Error::success();
 }
 
 /// The caller's array for a result, if it is one that can hold it.
@@ -474,7 +472,8 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     slots.push_back(returned.back()->getMemory());
   }
 
-  enter(entries[&function - functions.data()], slots.data());
+  if (auto error = enter(entries[&function - functions.data()], slots.data()))
+    return error;
 
   ResultBuffers buffers(arguments);
   for (Descriptor *d : returned)
@@ -587,7 +586,8 @@ Program::callOnDevice(const Signature &function,
   if (auto error = takeDeviceError())
     return error;
 
-  enter(entries[&function - functions.data()], slots.data());
+  if (auto error = enter(entries[&function - functions.data()], slots.data()))
+    return error;
 
   for (auto [k, type] : llvm::enumerate(function.results))
     if (places[k] && !results[k])

@@ -25,35 +25,10 @@ using namespace mlir;
 using namespace mlir::quant_ste;
 using namespace mlir::quant_ste::phases;
 
-//===----------------------------------------------------------------------===//
-// Phase names
-//===----------------------------------------------------------------------===//
-
-static constexpr std::pair<StringLiteral, CpuPhase> kPhases[] = {
-    {"differentiate", CpuPhase::Differentiate},
-    {"linalg", CpuPhase::Linalg},
-    {"fuse", CpuPhase::Fuse},
-    {"bufferize", CpuPhase::Bufferize},
-    {"vectorize", CpuPhase::Vectorize},
-    {"llvm", CpuPhase::LLVM},
-};
-
-bool CpuPhaseParser::parse(llvm::cl::Option &option, StringRef, StringRef arg,
-                           CpuPhase &phase) {
-  for (auto [name, value] : kPhases)
-    if (name == arg) {
-      phase = value;
-      return false;
-    }
-  auto names = llvm::make_first_range(kPhases);
-  return option.error("expected a phase (" + llvm::join(names, ", ") +
-                      "), found '" + arg + "'");
-}
-
-void CpuPhaseParser::print(raw_ostream &os, CpuPhase phase) {
-  for (auto [name, value] : kPhases)
-    if (value == phase)
-      os << name;
+template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<CpuPhase>() {
+  static constexpr StringLiteral names[] = {
+      "differentiate", "linalg", "fuse", "bufferize", "vectorize", "llvm"};
+  return names;
 }
 
 //===----------------------------------------------------------------------===//
@@ -79,6 +54,7 @@ void phases::addLinalg(OpPassManager &pm) {
   pm.addPass(createInlinerPass());
   pm.addPass(createSymbolDCEPass());
   pm.addPass(createConvertElementwiseToLinalgPass());
+  pm.addPass(createQuantSTEDecomposeAggregatesPass());
   pm.addPass(createConvertQuantSTEToLinalgPass());
   cleanUp(pm);
 }
@@ -131,6 +107,8 @@ static void addVectorize(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createQuantSTEOutlinePass());
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addNestedPass<func::FuncOp>(createQuantSTEVectorizePass());
+  if (options.division == CpuDivision::Reciprocal)
+    pm.addNestedPass<func::FuncOp>(createQuantSTEExactDivisionPass());
   pm.addPass(createConvertLinalgToLoopsPass());
   cleanUp(pm);
 }
@@ -163,6 +141,7 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createFinalizeMemRefToLLVMConversionPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createQuantSTELowerAssertionsPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createUBToLLVMConversionPass());
   if (options.openmp)
@@ -180,8 +159,14 @@ void quant_ste::buildCpuPipeline(OpPassManager &pm,
   addDifferentiate(pm, options);
   if (wants(CpuPhase::Linalg))
     addLinalg(pm);
-  if (wants(CpuPhase::Fuse))
+  if (wants(CpuPhase::Fuse)) {
     addFuse(pm, options.matmul != CpuMatmul::Inline);
+    // Not earlier: an assertion between two ops would keep them apart.
+    if (options.verifyRuntime) {
+      pm.addPass(createGenerateRuntimeVerificationPass());
+      cleanUp(pm);
+    }
+  }
   if (wants(CpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(CpuPhase::Vectorize))

@@ -20,37 +20,11 @@ using namespace mlir;
 using namespace mlir::quant_ste;
 using namespace mlir::quant_ste::phases;
 
-//===----------------------------------------------------------------------===//
-// Phase names
-//===----------------------------------------------------------------------===//
-
-static constexpr std::pair<StringLiteral, GpuPhase> kPhases[] = {
-    {"differentiate", GpuPhase::Differentiate},
-    {"linalg", GpuPhase::Linalg},
-    {"fuse", GpuPhase::Fuse},
-    {"bufferize", GpuPhase::Bufferize},
-    {"kernels", GpuPhase::Kernels},
-    {"nvvm", GpuPhase::NVVM},
-    {"binary", GpuPhase::Binary},
-    {"llvm", GpuPhase::LLVM},
-};
-
-bool GpuPhaseParser::parse(llvm::cl::Option &option, StringRef, StringRef arg,
-                           GpuPhase &phase) {
-  for (auto [name, value] : kPhases)
-    if (name == arg) {
-      phase = value;
-      return false;
-    }
-  auto names = llvm::make_first_range(kPhases);
-  return option.error("expected a phase (" + llvm::join(names, ", ") +
-                      "), found '" + arg + "'");
-}
-
-void GpuPhaseParser::print(raw_ostream &os, GpuPhase phase) {
-  for (auto [name, value] : kPhases)
-    if (value == phase)
-      os << name;
+template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<GpuPhase>() {
+  static constexpr StringLiteral names[] = {"differentiate", "linalg",  "fuse",
+                                            "bufferize",     "kernels", "nvvm",
+                                            "binary",        "llvm"};
+  return names;
 }
 
 //===----------------------------------------------------------------------===//
@@ -76,6 +50,8 @@ static void addNVVM(OpPassManager &module, const GpuPipelineOptions &options) {
     llvm::consumeError(target.takeError()); // the first pass says it
   else if (!(*target)->hasBFloat())
     pm.addPass(createQuantSTEExpandBFloatPass());
+  pm.addPass(createLoopInvariantCodeMotionPass());
+  pm.addPass(createQuantSTEExactDivisionPass());
   pm.addPass(createQuantSTEDeviceMathPass());
   pm.addPass(createLowerAffinePass());
   pm.addPass(memref::createExpandStridedMetadataPass());

@@ -7,6 +7,7 @@
 
 #include "quant_ste/Runtime/JITSymbols.h"
 
+#include "quant_ste/Runtime/Assertion.h"
 #include "quant_ste/Runtime/Cuda.h"
 #include "quant_ste/Runtime/Matmul.h"
 #include "quant_ste/Runtime/Report.h"
@@ -101,6 +102,7 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       // preloaded library puts its own before libc's.
       {"malloc", address(std::malloc)},
       {"free", address(std::free)},
+      {"quant_ste_assertion_failed", address(quant_ste_assertion_failed)},
       {"quant_ste_cuda_launch", address(quant_ste_cuda_launch)},
       {"quant_ste_cuda_malloc", address(quant_ste_cuda_malloc)},
       {"quant_ste_cuda_aligned_alloc", address(quant_ste_cuda_aligned_alloc)},

@@ -105,6 +105,27 @@ def test_for_known_count(lo, hi, step):
     Derivatives(text).check([np.int64(0), h, w, np.float64(0.4)])
 
 
+@pytest.mark.parametrize("policy", ['"sqrt"', "1", "3", "100"])
+@pytest.mark.parametrize("n", [0, 1, 7, 9])
+def test_checkpoints(policy, n):
+    """A loop in stretches has the gradients of the loop."""
+    text = LOOP.format(lo=0, step=1, high="%hi = arith.addi %n, %lo : index")
+    marked = text.replace(
+        "  }\n  return", f"  }} {{quant_ste.checkpoint = {policy}}}\n  return")
+    assert marked != text
+    derivatives = Derivatives(marked, modes=("reverse",))
+    h, w = draw(3, 3)
+    inputs = [np.int64(n), h, w, np.float64(0.4)]
+    cotangents = [np.ones(3), np.float64(-2)]
+    results, grads = derivatives.reverse(inputs, cotangents)
+    want_results, want = Derivatives(text, modes=("reverse",)).reverse(
+        inputs, cotangents)
+    for got, exact in zip(results, want_results, strict=True):
+        np.testing.assert_array_equal(got, exact)
+    for got, exact in zip(grads, want, strict=True):
+        np.testing.assert_allclose(got, exact, rtol=1e-12)
+
+
 def test_nested_loops_and_branches():
     text = """
 func.func private @f(%n: index, %x: tensor<?xf64>, %w: tensor<4x?xf64>) -> tensor<?xf64> {

@@ -326,6 +326,18 @@ func.func private @f(%x: {M1}, %table: {M1}, %o: {M1}) -> {M1} {{
     Derivatives(text, wrt=[0]).check(draw((4,), (4,), (4,)))
 
 
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_softmax(dim):
+    text = f"""
+func.func private @f(%x: {M3}, %e: {M3}) -> {M3} {{
+  %s = linalg.softmax dimension({dim}) ins(%x : {M3}) outs(%e : {M3}) -> {M3}
+  %y = arith.mulf %s, %s : {M3}
+  return %y : {M3}
+}}
+"""
+    Derivatives(text, wrt=[0]).check(draw((2, 3, 4), (2, 3, 4)))
+
+
 @pytest.mark.parametrize("dtype", ["f16", "bf16"])
 def test_narrow_types_sum_in_f32(dtype):
     """2,000 terms of 1 + 2^-7: a sum in f16 would stick at 2048."""

@@ -261,6 +261,45 @@ func.func @ask(%x: f32) -> f32 {
 
 // -----
 
+func.func private @rule(%kept: i8, %t: f32) -> f32
+// expected-note @below {{declared here}}
+func.func private @forward(%x: f32) -> i8
+// expected-error @below {{expected @forward, the forward function in 'quant_ste.vjp_forward', to have type '(f32) -> f32' and residuals as further results, got '(f32) -> i8'}}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.vjp = @rule, quant_ste.vjp_forward = @forward} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// expected-note @below {{declared here}}
+func.func private @rule(%x: f32, %t: f32) -> f32
+func.func private @forward(%x: f32) -> (f32, i8)
+// expected-error @below {{expected @rule, the rule in 'quant_ste.vjp', to have type '(i8, f32) -> f32', got '(f32, f32) -> f32'}}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.vjp = @rule, quant_ste.vjp_forward = @forward} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
+// expected-error @below {{expected 'quant_ste.vjp_forward' to name a function, found no @nobody}}
+func.func private @f(%x: f32) -> f32 attributes {quant_ste.vjp = @f, quant_ste.vjp_forward = @nobody} {
+  return %x : f32
+}
+func.func @ask(%x: f32) -> f32 {
+  %y, %dx = quant_ste.value_and_grad @f(%x) wrt [0] : (f32) -> (f32, f32)
+  return %dx : f32
+}
+
+// -----
+
 // expected-error @below {{expected 'quant_ste.jvp' to name a function, found no @nobody}}
 func.func private @f(%x: f32) -> f32 attributes {quant_ste.jvp = @nobody} {
   return %x : f32

@@ -192,3 +192,25 @@ func.func @ask(%x: tensor<?xf32>) -> tensor<?xf32> {
     : (tensor<?xf32>, tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
   return %r#1 : tensor<?xf32>
 }
+
+// -----
+
+// A softmax reads its result alone, whichever mode: y * (t - sum(t * y)).
+
+// CHECK-LABEL: func private @softmax_vjp
+// CHECK-SAME: (%[[X:.*]]: tensor<?x8xf32>, %[[E:.*]]: tensor<?x8xf32>, %[[T:.*]]: tensor<?x8xf32> {{.*}})
+// CHECK: %[[Y:.*]] = linalg.softmax dimension(1)
+// CHECK: %[[SUM:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%[[T]], %[[Y]] : {{.*}}) outs(%{{.*}} : tensor<?xf32>)
+// CHECK: %[[DX:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "parallel"]} ins(%[[T]], %[[Y]], %[[SUM]] :
+// CHECK: %[[D:.*]] = arith.subf
+// CHECK-NEXT: arith.mulf %{{.*}}, %[[D]]
+// CHECK: return %[[Y]], %[[DX]]
+func.func private @softmax(%x: tensor<?x8xf32>, %e: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %y = linalg.softmax dimension(1) ins(%x : tensor<?x8xf32>) outs(%e : tensor<?x8xf32>) -> tensor<?x8xf32>
+  return %y : tensor<?x8xf32>
+}
+func.func @ask_softmax(%x: tensor<?x8xf32>, %e: tensor<?x8xf32>) -> tensor<?x8xf32> {
+  %r:2 = quant_ste.vjp @softmax(%x, %e) cotangents(%e) wrt [0]
+    : (tensor<?x8xf32>, tensor<?x8xf32>), (tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?x8xf32>)
+  return %r#1 : tensor<?x8xf32>
+}

@@ -100,3 +100,34 @@ func.func @ask(%x: f32) -> f32 {
   %y, %dx = quant_ste.value_and_grad @calls(%x) wrt [0] : (f32) -> (f32, f32)
   return %dx : f32
 }
+
+// -----
+
+// Stretches of 4: the outer loop stacks, and the inner one, which is computed
+// again, what it carries of one stretch.
+// CHECK-LABEL: func private @stretches_vjp
+// CHECK: tensor.empty() : tensor<3x2xf32>
+// CHECK: scf.for %[[O:[a-z0-9]+]] = {{.*}} -> (tensor<2xf32>, tensor<3x2xf32>)
+// CHECK: %[[FIRST:.*]] = arith.muli %[[O]], %{{.*}} : index
+// CHECK: %[[REST:.*]] = arith.subi %{{.*}}, %[[FIRST]]
+// CHECK: arith.minui %{{.*}}, %[[REST]]
+// CHECK: scf.for {{.*}} -> (tensor<2xf32>) {
+// CHECK: scf.for {{.*}} -> (tensor<2xf32>) {
+// CHECK: scf.for {{.*}} -> (tensor<2xf32>, tensor<?x2xf32>) {
+// CHECK: scf.for {{.*}} -> (tensor<2xf32>) {
+// CHECK-NOT: quant_ste.checkpoint
+func.func private @stretches(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c10 = arith.constant 10 : index
+  %r = scf.for %i = %c0 to %c10 step %c1 iter_args(%a = %x) -> tensor<2xf32> {
+    %b = math.sin %a : tensor<2xf32>
+    scf.yield %b : tensor<2xf32>
+  } {quant_ste.checkpoint = 4 : i64}
+  return %r : tensor<2xf32>
+}
+func.func @ask(%x: tensor<2xf32>) -> tensor<2xf32> {
+  %r:2 = quant_ste.vjp @stretches(%x) cotangents(%x) wrt [0]
+    : (tensor<2xf32>), (tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>)
+  return %r#1 : tensor<2xf32>
+}

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../ToolOptions.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/AsmParser/AsmParserState.h"
 #include "mlir/Bytecode/BytecodeReader.h"
@@ -107,15 +108,7 @@ static void parseOptions(int argc, char **argv, Options &options) {
   static cl::opt<bool, true> time("time", cl::location(options.time),
                                   cl::desc("Print how long each step took"),
                                   cl::cat(category));
-  registerMLIRContextCLOptions();
-  registerAsmPrinterCLOptions();
-  registerPassManagerCLOptions();
-  registerDefaultTimingManagerCLOptions();
-  for (auto &[name, option] : cl::getRegisteredOptions())
-    if (!name.starts_with("mlir-") && name != "help" && name != "version" &&
-        !llvm::is_contained(option->Categories, &category))
-      option->setHiddenFlag(cl::ReallyHidden);
-  cl::ParseCommandLineOptions(argc, argv, kOverview);
+  parseToolOptions(argc, argv, category, kOverview);
   // A product that calls the runtime would want its library beside the result.
   std::string &pipeline = options.compile.pipelineOptions;
   if (!StringRef(pipeline).contains("matmul="))

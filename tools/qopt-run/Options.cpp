@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Options.h"
+#include "../ToolOptions.h"
 
 #include "mlir/IR/AsmState.h"
 #include "mlir/Pass/PassManager.h"
@@ -101,13 +102,5 @@ void quant_ste::qopt_run::parseOptions(int argc, char **argv,
       "perf-map", cl::location(options.load.perfMap),
       cl::desc("Append the names of functions to /tmp/perf-<pid>.map"),
       cl::cat(category));
-  registerMLIRContextCLOptions();
-  registerAsmPrinterCLOptions();
-  registerPassManagerCLOptions();
-  registerDefaultTimingManagerCLOptions();
-  for (auto &[name, option] : cl::getRegisteredOptions())
-    if (!name.starts_with("mlir-") && name != "help" && name != "version" &&
-        !llvm::is_contained(option->Categories, &category))
-      option->setHiddenFlag(cl::ReallyHidden);
-  cl::ParseCommandLineOptions(argc, argv, kOverview);
+  parseToolOptions(argc, argv, category, kOverview);
 }

@@ -29,12 +29,25 @@ enum class CpuPhase {
   LLVM,
 };
 
+/// The names of the phases, in order.
+template <typename Phase> ArrayRef<StringLiteral> getPhaseNames();
+template <> ArrayRef<StringLiteral> getPhaseNames<CpuPhase>();
+
 /// Parses a phase by name, and says which names there are.
-struct CpuPhaseParser : llvm::cl::parser<CpuPhase> {
-  using parser::parser;
-  bool parse(llvm::cl::Option &option, StringRef argName, StringRef arg,
-             CpuPhase &phase);
-  static void print(raw_ostream &os, CpuPhase phase);
+template <typename Phase> struct PhaseParser : llvm::cl::parser<Phase> {
+  using llvm::cl::parser<Phase>::parser;
+  bool parse(llvm::cl::Option &option, StringRef, StringRef arg, Phase &phase) {
+    ArrayRef<StringLiteral> names = getPhaseNames<Phase>();
+    const auto *found = llvm::find(names, arg);
+    if (found == names.end())
+      return option.error("expected a phase (" + llvm::join(names, ", ") +
+                          "), found '" + arg + "'");
+    phase = static_cast<Phase>(found - names.begin());
+    return false;
+  }
+  static void print(raw_ostream &os, Phase phase) {
+    os << getPhaseNames<Phase>()[static_cast<size_t>(phase)];
+  }
 };
 
 /// What computes matrix products and convolutions.
@@ -47,6 +60,14 @@ enum class CpuMatmul {
   Library,
   /// The library if there is one, else the runtime's kernel.
   Auto,
+};
+
+/// How vectors of f32 are divided by one number. The bits are the same.
+enum class CpuDivision {
+  /// By the processor's instruction.
+  Instruction,
+  /// By a reciprocal and two fused multiply-adds.
+  Reciprocal,
 };
 
 struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
@@ -73,7 +94,23 @@ struct CpuPipelineOptions : PassPipelineOptions<CpuPipelineOptions> {
           clEnumValN(CpuMatmul::Auto, "auto",
                      "The library if there is one, else the runtime's kernel")),
       llvm::cl::init(CpuMatmul::Own)};
-  Option<CpuPhase, CpuPhaseParser> stopAfter{
+  Option<CpuDivision> division{
+      *this, "division",
+      llvm::cl::desc("How vectors of f32 are divided by one number; the bits "
+                     "are the same"),
+      llvm::cl::values(
+          clEnumValN(CpuDivision::Instruction, "instruction",
+                     "By the processor's instruction (default)"),
+          clEnumValN(CpuDivision::Reciprocal, "reciprocal",
+                     "By a reciprocal and its correction: for processors that "
+                     "divide slowly and have fused multiply-adds")),
+      llvm::cl::init(CpuDivision::Instruction)};
+  Option<bool> verifyRuntime{
+      *this, "verify-runtime",
+      llvm::cl::desc("Check shapes and indices while the code runs; an error "
+                     "names the op and its location"),
+      llvm::cl::init(false)};
+  Option<CpuPhase, PhaseParser<CpuPhase>> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "
                      "linalg, fuse, bufferize, vectorize or llvm"),
@@ -105,13 +142,7 @@ enum class GpuPhase {
   LLVM,
 };
 
-/// Parses a phase by name, and says which names there are.
-struct GpuPhaseParser : llvm::cl::parser<GpuPhase> {
-  using parser::parser;
-  bool parse(llvm::cl::Option &option, StringRef argName, StringRef arg,
-             GpuPhase &phase);
-  static void print(raw_ostream &os, GpuPhase phase);
-};
+template <> ArrayRef<StringLiteral> getPhaseNames<GpuPhase>();
 
 struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
   ListOption<std::string> rules{
@@ -131,7 +162,7 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
   Option<bool> bitcode{*this, "bitcode",
                        llvm::cl::desc("LLVM bitcode in place of PTX"),
                        llvm::cl::init(false)};
-  Option<GpuPhase, GpuPhaseParser> stopAfter{
+  Option<GpuPhase, PhaseParser<GpuPhase>> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "
                      "linalg, fuse, bufferize, kernels, nvvm, binary or llvm"),

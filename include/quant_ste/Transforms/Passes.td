@@ -309,6 +309,9 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
     "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
     "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "Number of kernels made of vectors">,
+    Statistic<"numPlainLoops", "plain-loops", "Number left to plain loops">];
 }
 
 def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
@@ -354,6 +357,43 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+}
+
+def QuantSTEExactDivisionPass : Pass<"quant-ste-exact-division"> {
+  let summary = "Divide by a reciprocal, with the bits of a division";
+  let description = [{
+    Where many f32 vectors are divided by the same number, its reciprocal is made
+    once, and each quotient is a product and its correction by two fused
+    multiply-adds, which is the correctly rounded quotient (ExactDivision.cpp).
+    Vectors with a magnitude outside of 2^-80 .. 2^80 that is not 0, and divisors
+    outside of 2^-40 .. 2^40, are divided as before.
+
+    Before:
+    ```mlir
+    %d = vector.broadcast %s : f32 to vector<4xf32>
+    %q = arith.divf %x, %d : vector<4xf32>
+    ```
+    After:
+    ```mlir
+    %r = arith.divf %one, %s : f32
+    %y = vector.broadcast %r : f32 to vector<4xf32>
+    %q = scf.if %outside -> (vector<4xf32>) {
+      %q0 = arith.divf %x, %d : vector<4xf32>
+      scf.yield %q0 : vector<4xf32>
+    } else {
+      %n = arith.negf %d : vector<4xf32>
+      %q1 = arith.mulf %x, %y : vector<4xf32>
+      %rest = math.fma %n, %q1, %x : vector<4xf32>
+      %q2 = math.fma %rest, %y, %q1 : vector<4xf32>
+      %q3 = math.copysign %q2, %q1 : vector<4xf32>
+      scf.yield %q3 : vector<4xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def QuantSTEDeviceMathPass
@@ -468,8 +508,11 @@ def QuantSTEDifferentiatePass
     `quant_ste.vjp = @g` has a rule of its own, which is called instead:
     `@g(args, cotangents) -> gradients of the float arguments`; likewise
     `quant_ste.jvp = @h`, `@h(args, tangents of the float arguments) -> tangents
-    of the float results`. Such a function wants `no_inline` if functions are
-    inlined before this pass. A function that only has a rule for one mode has no
+    of the float results`. With `quant_ste.vjp_forward = @h` besides, `@h(args)
+    -> (results, residuals)` is called in place of the function and `@g` takes
+    `(residuals, cotangents)`: residuals are of any type and number, masks and
+    indices too. Such a function wants `no_inline` if functions are inlined
+    before this pass. A function that only has a rule for one mode has no
     derivative in the other.
 
     The generated function is marked for later passes: `quant_ste.num_primal_results`,
@@ -712,6 +755,37 @@ def QuantSTEGuardParallelPass : Pass<"quant-ste-guard-parallel"> {
                            "::mlir::omp::OpenMPDialect"];
 }
 
+def QuantSTELowerAssertionsPass
+    : Pass<"quant-ste-lower-assertions", "::mlir::ModuleOp"> {
+  let summary = "Lower cf.assert to a call of the runtime";
+  let description = [{
+    Upstream's lowering writes the message to the buffer of stdout and calls
+    abort(), which loses both the message and the process. This one calls
+    `quant_ste_assertion_failed` with the message, behind the line of the op, if
+    it is known: compiled by qopt-run or the C API, the call then returns with
+    the error; elsewhere the message goes to stderr before abort().
+
+    An assertion in a loop of several threads is an error: they could not be
+    left.
+
+    Before:
+    ```mlir
+    cf.assert %fits, "expected equal sizes" loc("f.mlir":3:8)
+    ```
+    After:
+    ```mlir
+    cf.cond_br %fits, ^bb1, ^bb2
+    ^bb2:
+      // "f.mlir:3:8: expected equal sizes"
+      %message = llvm.mlir.addressof @quant_ste_assertion : !llvm.ptr
+      llvm.call @quant_ste_assertion_failed(%message) : (!llvm.ptr) -> ()
+      llvm.unreachable
+    ```
+  }];
+  let dependentDialects = ["::mlir::cf::ControlFlowDialect",
+                           "::mlir::LLVM::LLVMDialect"];
+}
+
 def QuantSTESerialPathPass : Pass<"quant-ste-serial-path", "::mlir::ModuleOp"> {
   let summary = "Run a single task without the runtime of parallel loops";
   let description = [{
@@ -791,6 +865,28 @@ def QuantSTEFuseSiblingsPass : Pass<"quant-ste-fuse-siblings"> {
   let options = [
     Option<"maxOps", "max-ops", "unsigned", /*default=*/"256",
            "The largest number of ops in a fused body">];
+  let statistics = [
+    Statistic<"numMerged", "merged", "Number of ops merged into another">];
+}
+
+def QuantSTEDecomposeAggregatesPass : Pass<"quant-ste-decompose-aggregates"> {
+  let summary = "Softmax as the structured ops it is made of";
+  let description = [{
+    Replaces each op on tensors that upstream knows as a sequence of structured
+    ops (`linalg.softmax`; AggregatedOpInterface) by that sequence, which fuses,
+    vectorizes and is planned by quant-ste-plan-residuals like any other.
+
+    Before:
+    ```mlir
+    %y = linalg.softmax dimension(1) ins(%x : tensor<4x8xf32>) outs(%e : tensor<4x8xf32>) -> tensor<4x8xf32>
+    ```
+    After: the maximum of each row, exp of the difference to it, the sum of each
+    row, and the quotient: four `linalg.generic`.
+  }];
+  let dependentDialects = [
+    "arith::ArithDialect", "linalg::LinalgDialect", "math::MathDialect",
+    "tensor::TensorDialect"
+  ];
 }
 
 def QuantSTEUnrollWindowsPass : Pass<"quant-ste-unroll-windows"> {

@@ -79,8 +79,10 @@ struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
       FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
       if (succeeded(kernel)) {
         emit(rewriter, op);
+        ++numKernels;
         continue;
       }
+      ++numPlainLoops;
       if (why.empty())
         continue;
       remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")

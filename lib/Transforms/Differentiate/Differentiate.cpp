@@ -32,6 +32,10 @@ using namespace mlir::quant_ste;
 // What is asked for
 //===----------------------------------------------------------------------===//
 
+/// Names the function that gives a function's results and what its own rule in
+/// reverse mode reads.
+static constexpr StringLiteral kForwardRule = "quant_ste.vjp_forward";
+
 namespace {
 /// "vjp" or "jvp": the suffix of the function, and the attribute that names a
 /// function's own rule.
@@ -114,10 +118,9 @@ public:
 
 private:
   LogicalResult resolve(const Request &request);
-  FailureOr<SmallVector<Value>> callOwnRule(ImplicitLocOpBuilder &b,
-                                            const Request &request,
-                                            func::FuncOp f,
-                                            FlatSymbolRefAttr rule);
+  FailureOr<func::FuncOp> lookUp(func::FuncOp f, StringRef attribute);
+  FailureOr<SmallVector<Value>>
+  callOwnRule(ImplicitLocOpBuilder &b, const Request &request, func::FuncOp f);
   func::FuncOp makeFunction(func::FuncOp f, ArrayRef<int64_t> wrt, Mode mode);
   void wrapOwnRule(func::FuncOp derived, func::FuncOp f, ArrayRef<int64_t> wrt,
                    Mode mode);
@@ -158,8 +161,8 @@ LogicalResult Differentiator::resolve(const Request &request) {
            << request.callee;
   ImplicitLocOpBuilder b(request.op->getLoc(), request.op);
   FailureOr<SmallVector<Value>> results;
-  if (auto rule = f->getAttrOfType<FlatSymbolRefAttr>(request.mode.rule())) {
-    results = callOwnRule(b, request, f, rule);
+  if (f->hasAttrOfType<FlatSymbolRefAttr>(request.mode.rule())) {
+    results = callOwnRule(b, request, f);
   } else {
     auto derived = derive(f, request.wrt, request.mode, request.op);
     if (failed(derived))
@@ -176,42 +179,89 @@ LogicalResult Differentiator::resolve(const Request &request) {
   return success();
 }
 
+/// The function that an attribute of f names.
+FailureOr<func::FuncOp> Differentiator::lookUp(func::FuncOp f,
+                                               StringRef attribute) {
+  auto name = f->getAttrOfType<FlatSymbolRefAttr>(attribute);
+  if (auto g = symbols.lookupNearestSymbolFrom<func::FuncOp>(f, name))
+    return g;
+  return f.emitError("expected '")
+         << attribute << "' to name a function, found no " << name;
+}
+
+static InFlightDiagnostic emitWrongType(func::FuncOp f, func::FuncOp g,
+                                        StringRef what, StringRef attribute) {
+  return f.emitError("expected @") << g.getName() << ", the " << what << " in '"
+                                   << attribute << "', to have type ";
+}
+
 /// A rule takes the arguments and the cotangents (tangents) of all float
 /// results (arguments), and gives the gradients (tangents) of all float
-/// arguments (results).
+/// arguments (results). With 'quant_ste.vjp_forward', which gives f's results
+/// and then residuals, it takes these in place of the arguments.
 FailureOr<SmallVector<Value>>
 Differentiator::callOwnRule(ImplicitLocOpBuilder &b, const Request &request,
-                            func::FuncOp f, FlatSymbolRefAttr rule) {
+                            func::FuncOp f) {
+  Mode mode = request.mode;
+  auto g = lookUp(f, mode.rule());
+  if (failed(g))
+    return failure();
+  func::FuncOp forward;
+  if (mode.isReverse && f->hasAttr(kForwardRule)) {
+    auto found = lookUp(f, kForwardRule);
+    if (failed(found))
+      return failure();
+    forward = *found;
+  }
   SmallVector<int64_t> all = differentiableIndices(f.getArgumentTypes());
-  auto g = symbols.lookupNearestSymbolFrom<func::FuncOp>(f, rule);
-  if (!g)
-    return f.emitError("expected '")
-           << request.mode.rule() << "' to name a function, found no " << rule;
-  FunctionType joint = derivedType(f, all, request.mode);
-  auto expected =
-      FunctionType::get(b.getContext(), joint.getInputs(),
-                        joint.getResults().drop_front(f.getNumResults()));
-  if (g.getFunctionType() != expected) {
-    InFlightDiagnostic diag = f.emitError("expected ")
-                              << rule << ", the rule in '"
-                              << request.mode.rule() << "', to have type "
-                              << expected << ", got " << g.getFunctionType();
-    diag.attachNote(g.getLoc()) << "declared here";
+  FunctionType joint = derivedType(f, all, mode);
+  SmallVector<Type> inputs(joint.getInputs());
+  if (forward) {
+    auto [in, out] =
+        std::pair(forward.getArgumentTypes(), forward.getResultTypes());
+    if (in != f.getArgumentTypes() ||
+        out.take_front(f.getNumResults()) != f.getResultTypes()) {
+      InFlightDiagnostic diag =
+          emitWrongType(f, forward, "forward function", kForwardRule)
+          << f.getFunctionType() << " and residuals as further results, got "
+          << forward.getFunctionType();
+      diag.attachNote(forward.getLoc()) << "declared here";
+      return diag;
+    }
+    inputs.assign(out.begin() + f.getNumResults(), out.end());
+    llvm::append_range(inputs,
+                       joint.getInputs().drop_front(f.getNumArguments()));
+  }
+  auto expected = FunctionType::get(
+      b.getContext(), inputs, joint.getResults().drop_front(f.getNumResults()));
+  if (g->getFunctionType() != expected) {
+    InFlightDiagnostic diag = emitWrongType(f, *g, "rule", mode.rule())
+                              << expected << ", got " << g->getFunctionType();
+    diag.attachNote(g->getLoc()) << "declared here";
     return diag;
   }
 
   SmallVector<Value> results(request.op->getNumResults()), operands;
   auto primals = request.op->getResults().take_front(f.getNumResults());
-  if (!llvm::all_of(primals, [](Value r) { return r.use_empty(); })) {
-    auto call = func::CallOp::create(b, f, request.operands);
-    llvm::copy(call.getResults(), results.begin());
+  if (forward) {
+    auto call = func::CallOp::create(b, forward, request.operands);
+    llvm::copy(call.getResults().take_front(f.getNumResults()),
+               results.begin());
+    llvm::append_range(operands,
+                       call.getResults().drop_front(f.getNumResults()));
   } else {
-    // Nobody reads them; a placeholder of the right type keeps the list whole.
-    llvm::copy(primals, results.begin());
+    if (llvm::all_of(primals, [](Value r) { return r.use_empty(); })) {
+      // Nobody reads them; a placeholder of the right type keeps the list
+      // whole.
+      llvm::copy(primals, results.begin());
+    } else {
+      auto call = func::CallOp::create(b, f, request.operands);
+      llvm::copy(call.getResults(), results.begin());
+    }
+    llvm::append_range(operands, request.operands);
   }
-  llvm::append_range(operands, request.operands);
   SmallVector<Value> seeds = request.getSeeds(b);
-  if (request.mode.isReverse) {
+  if (mode.isReverse) {
     llvm::append_range(operands, seeds);
   } else {
     // Arguments that are held constant have zero tangents.
@@ -222,9 +272,9 @@ Differentiator::callOwnRule(ImplicitLocOpBuilder &b, const Request &request,
                              : zerosLike(b, request.operands[i]));
     }
   }
-  auto call = func::CallOp::create(b, g, operands);
+  auto call = func::CallOp::create(b, *g, operands);
   auto out = MutableArrayRef(results).drop_front(f.getNumResults());
-  if (request.mode.isReverse)
+  if (mode.isReverse)
     for (auto [slot, i] : llvm::zip_equal(out, request.wrt))
       slot = call.getResult(llvm::find(all, i) - all.begin());
   else
@@ -449,6 +499,8 @@ LogicalResult Differentiator::fill(func::FuncOp derived, func::FuncOp f,
   MLIRContext *ctx = f.getContext();
   IRMapping map;
   f.getBody().cloneInto(&derived.getBody(), map);
+  if (mode.isReverse)
+    nestCheckpointedLoops(derived);
   Block &block = derived.getBody().front();
   unsigned numArgs = f.getNumArguments();
   for (Type type : derived.getArgumentTypes().drop_front(numArgs))

@@ -5,9 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GenericDraft.h"
 #include "LinalgDerivative.h"
 #include "ModelUtils.h"
 #include "quant_ste/Interfaces/DifferentiableOpInterfaces.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -58,6 +63,73 @@ struct GenericCaptures
     : DifferentiatesCapturesOpInterface::ExternalModel<GenericCaptures,
                                                        linalg::GenericOp> {};
 
+/// The Jacobian of y = softmax(x) is symmetric, so that both modes are
+/// y * (t - sum(t * y)), the sum over the softmax's dimension.
+FailureOr<SmallVector<Value>> deriveSoftmax(Operation *op, OpBuilder &builder,
+                                            Value t, unsigned numInputs) {
+  ImplicitLocOpBuilder b(op->getLoc(), builder);
+  auto softmax = cast<linalg::SoftmaxOp>(op);
+  if (op->getNumResults() != 1)
+    return emitCannot(op, "expected tensors, got memrefs");
+  Value y = op->getResult(0);
+  auto type = cast<RankedTensorType>(y.getType());
+  FloatType sumType = accumulatorType(type.getElementType());
+  unsigned rank = type.getRank(), dim = softmax.getDimension();
+  AffineMap identity = b.getMultiDimIdentityMap(rank);
+  AffineMap kept = identity.dropResult(dim);
+  SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, b.getLoc(), t);
+  SmallVector<OpFoldResult> sumSizes = sizes;
+  sumSizes.erase(sumSizes.begin() + dim);
+
+  GenericDraft sum(b, rank);
+  Value ti = sum.addInput(t, identity), yi = sum.addInput(y, identity);
+  Value total = sum.addInit(zeros(b, sumSizes, sumType), kept);
+  ImplicitLocOpBuilder &inSum = sum.getBodyBuilder();
+  ti = convertFloat(inSum, ti, sumType);
+  yi = convertFloat(inSum, yi, sumType);
+  Value term = arith::MulFOp::create(inSum, ti, yi);
+  sum.yield({arith::AddFOp::create(inSum, total, term)});
+  Value sums = sum.finish().front();
+
+  GenericDraft rest(b, rank);
+  ti = rest.addInput(t, identity);
+  yi = rest.addInput(y, identity);
+  Value si = rest.addInput(sums, kept);
+  rest.addInit(tensor::EmptyOp::create(b, sizes, type.getElementType()),
+               identity);
+  ImplicitLocOpBuilder &in = rest.getBodyBuilder();
+  ti = convertFloat(in, ti, sumType);
+  yi = convertFloat(in, yi, sumType);
+  Value shifted = arith::SubFOp::create(in, ti, si);
+  Value product = arith::MulFOp::create(in, yi, shifted);
+  rest.yield({convertFloat(in, product, type.getElementType())});
+  SmallVector<Value> derivatives(numInputs);
+  derivatives[0] = castTo(b, rest.finish().front(), type);
+  return derivatives;
+}
+
+struct SoftmaxVjp
+    : VjpOpInterface::ExternalModel<SoftmaxVjp, linalg::SoftmaxOp> {
+  FailureOr<SmallVector<Value>> buildVjp(Operation *op, OpBuilder &b,
+                                         ArrayRef<Value> cotangents,
+                                         ArrayRef<bool> wanted) const {
+    // The second operand gives the result its place.
+    if (!wanted[0])
+      return SmallVector<Value>(2);
+    return deriveSoftmax(op, b, cotangents[0], 2);
+  }
+};
+
+struct SoftmaxJvp
+    : JvpOpInterface::ExternalModel<SoftmaxJvp, linalg::SoftmaxOp> {
+  FailureOr<SmallVector<Value>> buildJvp(Operation *op, OpBuilder &b,
+                                         ArrayRef<Value> tangents) const {
+    if (!tangents[0])
+      return SmallVector<Value>(1);
+    return deriveSoftmax(op, b, tangents[0], 1);
+  }
+};
+
 template <class... Ops> struct LinalgModels {
   static void attach(MLIRContext *ctx) {
     (Ops::template attachInterface<LinalgVjp<Ops>, LinalgJvp<Ops>>(*ctx), ...);
@@ -72,5 +144,6 @@ void quant_ste::registerLinalgModels(DialectRegistry &registry) {
 #include "mlir/Dialect/Linalg/IR/LinalgStructuredOps.cpp.inc"
         >::attach(ctx);
     linalg::GenericOp::attachInterface<GenericCaptures>(*ctx);
+    linalg::SoftmaxOp::attachInterface<SoftmaxVjp, SoftmaxJvp>(*ctx);
   });
 }

@@ -43,6 +43,13 @@ Value convertFloat(ImplicitLocOpBuilder &b, Value v, Type to);
 /// tensor.cast where the types differ in what they know of the sizes.
 Value castTo(ImplicitLocOpBuilder &b, Value v, Type type);
 
+/// How many iterations of an scf.for the gradient may keep at a time: a number,
+/// or "sqrt" of all.
+inline constexpr StringLiteral kCheckpoint = "quant_ste.checkpoint";
+
+/// Makes two nested loops of each that has a kCheckpoint.
+void nestCheckpointedLoops(Operation *root);
+
 /// Sums are accumulated in f32 for narrower types, and rounded once.
 FloatType accumulatorType(Type type);
 

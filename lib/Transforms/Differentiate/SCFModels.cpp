@@ -16,6 +16,8 @@
 // slice per iteration (only those that the gradient reads), and computes again
 // what it needs of that iteration. So memory grows with what is carried, not
 // with what the body computes, and each iteration is computed at most twice.
+// With 'quant_ste.checkpoint' the loop is first nested in two, of which the
+// outer one alone stacks: an iteration is computed three times at most.
 //
 // scf.while has no number of iterations that could be known before it ends, and
 // is refused.
@@ -27,6 +29,7 @@
 #include "quant_ste/Transforms/Differentiate.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
@@ -247,6 +250,85 @@ struct BranchJvp : JvpOpInterface::ExternalModel<BranchJvp<Op>, Op> {
 // scf.for
 //===----------------------------------------------------------------------===//
 
+/// How often the loop runs, an index.
+static Value countIterations(ImplicitLocOpBuilder &b, scf::ForOp op) {
+  if (std::optional<APInt> count = op.getStaticTripCount())
+    return arith::ConstantIndexOp::create(b, count->getSExtValue());
+  Value lb = op.getLowerBound(), ub = op.getUpperBound();
+  Value distance = arith::SubIOp::create(b, ub, lb);
+  auto predicate = op.getUnsignedCmp() ? arith::CmpIPredicate::ult
+                                       : arith::CmpIPredicate::slt;
+  Value runs = arith::CmpIOp::create(b, predicate, lb, ub);
+  // The distance may need the sign bit.
+  Value count = arith::CeilDivUIOp::create(b, distance, op.getStep());
+  Value none = arith::ConstantOp::create(b, b.getZeroAttr(count.getType()));
+  count = arith::SelectOp::create(b, runs, count, none);
+  return count.getType().isIndex()
+             ? count
+             : arith::IndexCastUIOp::create(b, b.getIndexType(), count)
+                   .getResult();
+}
+
+/// The value of the loop's own type in its iteration of that number, an index.
+static Value numberToInduction(ImplicitLocOpBuilder &b, scf::ForOp op,
+                               Value number) {
+  Type type = op.getInductionVar().getType();
+  if (!type.isIndex())
+    number = arith::IndexCastOp::create(b, type, number);
+  Value distance = arith::MulIOp::create(b, number, op.getStep());
+  return arith::AddIOp::create(b, op.getLowerBound(), distance);
+}
+
+/// The least integer whose square is not less than the count.
+static Value roundUpRoot(ImplicitLocOpBuilder &b, Value count) {
+  Type i64 = b.getI64Type(), f64 = b.getF64Type();
+  Value v = b.createOrFold<arith::IndexCastOp>(i64, count);
+  v = b.createOrFold<arith::UIToFPOp>(f64, v);
+  v = b.createOrFold<math::SqrtOp>(v);
+  v = b.createOrFold<math::CeilOp>(v);
+  v = b.createOrFold<arith::FPToUIOp>(i64, v);
+  return b.createOrFold<arith::IndexCastOp>(b.getIndexType(), v);
+}
+
+/// The loop as stretches of iterations, one after the other.
+static void nest(scf::ForOp op, Attribute policy) {
+  ImplicitLocOpBuilder b(op.getLoc(), op);
+  Value count = countIterations(b, op), length;
+  Value zero = arith::ConstantIndexOp::create(b, 0);
+  Value one = arith::ConstantIndexOp::create(b, 1);
+  if (auto number = dyn_cast<IntegerAttr>(policy))
+    length = arith::ConstantIndexOp::create(b, number.getInt());
+  else // a stretch has at least one iteration
+    length = b.createOrFold<arith::MaxUIOp>(roundUpRoot(b, count), one);
+  Value numStretches = b.createOrFold<arith::CeilDivUIOp>(count, length);
+  auto outer = scf::ForOp::create(b, zero, numStretches, one, op.getInitArgs());
+  b.setInsertionPointToEnd(outer.getBody());
+  Value first = arith::MulIOp::create(b, outer.getInductionVar(), length);
+  Value rest = arith::SubIOp::create(b, count, first);
+  Value size = arith::MinUIOp::create(b, length, rest);
+  auto inner =
+      scf::ForOp::create(b, zero, size, one, outer.getRegionIterArgs());
+  scf::YieldOp::create(b, inner.getResults());
+  b.setInsertionPointToEnd(inner.getBody());
+  Value number = arith::AddIOp::create(b, first, inner.getInductionVar());
+  IRMapping map;
+  map.map(op.getInductionVar(), numberToInduction(b, op, number));
+  map.map(op.getRegionIterArgs(), inner.getRegionIterArgs());
+  scf::YieldOp::create(b, cloneBody(b, *op.getBody(), map));
+  op.replaceAllUsesWith(outer.getResults());
+  op.erase();
+}
+
+void quant_ste::nestCheckpointedLoops(Operation *root) {
+  SmallVector<scf::ForOp> loops;
+  root->walk([&](scf::ForOp op) {
+    if (op->hasAttr(kCheckpoint) && op.getNumResults() > 0)
+      loops.push_back(op);
+  });
+  for (scf::ForOp op : loops)
+    nest(op, op->getAttr(kCheckpoint));
+}
+
 namespace {
 class LoopDerivative {
 public:
@@ -278,9 +360,7 @@ private:
   LogicalResult checkTypes(const llvm::SmallBitVector &carried,
                            const llvm::SmallBitVector &captured);
 
-  bool isUnsigned() { return op.getUnsignedCmp(); }
   Value toIndex(Value v);
-  Value countIterations();
   LogicalResult checkStackable(unsigned k);
   /// An empty loop over the same numbers; what is built next goes into it.
   scf::ForOp createLoop(ValueRange inits);
@@ -365,27 +445,9 @@ LogicalResult LoopDerivative::checkTypes(const llvm::SmallBitVector &carried,
 Value LoopDerivative::toIndex(Value v) {
   if (v.getType().isIndex())
     return v;
-  if (isUnsigned())
+  if (op.getUnsignedCmp())
     return arith::IndexCastUIOp::create(b, b.getIndexType(), v);
   return arith::IndexCastOp::create(b, b.getIndexType(), v);
-}
-
-Value LoopDerivative::countIterations() {
-  if (std::optional<APInt> count = op.getStaticTripCount())
-    return arith::ConstantIndexOp::create(b, count->getSExtValue());
-  Value lb = op.getLowerBound(), ub = op.getUpperBound();
-  Value distance = arith::SubIOp::create(b, ub, lb);
-  auto predicate =
-      isUnsigned() ? arith::CmpIPredicate::ult : arith::CmpIPredicate::slt;
-  Value runs = arith::CmpIOp::create(b, predicate, lb, ub);
-  // The distance may need the sign bit.
-  Value count = arith::CeilDivUIOp::create(b, distance, op.getStep());
-  Value none = arith::ConstantOp::create(b, b.getZeroAttr(count.getType()));
-  count = arith::SelectOp::create(b, runs, count, none);
-  return count.getType().isIndex()
-             ? count
-             : arith::IndexCastUIOp::create(b, b.getIndexType(), count)
-                   .getResult();
 }
 
 /// Whether `v` has the shape of `like`, as far as elementwise ops,
@@ -556,7 +618,7 @@ FailureOr<Values> LoopDerivative::vjp(ArrayRef<Value> cotangents,
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(op);
-    count = countIterations();
+    count = countIterations(b, op);
   }
   Value zero = arith::ConstantIndexOp::create(b, 0);
   Value one = arith::ConstantIndexOp::create(b, 1);
@@ -579,13 +641,7 @@ FailureOr<Values> LoopDerivative::vjp(ArrayRef<Value> cotangents,
     b.setInsertionPointToEnd(&block);
     Value number = emitNumber();
     IRMapping map;
-    Type type = op.getInductionVar().getType();
-    Value own = type.isIndex()
-                    ? number
-                    : arith::IndexCastOp::create(b, type, number).getResult();
-    Value distance = arith::MulIOp::create(b, own, op.getStep());
-    map.map(op.getInductionVar(),
-            arith::AddIOp::create(b, op.getLowerBound(), distance));
+    map.map(op.getInductionVar(), numberToInduction(b, op, number));
     for (Value arg : op.getRegionIterArgs()) {
       placeholders.push_back(
           UnrealizedConversionCastOp::create(b, arg.getType(), ValueRange()));

@@ -169,6 +169,7 @@ struct FuseSiblings
       while (linalg::GenericOp sibling = findSibling(op)) {
         gone.insert(sibling);
         op = fuse(rewriter, sibling, op);
+        ++numMerged;
       }
     }
   }

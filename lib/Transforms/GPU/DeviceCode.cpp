@@ -6,14 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "quant_ste/Transforms/DeviceCode.h"
+#include "quant_ste/Support/CollectErrors.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
-#include "llvm/IR/DiagnosticHandler.h"
-#include "llvm/IR/DiagnosticInfo.h"
-#include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -32,23 +30,6 @@ namespace mlir::quant_ste {
 using namespace mlir::quant_ste;
 
 static constexpr StringLiteral kTriple = "nvptx64-nvidia-cuda";
-
-namespace {
-/// Without a handler LLVM would exit the process on an error.
-struct CollectErrors : llvm::DiagnosticHandler {
-  std::string &errors;
-  explicit CollectErrors(std::string &errors) : errors(errors) {}
-  bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
-    if (info.getSeverity() == llvm::DS_Error) {
-      llvm::raw_string_ostream os(errors);
-      llvm::DiagnosticPrinterRawOStream printer(os);
-      os << (errors.empty() ? "" : "; ");
-      info.print(printer);
-    }
-    return true;
-  }
-};
-} // namespace
 
 static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
 createMachine(const DeviceCodeOptions &options) {

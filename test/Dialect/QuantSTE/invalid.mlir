@@ -324,6 +324,31 @@ func.func @yield_elsewhere(%x: tensor<4xf32>) {
 
 // -----
 
+func.func @checkpoint(%x: f32, %n: index) -> f32 {
+  // expected-error @below {{'scf.for' op expected 'quant_ste.checkpoint' to be "sqrt" or a positive i64, got 0 : i64}}
+  %r = scf.for %i = %n to %n step %n iter_args(%a = %x) -> f32 {
+    scf.yield %a : f32
+  } {quant_ste.checkpoint = 0 : i64}
+  return %r : f32
+}
+
+// -----
+
+func.func @checkpoint(%x: f32) -> f32 {
+  // expected-error @below {{'arith.negf' op expected 'quant_ste.checkpoint' on an scf.for}}
+  %y = arith.negf %x {quant_ste.checkpoint = "sqrt"} : f32
+  return %y : f32
+}
+
+// -----
+
+// expected-error @below {{'func.func' op expected 'quant_ste.vjp' beside 'quant_ste.vjp_forward', to take its residuals}}
+func.func @forward_alone(%x: f32) -> f32 attributes {quant_ste.vjp_forward = @forward} {
+  return %x : f32
+}
+
+// -----
+
 // expected-error @below {{'func.func' op expected 'quant_ste.vjp' to name a function, as in quant_ste.vjp = @rule, got "rule"}}
 func.func @own_rule(%x: f32) -> f32 attributes {quant_ste.vjp = "rule"} {
   return %x : f32
@@ -561,7 +586,7 @@ func.func @unclamped_binary(%x: tensor<4xf32>, %s: tensor<f32>) {
 // -----
 
 func.func @clamped_binary_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error@+1 {{'quant_ste.clamped_binary_quant' op expected gradient rule 'clipped', got 'ste'}}
+  // expected-error@+1 {{'quant_ste.clamped_binary_quant' op expected gradient rule 'clipped' or 'unfused', got 'ste'}}
   %0 = quant_ste.clamped_binary_quant %x, %s grad(ste) : tensor<4xf32>, tensor<f32>
   return
 }
@@ -578,7 +603,7 @@ func.func @decoupled_scale_rank(%x: tensor<4xf32>, %s: tensor<f32>) {
 // -----
 
 func.func @trunc_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error@+1 {{'quant_ste.trunc_int_quant' op expected gradient rule 'clipped', got 'ste'}}
+  // expected-error@+1 {{'quant_ste.trunc_int_quant' op expected gradient rule 'clipped' or 'unfused', got 'ste'}}
   %0 = quant_ste.trunc_int_quant %x, %s, %s, %s, %s signed grad(ste)
     : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>
   return

@@ -50,12 +50,31 @@ Operation *QuantSTEDialect::materializeConstant(OpBuilder &b, Attribute value,
   return arith::ConstantOp::materialize(b, value, type, loc);
 }
 
+/// A loop may say how its gradient saves memory: by a number or a word.
+static LogicalResult verifyCheckpoint(Operation *op, NamedAttribute attr) {
+  if (op->getName().getStringRef() != "scf.for")
+    return op->emitOpError("expected '")
+           << attr.getName().getValue() << "' on an scf.for";
+  auto number = dyn_cast<IntegerAttr>(attr.getValue());
+  auto word = dyn_cast<StringAttr>(attr.getValue());
+  bool isNumber =
+      number && number.getType().isSignlessInteger(64) && number.getInt() > 0;
+  if (isNumber || (word && word.getValue() == "sqrt"))
+    return success();
+  return op->emitOpError("expected '")
+         << attr.getName().getValue()
+         << "' to be \"sqrt\" or a positive i64, got " << attr.getValue();
+}
+
 /// A function may name a rule of its own; quant-ste-differentiate looks it up
 /// and checks its type.
 LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
                                                         NamedAttribute attr) {
   StringRef name = attr.getName();
-  if (name != "quant_ste.vjp" && name != "quant_ste.jvp")
+  if (name == "quant_ste.checkpoint")
+    return verifyCheckpoint(op, attr);
+  bool isForward = name == "quant_ste.vjp_forward";
+  if (name != "quant_ste.vjp" && name != "quant_ste.jvp" && !isForward)
     return success();
   if (!isa<FunctionOpInterface>(op))
     return op->emitOpError("expected '") << name << "' on a function";
@@ -63,6 +82,9 @@ LogicalResult QuantSTEDialect::verifyOperationAttribute(Operation *op,
     return op->emitOpError("expected '")
            << name << "' to name a function, as in " << name << " = @rule, got "
            << attr.getValue();
+  if (isForward && !op->hasAttr("quant_ste.vjp"))
+    return op->emitOpError("expected 'quant_ste.vjp' beside '")
+           << name << "', to take its residuals";
   return success();
 }
 
