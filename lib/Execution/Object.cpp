@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "quant_ste/Execution/Object.h"
+#include "TargetForms.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -222,6 +223,7 @@ llvm::Error quant_ste::emitCode(llvm::Module &module,
   });
   {
     StepTimer timer(options, "LLVM passes");
+    useTargetForms(module, machine);
     optimize(module, machine, options.optLevel);
   }
   llvm::raw_svector_ostream os(bytes);

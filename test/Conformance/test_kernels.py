@@ -273,3 +273,31 @@ def test_elementary_functions(name):
         few = slice(0, len(special))
         np.testing.assert_allclose(got[few], rounded[few], rtol=1e-6)
         assert np.signbit(got[1]) == np.signbit(rounded[1])
+
+
+def rounded_to_bf16(x):
+    """On integers: to nearest, ties to even; one NaN."""
+    bits = x.view(np.uint32).astype(np.uint64)
+    top = ((bits + 0x7fff + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    return np.where(np.isnan(x), np.uint16(0x7fc0), top)
+
+
+@pytest.mark.parametrize("rare", (False, True))
+def test_rounding_to_bf16(rare):
+    """Each upper half with lower halves around the ties. Denormals and NaN stand in
+    every vector, or in none: processors with an instruction round them apart."""
+    low = np.array([0, 1, 0x7fff, 0x8000, 0x8001, 0xffff], np.uint32)
+    bits = (np.arange(1 << 16, dtype=np.uint32)[:, None] << 16 | low).ravel()
+    x = bits.view(np.float32)
+    exponent = bits >> 23 & 0xff
+    usual = (exponent != 0) & (exponent != 255) | (bits << 1 & 0xffffffff == 0)
+    if rare:
+        x = np.concatenate([x, np.repeat(x[~usual], 61), x[usual][:999]])
+        x = np.random.default_rng(5).permutation(x)
+    else:
+        x = x[usual]
+    text = ("func.func @f(%x: tensor<?xf32>) -> tensor<?xbf16> {\n"
+            "  %y = arith.truncf %x : tensor<?xf32> to tensor<?xbf16>\n"
+            "  return %y : tensor<?xbf16>\n}\n")
+    got = quant_ste_ctypes.compile(text).call("f", x)[0]
+    np.testing.assert_array_equal(got.view(np.uint16), rounded_to_bf16(x))

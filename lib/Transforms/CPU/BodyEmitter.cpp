@@ -129,13 +129,16 @@ Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
 // Memory
 //===----------------------------------------------------------------------===//
 
+static bool isHalf(Type element) { return element.isF16() || element.isBF16(); }
+
 /// How vectors of `element` are loaded and stored. In memory an i1 is a byte,
 /// of value 0 or 1, but a vector of i1 would be stored as bits. And LLVM takes
-/// a masked load of bf16 apart into f32 values, which it then rounds by calls.
+/// a masked load of bf16 apart into f32 values, which it then rounds by calls,
+/// and does not store vectors of f16 past the caches.
 static Type getStorageType(Type element, OpBuilder &b) {
   if (element.isInteger(1))
     return b.getI8Type();
-  return element.isBF16() ? Type(b.getI16Type()) : element;
+  return isHalf(element) ? Type(b.getI16Type()) : element;
 }
 
 /// The same memory as a buffer of the storage type. No op of the memref dialect
@@ -178,7 +181,7 @@ Value BodyEmitter::loadAt(Scope &scope, Value buffer, ValueRange at) {
   }
   if (element.isInteger(1))
     return arith::TruncIOp::create(b, getVectorType(scope, element), lanes);
-  if (element.isBF16())
+  if (isHalf(element))
     return arith::BitcastOp::create(b, getVectorType(scope, element), lanes);
   return lanes;
 }
@@ -201,7 +204,7 @@ void BodyEmitter::storeAt(Scope &scope, Value buffer, ValueRange at,
   VectorType type = getVectorType(scope, getStorageType(element, b));
   if (element.isInteger(1))
     value = arith::ExtUIOp::create(b, type, value);
-  else if (element.isBF16())
+  else if (isHalf(element))
     value = arith::BitcastOp::create(b, type, value);
   buffer = asStorage(b, buffer);
   if (scope.mask)

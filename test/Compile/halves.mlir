@@ -1,0 +1,35 @@
+// Rounding to bf16 and f16 by the instructions that processors have for it, and
+// their results past the caches.
+
+// RUN: qopt-compile %s --target=x86_64:znver4 --pipeline=openmp=false -o %t.znver4.s
+// RUN: FileCheck %s --check-prefix=BF16 --input-file=%t.znver4.s
+// RUN: FileCheck %s --check-prefixes=F16,V4 --input-file=%t.znver4.s
+// RUN: qopt-compile %s --target=x86_64:x86-64-v4 --pipeline=openmp=false -o %t.v4.s
+// RUN: FileCheck %s --check-prefix=INTEGER --input-file=%t.v4.s --implicit-check-not=vcvtne
+// RUN: FileCheck %s --check-prefixes=F16,V4 --input-file=%t.v4.s
+// RUN: qopt-compile %s --target=x86_64:x86-64-v3 --pipeline=openmp=false -o %t.v3.s
+// RUN: FileCheck %s --check-prefixes=F16,V3 --input-file=%t.v3.s
+
+// Denormals and NaN are looked for first: the instruction has its own view of
+// them.
+// BF16-LABEL: {{^"?}}bf16.{{.*}}:
+// BF16: vfpclassps $161, %zmm
+// BF16: jne
+// BF16: vcvtne2ps2bf16 %zmm
+// INTEGER-LABEL: {{^"?}}bf16.{{.*}}:
+// INTEGER: vpsrld $16, %zmm
+// INTEGER: vmovntdq %zmm
+func.func @bf16(%x: tensor<?xbf16>, %a: tensor<f32>) -> tensor<?xbf16> {
+  %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xbf16>, tensor<f32>
+  return %y : tensor<?xbf16>
+}
+
+// F16-LABEL: {{^"?}}f16.{{.*}}:
+// V4-DAG: vmovnt{{dq|ps}} %zmm
+// V4-DAG: vcvtps2ph $0, %zmm
+// V3-DAG: vcvtps2ph $0, %ymm
+// V3-DAG: vmovnt{{dq|ps}} %ymm
+func.func @f16(%x: tensor<?xf16>, %a: tensor<f32>) -> tensor<?xf16> {
+  %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xf16>, tensor<f32>
+  return %y : tensor<?xf16>
+}
