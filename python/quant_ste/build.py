@@ -322,7 +322,8 @@ class Builder:
 
     # Quantizers.
 
-    def quantizer(self, op: str, *operands, **words) -> Value:
+    def quantizer(self, op: str, *operands, spelled: str = "", **words) -> Value:
+        """``spelled``: the words as text, instead."""
         x, *parameters = self._lift(*operands)
         uses, given = [x.name], [x]
         for p in parameters:
@@ -334,7 +335,7 @@ class Builder:
             given.append(p)
             uses.append(p.name + (f" axes({list(axes)})" if axes else ""))
         types = ", ".join(str(v.type) for v in given)
-        return self.emit(f"quant_ste.{op} {', '.join(uses)} {_words(words)} : {types}", x.type)
+        return self.emit(f"quant_ste.{op} {', '.join(uses)} {spelled or _words(words)} : {types}", x.type)
 
     # Between elements.
 
@@ -392,6 +393,59 @@ class Builder:
         init = self.empty(type, ())
         return self.emit(f"linalg.transpose ins({x.name} : {x.type}) outs({init.name} : {type}) "
                          f"permutation = {list(order)}", type)
+
+    # Layers, as torch and ONNX lay them out: [batch, channel, height, width].
+
+    def pad(self, x: Value, low: Sequence[int], high: Sequence[int], value: float) -> Value:
+        if not any(low) and not any(high):
+            return x
+        shape = tuple(None if n is None else n + a + b for n, a, b in zip(x.shape, low, high))
+        scalar = self.constant(value, Type(x.type.element, None))
+        indices = ", ".join(f"%i{d}: index" for d in range(len(shape)))
+        type = Type(x.type.element, shape)
+        return self.emit(
+            f"tensor.pad {x.name} low{list(low)} high{list(high)} {{\n    ^bb0({indices}):\n"
+            f"      tensor.yield {scalar.name} : {x.type.element}\n    }} : {x.type} to {type}",
+            type)
+
+    def _window(self, op: str, x: Value, taps: Value, channels: int, size: Sequence[int],
+                strides: Sequence[int], dilations: Sequence[int], start: float) -> Value:
+        rest = tuple(None if n is None else (n - (k - 1) * d - 1) // s + 1 for n, k, s, d in
+                     zip(x.shape[2:], size, strides, dilations))
+        if None in rest:
+            raise TypeError(f"{op}: expected a height and width that are known, got {x.type}")
+        init = self.fill(start, Type(x.type.element, (x.shape[0], channels, *rest)), [x] * 4)
+        attributes = ", ".join(f"{n} = dense<{list(v)}> : tensor<2xi64>" for n, v in
+                               (("strides", strides), ("dilations", dilations)))
+        return self.emit(
+            f"linalg.{op} {{{attributes}}} ins({x.name}, {taps.name} : {x.type}, {taps.type}) "
+            f"outs({init.name} : {init.type}) -> {init.type}", init.type)
+
+    def conv2d(self, x: Value, w: Value, strides=(1, 1), padding=((0, 0), (0, 0)),
+               dilations=(1, 1), groups: int = 1) -> Value:
+        """w: [out, in, height, width]; padding: before and after, of height and width."""
+        if groups != 1:
+            raise TypeError(f"conv2d: expected one group, got {groups}")
+        (top, bottom), (left, right) = padding
+        x = self.pad(x, [0, 0, top, left], [0, 0, bottom, right], 0.0)
+        return self._window("conv_2d_nchw_fchw", x, w, w.shape[0], w.shape[2:], strides,
+                            dilations, 0.0)
+
+    def pool(self, kind: str, x: Value, size, strides, padding=((0, 0), (0, 0)),
+             dilations=(1, 1)) -> Value:
+        """``kind``: max, or sum."""
+        start = -math.inf if kind == "max" else 0.0
+        (top, bottom), (left, right) = padding
+        x = self.pad(x, [0, 0, top, left], [0, 0, bottom, right], start)
+        taps = self.empty(Type(x.type.element, tuple(size)), ())
+        return self._window(f"pooling_nchw_{kind}", x, taps, x.shape[1], size, strides,
+                            dilations, start)
+
+    def softmax(self, x: Value, dim: int) -> Value:
+        dim %= len(x.shape)
+        empty = self.empty(x.type, [x] * len(x.shape))
+        return self.emit(f"linalg.softmax dimension({dim}) ins({x.name} : {x.type}) "
+                         f"outs({empty.name} : {x.type}) -> {x.type}", x.type)
 
 
 def render(name: str, arguments: Sequence[Value], builder: Builder,
