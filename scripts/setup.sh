@@ -16,7 +16,7 @@ python_packages=(numpy ml_dtypes pytest pytest-xdist hypothesis scikit-learn lit
   nanobind scikit-build-core)
 torch=torch==2.13.0
 # What the ops are compared with. bitorch asks for more than its quantizers need.
-libraries=(brevitas==0.13.4 pandas bitorchinfo)
+libraries=(brevitas==0.13.4 pandas bitorchinfo onnx onnxscript qonnx matplotlib)
 bitorch=bitorch==0.4.1
 
 say() { printf '%s\n' "$*"; }

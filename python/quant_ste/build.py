@@ -342,6 +342,8 @@ class Builder:
     def matmul(self, a: Value, b: Value) -> Value:
         if len(a.shape) != 2 or len(b.shape) != 2:
             raise TypeError(f"@: expected tensors of rank 2, got {a.type} and {b.type}")
+        if None not in (a.shape[1], b.shape[0]) and a.shape[1] != b.shape[0]:
+            raise TypeError(f"@: expected {a.shape[1]} rows on the right, got {b.type}")
         type = Type(a.type.element, (a.shape[0], b.shape[1]))
         init = self.fill(0.0, type, (a, b))
         return self.emit(f"linalg.matmul ins({a.name}, {b.name} : {a.type}, {b.type}) "
@@ -463,7 +465,9 @@ class Function:
 
     def __init__(self, python: Callable, types: Sequence[Type] | None = None):
         self.python = python
-        self.__name__, self.__doc__ = python.__name__, python.__doc__
+        # A lambda has no name that MLIR could read.
+        self.__name__ = python.__name__ if python.__name__.isidentifier() else "main"
+        self.__doc__ = python.__doc__
         parameters = list(inspect.signature(python).parameters.values())
         if types is None:
             types = [_get_type(p, python) for p in parameters]

@@ -252,7 +252,7 @@ def _unary(op: str):
 
 def _relu(self, node, attributes):
     x = self.value(node.input[0])
-    return build.where(x > 0.0, x, 0.0)
+    return build.where(x <= 0.0, 0.0, x)  # NaN stays
 
 
 def _sigmoid(self, node, attributes):

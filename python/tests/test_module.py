@@ -220,3 +220,52 @@ def test_info(capsys):
     printed = capsys.readouterr().out
     assert "LLVM 22" in printed and "numpy" in printed
     assert quant_ste.version().startswith(quant_ste.__version__)
+
+
+def test_disk_cache(tmp_path):
+    """Found by another process; here, by a module that memory has not seen."""
+    first = quant_ste.compile(TEXT + "// one\n", cache=tmp_path)
+    assert not first.is_from_cache and list(tmp_path.iterdir())
+    quant_ste._module._compiled.cache_clear()
+    again = quant_ste.compile(TEXT + "// one\n", cache=str(tmp_path))
+    assert again.is_from_cache
+    np.testing.assert_array_equal(again.f(X, 6.0), Y)
+    assert not quant_ste.compile(TEXT + "// one\n", cache=tmp_path, opt_level=1).is_from_cache
+
+
+def test_save_and_load(module, tmp_path):
+    path = tmp_path / "f.so"
+    module.save(path)
+    loaded = quant_ste.load(path)
+    assert loaded.is_from_cache and list(loaded) == list(module)
+    np.testing.assert_array_equal(loaded.f(X, 6.0), Y)
+    y, dx = loaded.vjp("f", wrt=[0])(X, 6.0, np.ones_like(X))
+    np.testing.assert_array_equal(y, Y)
+    quant_ste.compile(TEXT.partition("func.func @g")[0], reference=True).save(path)
+    np.testing.assert_array_equal(quant_ste.load(path).f(X, 6.0), Y)
+    path.write_bytes(b"something else")
+    with pytest.raises(quant_ste.Error, match="expected a file of Module.save"):
+        quant_ste.load(path)
+
+
+def test_stub():
+    """The stub of the native module has the names and the parameters that it has."""
+    import ast
+    import pathlib
+    native = quant_ste._module._native
+    text = pathlib.Path(quant_ste.__file__).with_name("_native.pyi").read_text()
+    found = {n.name: n for n in ast.parse(text).body if hasattr(n, "name")}
+    assert set(found) == {n for n in dir(native) if not n.startswith("_")}
+    for name, stub in found.items():
+        if isinstance(stub, ast.FunctionDef):
+            checked = [(stub, getattr(native, name).__doc__)]
+        else:
+            own = getattr(native, name)
+            members = {n.name: n for n in stub.body if isinstance(n, ast.FunctionDef)}
+            public = {n for n in vars(own) if not n.startswith("_")}
+            assert {n for n in members if n != "__init__"} == public
+            checked = [(n, getattr(own, n.name).__doc__) for n in members.values()
+                       if not n.decorator_list]
+        for function, doc in checked:
+            for argument in function.args.args:
+                assert argument.arg == "self" or f"{argument.arg}:" in doc, (name, argument.arg)
