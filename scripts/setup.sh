@@ -13,10 +13,10 @@ packages=(
   python3 python3-venv
 )
 python_packages=(numpy ml_dtypes pytest pytest-xdist hypothesis scikit-learn lit
-  nanobind scikit-build-core)
+  nanobind scikit-build-core matplotlib onnx qonnx onnxoptimizer)
 torch=torch==2.13.0
 # What the ops are compared with. bitorch asks for more than its quantizers need.
-libraries=(brevitas==0.13.4 pandas bitorchinfo onnx onnxscript qonnx matplotlib)
+libraries=(brevitas==0.13.4 pandas bitorchinfo)
 bitorch=bitorch==0.4.1
 
 say() { printf '%s\n' "$*"; }

@@ -21,12 +21,12 @@ modules from Python.
 
 from ._errors import CallError, CompileError, Diagnostic, Error
 from ._module import (PHASES, Function, Module, ValueType, compile,
-                      load, set_thread_count)
+                      set_thread_count)
 from ._info import info, version
 
 __all__ = [
     "CallError", "CompileError", "Diagnostic", "Error", "Function", "Module",
-    "PHASES", "ValueType", "compile", "info", "load", "set_thread_count", "version",
+    "PHASES", "ValueType", "compile", "info", "set_thread_count", "version",
 ]
 __version__ = version().split()[0]
 

@@ -2,25 +2,32 @@
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
 
 from . import info
 
 
-def _import(options) -> int:
-    import numpy as np
-
-    from . import Error, qonnx
+def _import(parser, options) -> int:
     try:
-        sizes = {name: int(n) for name, _, n in (s.partition("=") for s in options.size)}
-        model = qonnx.read(options.model, options.parameters is not None, sizes)
-    except (Error, OSError, ValueError) as error:
+        from . import qonnx
+    except ImportError as error:
+        parser.error(str(error))
+    try:
+        shapes = {name: [int(n) for n in sizes.split(",") if n]
+                  for name, _, sizes in (s.rpartition("=") for s in options.shape)}
+        model = qonnx.load(options.model, shapes=shapes, name=options.name,
+                           parameters="arguments" if options.parameters else "constants")
+        if options.parameters:
+            import numpy
+            numpy.savez(options.parameters, **model.parameters)
+        if options.output is None:
+            print(model.text, end="")
+        else:
+            with open(options.output, "w") as file:
+                file.write(model.text)
+    except (qonnx.UnsupportedError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    pathlib.Path(options.output).write_text(model.text)
-    if options.parameters:
-        np.savez(options.parameters, **model.parameters)
     return 0
 
 
@@ -28,16 +35,17 @@ def main(arguments=None) -> int:
     parser = argparse.ArgumentParser(prog="python -m quant_ste", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="versions, processor, and what is in use")
-    convert = commands.add_parser("import", help="a QONNX model as a module")
-    convert.add_argument("model", help="model.onnx")
-    convert.add_argument("-o", dest="output", required=True, help="model.mlir")
-    convert.add_argument("--parameters", metavar="f.npz",
-                         help="take the stored tensors as arguments; write them here")
-    convert.add_argument("--size", action="append", default=[], metavar="name=n",
-                         help="a size that the model leaves open")
+    importer = commands.add_parser("import", help="a QONNX model to .mlir (needs onnx)")
+    importer.add_argument("model", help="an .onnx file")
+    importer.add_argument("-o", dest="output", metavar="FILE", help="default: standard output")
+    importer.add_argument("--name", default="main", help="of the function")
+    importer.add_argument("--parameters", metavar="FILE.npz",
+                          help="make weights and scales arguments, and write their values here")
+    importer.add_argument("--shape", action="append", default=[], metavar="INPUT=N,N,...",
+                          help="the shape of an input where the model leaves sizes open")
     options = parser.parse_args(arguments)
     if options.command == "import":
-        return _import(options)
+        return _import(parser, options)
     if options.command == "info":
         for name, value in info().items():
             print(f"{name:10} {value}")

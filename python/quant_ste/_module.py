@@ -3,18 +3,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 import pathlib
-import re
-import tempfile
-import zipfile
 from typing import Any, Sequence
 
 from . import _native
 from ._arrays import (ELEMENT_TYPES, assign, finish, framework_of, library_of, may_write,
                       prepare, span)
-from ._errors import CallError, CompileError, Error
+from ._errors import CallError, CompileError
 
 #: The phases after which `Module.stages` has the text.
 PHASES = ("source", "differentiate", "linalg", "fuse", "bufferize", "vectorize", "llvm")
@@ -45,9 +41,9 @@ class ValueType:
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(text: bytes, options: tuple, cache: str | None) -> _native.Module:
-    """Code for a text and options, from memory if it is there, then from disk."""
-    return _native.Module(text, _native.Options(**dict(options)), cache)
+def _compiled(text: bytes, options: tuple) -> _native.Module:
+    """Code for a text and options, from memory if it is there."""
+    return _native.Module(text, _native.Options(**dict(options)))
 
 
 def _checked(name: str, function, *arguments):
@@ -150,10 +146,9 @@ class Module:
     GIL.
     """
 
-    def __init__(self, text: bytes, name: str, options: dict[str, Any],
-                 cache: str | None = None):
-        self._text, self._name, self._options, self._cache = text, name, options, cache
-        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())), cache)
+    def __init__(self, text: bytes, name: str, options: dict[str, Any]):
+        self._text, self._name, self._options = text, name, options
+        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())))
         self._functions = {f: Function(self, self._native, i, f)
                            for i, f in enumerate(self._native.functions)}
 
@@ -226,48 +221,12 @@ class Module:
             name += "_"
         text = _checked(self._name, _native.add_derivative, self._text, function, name,
                         is_forward, list(wrt))
-        return Module(text.encode(), self._name, self._options, self._cache)[name]
-
-    @property
-    def is_from_cache(self) -> bool:
-        """Whether the code was found on disk, not made."""
-        return self._native.is_from_cache
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes text, options and code to one file, which `load` reads.
-
-        It runs at once on a machine with this version of quant_ste and a processor
-        of the same kind, and is compiled again on another. (A zip archive. For a
-        shared library to call from C: ``qopt-compile f.mlir -o f.so``.)
-        """
-        with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as archive:
-            if not self._options["reference"]:
-                _native.Module(self._text, _native.Options(**self._options), folder)
-            archive.writestr("module", self._text)
-            archive.writestr("options.json", json.dumps({"name": self._name, **self._options}))
-            for found in pathlib.Path(folder).glob("llvmcache-*"):
-                if not found.name.endswith(".tmp"):
-                    archive.write(found, f"code/{found.name}")
-
-
-def load(path: str | os.PathLike) -> Module:
-    """A module that `Module.save` wrote. It runs the code in the file: load none that you
-    would not run. Raises `Error` where the file is something else."""
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            options = json.loads(archive.read("options.json"))
-            text, name = archive.read("module"), options.pop("name")
-            for found in archive.namelist():
-                if re.fullmatch(r"code/llvmcache-[0-9a-f]+", found):
-                    pathlib.Path(folder, found[len("code/"):]).write_bytes(archive.read(found))
-            return Module(text, name, options, folder)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        raise Error(f"{os.fspath(path)}: expected a file of Module.save ({error})") from None
+        return Module(text.encode(), self._name, self._options)[name]
 
 
 def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
             pipeline: str = "", cpu: str = "", features: str = "", opt_level: int = 2,
-            reference: bool = False, cache: bool | str | os.PathLike = False) -> Module:
+            reference: bool = False) -> Module:
     """Compiles the public functions of a module.
 
     ``path_or_text``: a path to a file (one line without braces), or a module as text or
@@ -275,10 +234,6 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     ``cpu``, ``features``: as llc's -mcpu and -mattr; default: this machine.
     ``opt_level``: 0 to 3. ``reference``: do not compile, evaluate each rule exactly
     (slow; for tests).
-
-    ``cache``: keep the code on disk, for other processes: in this directory, or (True) in
-    ``$QUANT_STE_CACHE_DIR``, else quant_ste in ``$XDG_CACHE_HOME`` or ``~/.cache``. An
-    entry is found by the text, the options, the version and the processor.
 
     The code of 256 modules is kept in memory: compiling the same text again costs
     a look-up. Raises `CompileError` with the place and message of MLIR.
@@ -293,8 +248,7 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     text = path_or_text.encode() if isinstance(path_or_text, str) else bytes(path_or_text)
     options = {"pipeline": pipeline, "cpu": cpu, "features": features,
                "opt_level": opt_level, "reference": reference}
-    where = "" if cache is True else os.fspath(cache) if cache else None
-    return Module(text, name, options, where)
+    return Module(text, name, options)
 
 
 def set_thread_count(count: int) -> None:

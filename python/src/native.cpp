@@ -173,21 +173,14 @@ struct Argument {
 
 class Module {
 public:
-  /// `cache`: a directory, "" for the usual one, None for no code on disk.
-  Module(nb::bytes text, const Options &options,
-         const std::optional<std::string> &cache) {
+  Module(nb::bytes text, const Options &options) {
     Failure failure;
     quant_ste_compile_options given = options.get();
-    quant_ste_cache where{};
-    if (cache && !cache->empty())
-      where.directory = cache->c_str();
     const char *data = text.c_str();
     size_t size = text.size();
     {
       nb::gil_scoped_release released;
-      module =
-          cache ? quant_ste_compile_cached(data, size, &given, &where, failure)
-                : quant_ste_compile(data, size, &given, failure);
+      module = quant_ste_compile(data, size, &given, failure);
     }
     if (!module)
       failure.raise();
@@ -196,7 +189,6 @@ public:
   Module &operator=(const Module &) = delete;
   ~Module() { quant_ste_module_free(module); }
 
-  bool isFromCache() const { return quant_ste_module_is_from_cache(module); }
   std::vector<std::string> getFunctions() const {
     std::vector<std::string> names;
     int32_t count = quant_ste_module_function_count(module);
@@ -355,10 +347,7 @@ NB_MODULE(_native, m) {
           "pipeline"_a = "", "cpu"_a = "", "features"_a = "", "opt_level"_a = 2,
           "reference"_a = false);
   nb::class_<Module>(m, "Module")
-      .def(nb::init<nb::bytes, const Options &,
-                    const std::optional<std::string> &>(),
-           "text"_a, "options"_a, "cache"_a = nb::none())
-      .def_prop_ro("is_from_cache", &Module::isFromCache)
+      .def(nb::init<nb::bytes, const Options &>(), "text"_a, "options"_a)
       .def_prop_ro("functions", &Module::getFunctions)
       .def("signature", &Module::getSignature, "function"_a)
       .def("types", &Module::getTypes, "function"_a, "of_results"_a)

@@ -1,4 +1,4 @@
-"""Functions and rules written in Python, against NumPy; pictures of them."""
+"""Functions and rules written in Python, against NumPy."""
 import numpy as np
 import pytest
 
@@ -103,19 +103,3 @@ def test_errors_of_the_compiler():
         qs.function(lambda x: x)
     with pytest.raises(TypeError, match="expected a type such as tensor"):
         qs.Type.parse("memref<2xf32>")
-
-
-def test_plot():
-    plot = quant_ste.plot
-    x, y, dx = plot.curves("pact", 1.0, bits=2, grad="pact")
-    np.testing.assert_array_equal(y, np.round(np.clip(x, 0, 1) * 3) / np.float32(3))
-    np.testing.assert_array_equal(dx, (x >= 0) & (x <= 1))
-    drawn = plot.graph("%a = arith.constant 1.0 : f32\n%b = quant_ste.round %a : f32\n")
-    assert 'n0 -> n1 [label="%a"]' in drawn
-    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    ax = plot.quantizer("round", grad="ste")
-    assert [line.get_label() for line in ax.lines] == ["y", "dy/dx"]
-    assert plot.histogram(np.arange(100), (0, 89)).get_title() == "10.00% clipped"
-    runs = [{"name": "f", "flops": 2e9, "bytes": 1e9, "seconds": 0.5}]
-    ax = plot.roofline(runs, peak_flops=1e11, peak_bytes=1e10)
-    np.testing.assert_allclose(ax.lines[1].get_xydata(), [[2, 4e9]])
