@@ -314,11 +314,14 @@ class Emitter:
                                     "%g9 = arith.mulf {0}, %half : {T}",
                                     "%r = arith.mulf %g9, %g8 : {T}"])
 
-    def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
-        """Bounds that are None do not bound; elements at a bound keep their gradient."""
+    def clamp(self, x: Value, low: float | None, high: float | None,
+              is_open: bool = False) -> Value:
+        """Bounds that are None do not bound; elements at a bound keep their gradient, or
+        lose it (``is_open``)."""
         body = []
         last = "{0}"
-        for name, bound, order in (("low", low, "olt"), ("high", high, "ogt")):
+        orders = ("ole", "oge") if is_open else ("olt", "ogt")
+        for name, bound, order in zip(("low", "high"), (low, high), orders):
             if bound is None:
                 continue
             body += [f"%{name} = arith.constant {float_literal(bound, x.element)} : {{T}}",

@@ -1,6 +1,7 @@
 """Modules of PyTorch as .mlir text, by way of torch.export."""
 from __future__ import annotations
 
+import functools
 import operator
 from typing import Any, Callable, Mapping, Sequence
 
@@ -35,7 +36,59 @@ def export(module: torch.nn.Module | torch.export.ExportedProgram,
         raise ValueError(f"expected parameters 'constants' or 'arguments', got {parameters!r}")
     program = module if isinstance(module, torch.export.ExportedProgram) else \
         torch.export.export(module, tuple(example_inputs), dict(kwargs or {}))
-    return _Exporter(program.run_decompositions(), parameters == "arguments").run(name)
+    return _Exporter(_decomposed(program), parameters == "arguments").run(name)
+
+
+# run_decompositions forgets where no gradient flows, aten.detach and torch.no_grad():
+# another op stands in for it.
+_LIBRARY = torch.library.Library("quant_ste_export", "DEF")
+_LIBRARY.define("detach(Tensor x) -> Tensor")
+_LIBRARY.impl("detach", torch.clone, "CompositeExplicitAutograd")
+_DETACH = torch.ops.quant_ste_export.detach.default
+
+
+def _decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program is as it was in the end."""
+    undo: list[Callable[[], None]] = []
+    for node in program.graph.nodes:
+        if node.target in (torch.ops.aten.detach.default, torch.ops.aten.detach_.default):
+            undo.append(functools.partial(setattr, node, "target", node.target))
+            node.target = _DETACH
+        elif node.target is torch.ops.higher_order.wrap_with_set_grad_enabled and not node.args[0]:
+            region = getattr(program.graph_module, node.args[1].target)
+            undo.append(_detach_results(region))
+    try:
+        return program.run_decompositions()
+    finally:
+        for function in reversed(undo):
+            function()
+
+
+def _detach_results(region: torch.fx.GraphModule) -> Callable[[], None]:
+    """Gives what takes it back."""
+    output = next(n for n in region.graph.nodes if n.op == "output")
+    originals, inserted = output.args, []
+
+    def detached(value):
+        if not isinstance(value, torch.fx.Node) or not isinstance(
+                value.meta.get("val"), torch.Tensor):
+            return value
+        with region.graph.inserting_before(output):
+            node = region.graph.call_function(_DETACH, (value,))
+        node.meta.update(value.meta)
+        inserted.append(node)
+        return node
+
+    output.args = (tuple(detached(v) for v in originals[0]),)
+    region.recompile()
+
+    def undo() -> None:
+        output.args = originals
+        for node in inserted:
+            region.graph.erase_node(node)
+        region.recompile()
+
+    return undo
 
 
 _HANDLERS: dict[str, Callable] = {}
@@ -258,8 +311,7 @@ def _add_elementwise() -> None:
     for name, op in {"neg": "arith.negf", "abs": "math.absf", "exp": "math.exp",
                      "exp2": "math.exp2", "log": "math.log", "log2": "math.log2",
                      "sqrt": "math.sqrt", "rsqrt": "math.rsqrt", "tanh": "math.tanh",
-                     "erf": "math.erf", "sin": "math.sin", "cos": "math.cos",
-                     "detach": "quant_ste.detach"}.items():
+                     "erf": "math.erf", "sin": "math.sin", "cos": "math.cos"}.items():
         _HANDLERS[f"aten.{name}.default"] = unary(op)
     for name, op in {"add": "addf", "sub": "subf", "mul": "mulf", "div": "divf"}.items():
         _HANDLERS[f"aten.{name}.Tensor"] = _HANDLERS[f"aten.{name}.Scalar"] = binary(op)
@@ -269,6 +321,15 @@ def _add_elementwise() -> None:
 
 
 _add_elementwise()
+
+
+def _detach(self, node, x):
+    if x.name in self.constants or not x.is_float:
+        return x
+    return self.out.unary("quant_ste.detach", x)
+
+
+_HANDLERS["quant_ste_export.detach.default"] = _detach
 
 
 @_on("relu.default")
@@ -296,11 +357,14 @@ def _gelu(self, node, x, approximate="none"):
     return self.out.gelu(_float(x), approximate)
 
 
-@_on("clamp.default", "hardtanh.default")
+@_on("clamp.default")
 def _clamp(self, node, x, low=None, high=None):
-    if str(node.target) == "aten.hardtanh.default":
-        low, high = -1.0 if low is None else low, 1.0 if high is None else high
     return self.out.clamp(_float(x), low, high)
+
+
+@_on("hardtanh.default")
+def _hardtanh(self, node, x, low=-1.0, high=1.0):
+    return self.out.clamp(_float(x), low, high, is_open=True)
 
 
 @_on("reciprocal.default")
@@ -319,7 +383,7 @@ def _pow(self, node, x, exponent):
 
 
 @_on("clone.default", "alias.default", "contiguous.default", "lift_fresh_copy.default",
-     "_to_copy.default", "detach_.default")
+     "_to_copy.default")
 def _same(self, node, x, **options):
     if options.get("dtype") not in (None, node.meta["val"].dtype) or \
             x.element != self.type_of(node)[1]:
@@ -485,6 +549,14 @@ def _transpose(self, node, x, a, b):
 @_on("expand.default")
 def _expand(self, node, x, shape, implicit=False):
     return self.out.expand(x, self.type_of(node)[0])
+
+
+@_on("repeat.default")
+def _repeat(self, node, x, counts):
+    sizes = [1] * (len(counts) - len(x.shape)) + list(x.shape)
+    apart = self.out.reshape(x, [n for size in sizes for n in (1, size)])
+    whole = self.out.expand(apart, [n for pair in zip(counts, sizes) for n in pair])
+    return self.out.reshape(whole, self.type_of(node)[0])
 
 
 @_on("cat.default")
