@@ -82,26 +82,28 @@ def _decoupled(signed, narrow, rounding="round", ste=False, unfused=False):
                      "unfused" if unfused else "ste" if ste else "clipped")
     return quantizer("decoupled_int_quant", "decoupled_int_quant", words, parameters,
                      ("x",) + tuple(parameters)[:5 - ste],
-                     within={} if unfused else {"x": 2, "pre_scale": 3, "bit_width": 2},
+                     # Beside zero, factors in another order underflow elsewhere.
+                     within={} if unfused else {"x": 2, "pre_scale": (3, 1e-30), "bit_width": 2},
                      signed=signed, narrow_range=narrow, rounding=rounding, clamp_ste=ste,
                      **({} if unfused else {"policy": "select"}))
 
 
-def _trunc(signed, narrow, rounding):
+def _trunc(signed, narrow, rounding, unfused=False):
     """Unfused, the library divides by factors that it has multiplied with: dscale is
     a difference of integers up to 2^11, the others of terms up to scale * 2^11."""
+    widths = {"input_bit_width": (4, 2.0 ** 12), "output_bit_width": (4, 2.0 ** 12)}
+    within = widths if unfused else {"x": 2, "scale": (2, 2.0 ** 11), **widths}
     parameters = {"scale": SCALES, "zero_point": ZERO_POINTS,
                   "input_bit_width": (8.0, 10.0), "output_bit_width": (4.0, 6.0)}
     return quantizer("trunc_int_quant", "trunc_int_quant",
-                     _integer(signed, narrow, rounding, "clipped"), parameters,
-                     within={"x": 2, "scale": (2, 2.0 ** 11), "zero_point": (2, 2.0),
-                             "input_bit_width": (4, 2.0 ** 12),
-                             "output_bit_width": (4, 2.0 ** 12)},
-                     signed=signed, narrow_range=narrow, rounding=rounding, policy="select")
+                     _integer(signed, narrow, rounding, "unfused" if unfused else "clipped"),
+                     parameters, within=within,
+                     signed=signed, narrow_range=narrow, rounding=rounding,
+                     **({} if unfused else {"policy": "select"}))
 
 
 def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
-                 scales=SCALES, unfused=False):
+                 scales=SCALES, unfused=False, **attrs):
     """Unfused, dscale is a difference of terms as large as dy times the largest number."""
     largest = oracle.FLOAT_FORMATS[name][3] if isinstance(name, str) else name[3]
     words = (f"format({spelled or name}) {'signed' if signed else 'unsigned'}"
@@ -111,7 +113,7 @@ def _float_quant(name, signed=True, nonsat=None, exponent=False, spelled=None,
     return quantizer("float_quant", "float_quant" if unfused else "float_quant_closed", words,
                      {"scale": scales}, within=within, format=name, signed=signed,
                      saturating=nonsat is None, nonsat=nonsat or "none",
-                     detach_exponent=not exponent, policy="select")
+                     detach_exponent=not exponent, policy="select", **attrs)
 
 
 OFFSETS = (0.0, -0.3, 1.0, 0.7)
@@ -120,7 +122,7 @@ WHOLE = (0.0, 3.0, -5.0, -0.0)
 LEARNED_ZERO_POINTS = (0.0, 2.5, -3.0, -0.5, 3.2, 300.0)
 UNIFORM = (0.0, 0.25, 0.5, 0.99999994)
 OBSERVED = (0.5, -1.25, 3.0, 0.1)
-TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4)
+TOPS = (1.0, 0.0, 6.0, 0.3, -1.0, 1e-6, 300.0, 1e-3, 1e-4, 1e-36)
 QPARAMS = [(-128, 127, False, False), (0, 255, True, False), (-8, 7, True, False),
            (0, 15, False, True), (-127, 127, True, True), (0, 255, True, True)]
 
@@ -174,6 +176,8 @@ CATALOGUE = [
     quantizer("binary_quant", "binary_quant", "grad(ste)", {"scale": SCALES + (-0.3,)}),
     quantizer("clamped_binary_quant", "clamped_binary_quant", "grad(clipped)",
               {"scale": SCALES + (-0.3,)}, within={"scale": 2}),
+    quantizer("clamped_binary_quant", "clamped_binary_quant", "grad(unfused)",
+              {"scale": SCALES + (-0.3,)}),
     *[quantizer("ternary_quant", "ternary_quant", f"threshold({_float(t)}) grad(ste)",
                 {"scale": SCALES + (-0.3,)}, threshold=t, policy="select")
       for t in (0.0, 0.5, 1.0)],
@@ -190,10 +194,14 @@ CATALOGUE = [
     *[_float_quant(name, exponent=True) for name in ("e4m3", "e5m2_ocp", "e2m1")],
     _float_quant((3, 4, 3, 15.5), nonsat="inf", spelled="3, 4, 3, 15.5, inf",
                  scales=(1.0, 0.7, 3.0)),
+    # Its subnormals are those of f32.
+    _float_quant((8, 7, 128, 2.0 ** 127), spelled="8, 7, 128, 1.7014118346046923e38",
+                 scales=(1.0, 0.7, 3.0), eps=0.0),
     *[_float_quant(name, exponent=e, unfused=True) for name in ("e4m3_ocp", "e2m3")
       for e in (False, True)],
     *[_trunc(s, n, r) for s, n, r in ((True, False, "round"), (True, True, "floor"),
                                       (False, False, "ceil"), (False, True, "round"))],
+    *[_trunc(s, False, r, unfused=True) for s, r in ((True, "round"), (False, "floor"))],
     *[quantizer("scalar_signed_clamp_min", "scalar_signed_clamp_min_ste",
                 f"min({_float(lo)}) grad(ste)", min=lo) for lo in (0.0, 1e-10, 0.7, NAN)],
     *[quantizer("mx_scale", "mx_scale", f"element({f}){' brevitas' if b else ''} grad(ste)",
@@ -243,6 +251,17 @@ CATALOGUE = [
               {"scale": SCALES, "zero_point": LEARNED_ZERO_POINTS}, qmin=-128, qmax=127,
               grad_factor=0.0334),
 ]
+
+
+# Attributes that no one would choose and that tell a wrong rule from the right
+# one; for test/Mutation.
+SHARP = (
+    *[_choose(what, *q) for what in ("scale", "zero_point")
+      for q in ((3, 18, False, False), (-18, -3, False, False), (-7, 8, True, False),
+                (-7, 8, True, True), (3, 19, True, True), (0, 1500000000, False, True))],
+    quantizer("mx_scale", "mx_scale", "element(2, 1, 3, 0.75) grad(ste)", format=(2, 1, 3, 0.75),
+              brevitas=False),
+)
 
 
 def every():

@@ -191,12 +191,15 @@ def assert_steps(got, want, step, what):
 
 def assert_close(got, want, bound, dy, what):
     """Within `bound` = (ULPs of the compute type, c), then rounded to the type.
-    Elements with a cotangent that is not finite say nothing about ULPs."""
+    Elements with a cotangent that is not finite say nothing about ULPs, but where
+    they are masked, the gradient is 0."""
     if bound[0] == "step":
         assert_steps(got, want, bound[1], what)
         return
     ulps, cancelling = bound
     fine = np.isfinite(dy.astype(np.float64))
+    masked = ~fine & (want == 0)
+    assert (got[masked] == 0).all(), f"{what}: a mask that multiplies"
     # 0 times what overflowed on the way is NaN, or it did not overflow.
     fine &= ~(np.isnan(want.astype(np.float64)) & (dy == 0))
     got, want, dy = got[fine], want[fine], dy[fine]

@@ -327,19 +327,25 @@ def trunc_v(i, a, dy):
     dv, _, _ = tclamp_vjp(r2, lo, hi, dw)
     du = dv / ts
     dos = reduce_to(dy * w, np.shape(os))
-    doz = reduce_to(-dw, np.shape(oz))
+    doz = -dw
     # 2**(ib-ob) divides r1 and z and multiplies s; the bounds follow ob.
     _, dlo, dhi = tclamp_vjp(r2, lo, hi, dw)
-    dts = dos * s + np.where(dv == 0, F(0, x), -dv * (r1 / ts / ts)) + dw * (z / ts / ts)
+    divided = -dv * (r1 / ts / ts)
+    if a.get("policy") == "select":
+        divided = np.where((r2 > hi) | (r2 < lo), F(0, x), divided)
+    dts = dw * (z / ts / ts) + dos * s + divided
     dbits = dts * (ts * F(np.log(2.0), x))
     ob = np.asarray(i["output_bit_width"])
     bounds = int_min_vjp(a["signed"], ob, dlo) + int_max_vjp(a["signed"], ob, dhi)
     through = -du * ((x / s) / s)
     if a.get("policy") == "select":
         through = np.where((r2 > hi) | (r2 < lo), F(0, x), through)
+    dz = doz / ts + du
+    if a.get("policy") == "select":  # the sum of both is 0 where nothing was clipped
+        dz = np.where((r2 > hi) | (r2 < lo), doz / ts, F(0, x))
     return {"x": du / s,
             "scale": reduce_to(dos * ts, np.shape(s)) + reduce_to(through, np.shape(s)),
-            "zero_point": reduce_to(doz / ts, np.shape(z)) + reduce_to(du, np.shape(z)),
+            "zero_point": reduce_to(dz, np.shape(z)),
             "input_bit_width": reduce_to(dbits, np.shape(i["input_bit_width"])),
             "output_bit_width": reduce_to(bounds - dbits, ob.shape)}
 
@@ -407,7 +413,7 @@ def float_format(a):
 def _fq(i, a):
     x, s = i["x"], i["scale"]
     eb, mb, bias, mx = float_format(a)
-    eps = np.finfo(np.float32).tiny.astype(x.dtype)
+    eps = F(a.get("eps", np.finfo(np.float32).tiny), x)
     sx = x / s
     lraw = floor_log2(np.abs(sx) + eps) - F(mb, x)
     lmin = F(1 - bias - mb, x)
@@ -526,7 +532,7 @@ def mx_scale(i, a):
 def _mx_emax(a):
     if a["format"] == "int8":
         return 7 if a["brevitas"] else 6
-    return int(np.floor(np.log2(FLOAT_FORMATS[a["format"]][3])))
+    return int(np.floor(np.log2(float_format(a)[3])))
 
 
 @quiet

@@ -29,13 +29,15 @@ def words(v):
     return v & MASK, v >> SHIFT
 
 
-def uniform(seed, step, count):
-    i = np.arange(count, dtype=np.uint64)
-    low, high = words(i >> np.uint64(2))
-    step_words = words(np.int64(step).view(np.uint64))
-    all_words = philox((low, high, *step_words), words(np.int64(seed).view(np.uint64)))
-    word = np.choose((i & np.uint64(3)).astype(int), all_words)
+def uniform_at(seed, step, index):
+    all_words = philox((*words(index >> np.uint64(2)), *words(step)), words(seed))
+    word = np.choose((index & np.uint64(3)).astype(int), all_words)
     return ((word >> np.uint64(8)).astype(np.float64) / 2 ** 24).astype(np.float32)
+
+
+def uniform(seed, step, count):
+    return uniform_at(*(np.int64(v).view(np.uint64) for v in (seed, step)),
+                      np.arange(count, dtype=np.uint64))
 
 
 def test_published_vectors():

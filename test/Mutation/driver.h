@@ -12,8 +12,10 @@
 #ifndef QUANT_STE_TEST_MUTATION_DRIVER_H
 #define QUANT_STE_TEST_MUTATION_DRIVER_H
 
+#include "quant_ste/Rules/Philox.h"
 #include "quant_ste/Rules/Rules.h"
 
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <tuple>
@@ -40,6 +42,22 @@ QUANT_STE_FUNCTION(log2)
 QUANT_STE_FUNCTION(floorLog2)
 QUANT_STE_FUNCTION(wholePowerOfTwo)
 #undef QUANT_STE_FUNCTION
+
+/// quant_ste.uniform at a seed, a step and an index, which are bits of doubles.
+struct Function_uniformAt {
+  static constexpr unsigned arity = 3;
+  template <class S> S forward(S seed, S step, S index) const {
+    return S(double(uniformAt(bitsOf(seed), bitsOf(step), bitsOf(index))));
+  }
+  template <class S> std::array<Partial<S>, 3> partials(S, S, S, S) const {
+    return {one<S>(), one<S>(), one<S>()};
+  }
+
+private:
+  template <class S> static uint64_t bitsOf(S s) {
+    return std::bit_cast<uint64_t>(s.v);
+  }
+};
 
 /// Partials times the cotangent, or the vjp that a rule spells out.
 template <class Rule, class S, class... Operands>

@@ -396,12 +396,14 @@ class Header:
         for i in range(begin, end):
             if self.tokens[i].text == "[":
                 inside_index.update(range(i, self.match[i]))
+        in_angles = {j for i in range(begin, end) if i in self.angles
+                     for j in range(i, self.angles[i])}
         for i in range(begin, end):
             if i in inside_index:
                 continue
             t = self.tokens[i]
             binary = i > begin and self._is_value_end(i - 1)
-            if t.text in RELATIONS and i not in self.angles:
+            if t.text in RELATIONS and i not in self.angles and not self._is_shift(i):
                 for other in RELATIONS[t.text]:
                     yield put(i, i + 1, other)
             elif t.text == "==":
@@ -422,7 +424,7 @@ class Header:
                 b = self._condition_start(i, begin)
                 yield put(b, i, f"!({self._range(b, i)}) ")
             elif t.kind == "number":
-                for number in self._other_numbers(t.text):
+                for number in () if i in in_angles else self._other_numbers(t.text):
                     # No comparison sees the sign of a zero.
                     if number != "-0.0" or not self._is_compared(i):
                         yield put(i, i + 1, number)
@@ -432,6 +434,11 @@ class Header:
     def _drop_sides(self, i, begin, end, put):
         yield put(i, self._primary_after(i + 1, end), "")
         yield put(self._primary_before(i, begin), i + 1, "")
+
+    def _is_shift(self, i):
+        """Is this half of a << or >>?"""
+        return any(self.tokens[a].text == self.tokens[b].text and self.tokens[a].end == self.tokens[b].start
+                   for a, b in ((i - 1, i), (i, i + 1)))
 
     def _condition_start(self, i, begin):
         j = i
@@ -446,6 +453,8 @@ class Header:
 
     @staticmethod
     def _other_numbers(text):
+        if text.startswith("0x") and text.endswith("u"):
+            return [f"({text} ^ 1u)"]
         if text.startswith("0x"):
             return [f"({text} * 2.0)", f"(-{text})"]
         if not re.fullmatch(r"\d+\.?\d*(?:[eE][-+]?\d+)?", text):

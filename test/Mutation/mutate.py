@@ -37,6 +37,7 @@ sys.path.insert(0, str(HERE.parent / "Conformance"))
 import cases
 import mutants
 import harness
+import test_uniform
 from harness import assert_result, expect, module_text, same_values
 
 SECONDS_PER_MUTANT = 30
@@ -95,11 +96,22 @@ def parameter_settings(case, rng):
     return settings if usual else [[]]
 
 
+def ties_of_zero_points(case, params):
+    """Least values of ranges whose zero points are halves, by either end."""
+    if case.op != "choose_qparams_zero_point":
+        return []
+    attrs = dict(case.attrs)
+    count = min(attrs["qmax"] - attrs["qmin"], 300)
+    half = np.arange(count) + np.float32(0.5)
+    return [-params[0] * half / (count - half)]
+
+
 def operand_rows(case, rng):
     """x and the parameters: for each setting of the parameters, some of the
     adversarial values and values on and beside every boundary it makes."""
     pool = cases.adversarial("f32")
     numbers = [np.float32(v) for _, v in case.attrs if isinstance(v, float)]
+    powers = np.exp2(np.arange(-149, 128)).astype(np.float32)
     # A strange x meets every cotangent.
     strange = np.repeat(np.array(STRANGE, np.float32), len(cases.COTANGENTS))
     halves = np.arange(-40, 41, dtype=np.float32) / 2
@@ -111,11 +123,12 @@ def operand_rows(case, rng):
             edges = np.array([e for v in numbers + params for e in (v, -v)], np.float32)
             near = [halves * p for p in params]
             near += [(many_halves - q) * p for p, q in itertools.permutations(params, 2)]
+            near += ties_of_zero_points(case, params)
             near = np.concatenate([*near, edges]).astype(np.float32)
             near = np.concatenate([edges, rng.permutation(near)[:count]])
             beside = [np.nextafter(near, np.float32(s * np.inf)) for s in (1, -1)]
-        x = np.concatenate([strange, near, *beside,
-                            rng.choice(pool, count) if params else pool])
+        x = np.concatenate([strange, near, *beside, *([rng.choice(pool, count)] if params else
+                                                      [pool, powers, -powers])])
         rows.append([x] + [np.full(x.size, p) for p in params])
     return [np.concatenate(column).astype(np.float32) for column in zip(*rows)]
 
@@ -162,6 +175,19 @@ def function_question(name):
                     [y, np.ones_like(x)], ulps)
 
 
+def uniform_question():
+    """quant_ste.uniform: seed, step and index as the bits of doubles."""
+    rng = np.random.default_rng(9)
+    edges = np.array([0, 1, 2, 3, 4, 5, 7, 2 ** 32 - 1, 2 ** 32, 2 ** 34 + 2, 2 ** 64 - 1], np.uint64)
+    seed, step, index = (np.concatenate([rng.integers(0, 2 ** 64, 500, np.uint64),
+                                         rng.choice(edges, 500)]) for _ in range(3))
+    operands = [v.view(np.float64) for v in (seed, step, index)]
+    y = test_uniform.uniform_at(seed, step, index).astype(np.float64)
+    one = np.ones_like(y)
+    case = harness.case("uniform", "", "", ("step", "index"))
+    return Question(case, ("Function_uniformAt", "double"), b"\0", operands, one, [y, one, one, one])
+
+
 def dumped_rules(rule_dump, all_cases):
     """(type, arity, bytes) of each case's rule."""
     texts = []
@@ -187,12 +213,6 @@ def dumped_rules(rule_dump, all_cases):
     return rules
 
 
-# Rules whose survivors nobody has looked at yet, each killed or with its reason;
-# shorten the list by running `--rule` on one.
-UNJUDGED = [name + ".h" for name in (
-    "ChooseQParams", "DecoupledIntQuant", "FloatFormat", "FloatQuant", "MX", "Philox")]
-
-
 # Compiled mutants.
 
 def readers_of(name):
@@ -210,7 +230,7 @@ def home_of(type_):
     """The header with a rule's definition, or that of driver.h's functions."""
     name = re.match(r"(?:\w+::)*(\w+)", type_).group(1)
     if name.startswith("Function_"):
-        return "Elementary.h"
+        return "Philox.h" if name == "Function_uniformAt" else "Elementary.h"
     for path in sorted(RULES.glob("*.h")):
         code = re.sub(r"//.*", "", path.read_text())
         if re.search(rf"\bstruct {name}\b", code):
@@ -364,9 +384,7 @@ def parse_arguments():
     for rule in args.rule or ():
         if rule not in names:
             parser.error(f"expected one of {', '.join(names)}, got {rule}")
-    args.rules = args.rule or [n for n in names if n not in UNJUDGED]
-    if not args.rule:
-        print("not judged yet: " + ", ".join(UNJUDGED))
+    args.rules = args.rule or names
     return args
 
 
@@ -384,19 +402,17 @@ def main():
             print(f"{m.file}:{m.line}: {m.function}\n- {m.original}\n+ {m.mutated}")
         return 0
 
-    all_cases = cases.every()
+    all_cases = cases.every() + list(cases.SHARP)
     rules = dumped_rules(args.rule_dump, all_cases)
     questions = []
     for case, (type_, arity, data) in zip(all_cases, rules):
         # These two change how a rule is read, not the rule.
         if {"stepwise", "multiply_masks"} & set(case.words.split()):
             continue
-        if home_of(type_) in set(UNJUDGED) - set(args.rules):
-            continue
         if arity != len(case.operands):
             sys.exit(f"{case}: expected {arity} operands, got {', '.join(case.operands)}")
         questions.append(question(case, (type_, arity, data)))
-    questions = [*map(function_question, FUNCTIONS), *questions]
+    questions = [*map(function_question, FUNCTIONS), uniform_question(), *questions]
 
     libraries, asked, tried = {}, {}, []
     with tempfile.TemporaryDirectory() as folder:

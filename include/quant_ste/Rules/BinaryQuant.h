@@ -50,9 +50,14 @@ struct BinaryQuantRule {
 /// its own: d(s^2)/ds = 2s in place of s, with the sign straight through.
 struct ClampedBinaryQuantRule {
   static constexpr unsigned arity = 2;
-  static constexpr std::array<std::string_view, 1> words{"clipped"};
+  static constexpr std::array<std::string_view, 2> words{"clipped", "unfused"};
+  bool unfused = false;
 
-  template <class Op> static ClampedBinaryQuantRule of(Op) { return {}; }
+  template <class Op> static ClampedBinaryQuantRule of(Op op) {
+    return {op.getGrad().getWord() == "unfused"};
+  }
+
+  bool hasOwnVjp() const { return unfused; }
 
   template <class S> S forward(S x, S s) const {
     S clamped = tensorClamp(x, -s, s);
@@ -69,6 +74,21 @@ struct ClampedBinaryQuantRule {
     S high = select(c.above, raised, sign);
     S ds = select(c.below, lowered, high);
     return {masked<S>(!clipped, s), value<S>(ds)};
+  }
+  /// The same step by step, as automatic differentiation of the library's graph
+  /// computes it.
+  template <class S> std::array<S, 2> vjp(S x, S s, S, S dy) const {
+    S low = -s;
+    Clamped<S> c = clampToBounds(x, low, s);
+    S sign = binarySign(c.value);
+    S through = dy * s;
+    S fromAbove = select(c.below, S(0.0), through);
+    S dx = select(c.above, S(0.0), fromAbove);
+    S direct = dy * sign;
+    S ofHigh = select(c.above, fromAbove, S(0.0));
+    S ofLow = select(c.below, through, S(0.0));
+    S raised = direct + ofHigh;
+    return {dx, raised - ofLow};
   }
   template <class S> S surrogate(S x, S s, Frozen<S, 2> at) const {
     S fixed = tensorClamp(at[0], -at[1], at[1]);

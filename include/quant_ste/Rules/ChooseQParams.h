@@ -144,20 +144,14 @@ struct ChooseZeroPointRule : ChooseQParams {
 
 private:
   /// What the integers reach with the least scale, where that is more than was
-  /// wanted.
-  template <class S> RealRange<S> widened(RealRange<S> r, S wanted) const {
+  /// wanted. (torch computes an end from the other that is 0 in another way,
+  /// but takes the zero point by the end that is 0.)
+  template <class S> static RealRange<S> widened(RealRange<S> r, S wanted) {
     auto isSmall = wanted < S(kLeast);
-    float reach = float(kLeast) * float(stepCount());
     S factor = S(kLeast) / wanted;
     S lowered = r.min * factor;
     S raised = r.max * factor;
-    auto startsAtZero = r.min == S(0.0);
-    auto endsAtZero = r.max == S(0.0);
-    S low = select(endsAtZero, S(-reach), lowered);
-    S high = select(endsAtZero, r.max, raised);
-    S min = select(startsAtZero, r.min, low);
-    S max = select(startsAtZero, S(reach), high);
-    return {select(isSmall, min, r.min), select(isSmall, max, r.max)};
+    return {select(isSmall, lowered, r.min), select(isSmall, raised, r.max)};
   }
 
   /// The zero point by the end of the range that gives it with less error.

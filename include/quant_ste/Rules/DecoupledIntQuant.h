@@ -143,14 +143,18 @@ struct DecoupledIntQuantRule {
 /// where k = (c - z/u) * u.
 struct TruncIntQuantRule {
   static constexpr unsigned arity = 5;
-  static constexpr std::array<std::string_view, 1> words{"clipped"};
+  static constexpr std::array<std::string_view, 2> words{"clipped", "unfused"};
   IntRange range;
   RoundingMode rounding;
+  bool unfused = false;
 
   template <class Op> static TruncIntQuantRule of(Op op) {
     return {{op.getIsSigned(), op.getNarrowRange()},
-            static_cast<RoundingMode>(op.getRounding())};
+            static_cast<RoundingMode>(op.getRounding()),
+            op.getGrad().getWord() == "unfused"};
   }
+
+  bool hasOwnVjp() const { return unfused; }
 
   /// What forward and partials share.
   template <class S> struct Terms {
@@ -201,6 +205,44 @@ struct TruncIntQuantRule {
     S dout = moved - din;
     return {mask<S>(inside), value<S>(ds), masked<S>(clipped, dz),
             value<S>(din), value<S>(dout)};
+  }
+
+  /// The same step by step, as automatic differentiation of the library's graph
+  /// computes it.
+  template <class S>
+  std::array<S, 5> vjp(S x, S s, S z, S in, S out, S, S dy) const {
+    Terms<S> q = terms(x, s, z, in, out);
+    Clamped<S> c = clampToBounds(q.r2, q.qmin, q.qmax);
+    S outScale = s * q.unit;
+    S outZero = z / q.unit;
+    S w = c.value - outZero;
+    S dw = dy * outScale;
+    ClampGradients<S> back = throughClamp(range, q.power, c, dw);
+    S dv = back.value;
+    S dr = dv / q.unit;
+    S dx = dr / s;
+    S ofOutScale = dy * w;
+    S direct = ofOutScale * q.unit;
+    S ratio = q.t / s;
+    S falling = -dr;
+    S inner = falling * ratio;
+    S ds = direct + inner;
+    S ofOutZero = -dw;
+    S shifted = ofOutZero / q.unit;
+    S dz = shifted + dr;
+    // The unit divides z and r and multiplies s.
+    S zeroPerUnit = outZero / q.unit;
+    S ofZero = dw * zeroPerUnit;
+    S ofScale = ofOutScale * s;
+    S valuePerUnit = q.v / q.unit;
+    S minusDv = -dv;
+    S ofValue = minusDv * valuePerUnit;
+    S ofBoth = ofZero + ofScale;
+    S ofUnit = ofBoth + ofValue;
+    S growth = q.unit * S(kLn2);
+    S din = ofUnit * growth;
+    S dout = back.bits - din;
+    return {dx, ds, dz, din, dout};
   }
 
   /// Both rounding errors are held fixed.

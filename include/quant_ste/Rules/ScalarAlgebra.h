@@ -20,10 +20,10 @@
 // NaN), literals (`0.0` converts), and the functions select, roundEven, floor,
 // ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
 // which are fixed polynomials; and floorToPowerOfTwo, the largest power of two
-// that is at most x, for a positive, normal and finite x. Comparisons give S::Bool with ! && ||. There is
-// no `if` on an S. Each operator is one IEEE operation; nothing is contracted.
-// `inDouble(x, f)` computes f in double precision and rounds once; x is an S or
-// an array of several.
+// that is at most x, for a positive, normal and finite x. Comparisons give
+// S::Bool with ! && ||. There is no `if` on an S. Each operator is one IEEE
+// operation; nothing is contracted. `inDouble(x, f)` computes f in double
+// precision and rounds once; x is an S or an array of several.
 //
 // A rule may also have `invalid()`, a message for attributes out of range, and
 // `lint(constants, warn)`, which names what is defined but surely not meant.
@@ -44,6 +44,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -148,6 +149,9 @@ template <class T> struct Host {
   friend Host powerOfTwo(Host n) { return std::ldexp(T(1), int(n.v)); }
   friend Host exponent(Host a) { return std::ilogb(a.v); }
   friend Host floorToPowerOfTwo(Host a) {
+    // What nothing is promised for shows.
+    if (!(std::isnormal(a.v) && a.v > T(0)))
+      return std::numeric_limits<T>::quiet_NaN();
     return std::ldexp(T(1), std::ilogb(a.v));
   }
   template <class F> friend Host inDouble(Host a, F f) {

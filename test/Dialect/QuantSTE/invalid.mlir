@@ -586,7 +586,7 @@ func.func @unclamped_binary(%x: tensor<4xf32>, %s: tensor<f32>) {
 // -----
 
 func.func @clamped_binary_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error@+1 {{'quant_ste.clamped_binary_quant' op expected gradient rule 'clipped', got 'ste'}}
+  // expected-error@+1 {{'quant_ste.clamped_binary_quant' op expected gradient rule 'clipped' or 'unfused', got 'ste'}}
   %0 = quant_ste.clamped_binary_quant %x, %s grad(ste) : tensor<4xf32>, tensor<f32>
   return
 }
@@ -603,7 +603,7 @@ func.func @decoupled_scale_rank(%x: tensor<4xf32>, %s: tensor<f32>) {
 // -----
 
 func.func @trunc_ste(%x: tensor<4xf32>, %s: tensor<f32>) {
-  // expected-error@+1 {{'quant_ste.trunc_int_quant' op expected gradient rule 'clipped', got 'ste'}}
+  // expected-error@+1 {{'quant_ste.trunc_int_quant' op expected gradient rule 'clipped' or 'unfused', got 'ste'}}
   %0 = quant_ste.trunc_int_quant %x, %s, %s, %s, %s signed grad(ste)
     : tensor<4xf32>, tensor<f32>, tensor<f32>, tensor<f32>, tensor<f32>
   return

@@ -37,7 +37,8 @@ def QuantSTE_ClampedBinaryQuantOp
     `dscale = SUM dy * b` there, `SUM dy * (b + scale)` above and
     `SUM dy * (b - scale)` below, as the clamp's bound counts as well.
     Source: brevitas.core.quant.binary.ClampedBinaryQuant, which adds dscale's
-    two parts after summing.
+    two parts after summing; `grad(unfused)` adds them for each element, so that
+    both gradients have the library's bits.
 
     ```mlir
     %y = quant_ste.clamped_binary_quant %x, %s grad(clipped)
@@ -124,7 +125,7 @@ def QuantSTE_TruncIntQuantOp
     output_bit_width gets the negative of dinput_bit_width, and where clipped
     `SUM dy * scale * u * d(bound)/doutput_bit_width` as well.
     Source: brevitas.core.quant.int.TruncIntQuant, whose gradients are these
-    before cancelling factors.
+    before cancelling factors; `grad(unfused)` computes them so.
 
     ```mlir
     %q = quant_ste.trunc_int_quant %x, %s, %z, %in, %out signed rounding(floor)
