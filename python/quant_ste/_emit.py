@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import pathlib
 import re
 import struct
 from typing import Any, Iterable, Sequence
@@ -10,6 +12,7 @@ from typing import Any, Iterable, Sequence
 import numpy as np
 
 from ._errors import Error
+from ._module import Module, compile
 
 #: MLIR's names of element types.
 ELEMENTS = {"float16": "f16", "bfloat16": "bf16", "float32": "f32", "float64": "f64",
@@ -35,6 +38,29 @@ class Value:
     @property
     def is_float(self) -> bool:
         return self.element in ("f16", "bf16", "f32", "f64")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A model as text: ``func.func @<name>(inputs, parameters) -> outputs``.
+
+    ``parameters`` are the arguments after the inputs with their values, by the name
+    they have in the model; empty where they are constants of the text.
+    """
+
+    text: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: dict[str, np.ndarray]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the text."""
+        pathlib.Path(path).write_text(self.text)
+
+    def compile(self, **options: Any) -> Module:
+        """`quant_ste.compile` of the text."""
+        return compile(self.text, **options)
 
 
 def product(numbers: Iterable[int]) -> int:
@@ -288,11 +314,14 @@ class Emitter:
                                     "%g9 = arith.mulf {0}, %half : {T}",
                                     "%r = arith.mulf %g9, %g8 : {T}"])
 
-    def clamp(self, x: Value, low: float | None, high: float | None) -> Value:
-        """Bounds that are None do not bound; elements at a bound keep their gradient."""
+    def clamp(self, x: Value, low: float | None, high: float | None,
+              is_open: bool = False) -> Value:
+        """Bounds that are None do not bound; elements at a bound keep their gradient, or
+        lose it (``is_open``)."""
         body = []
         last = "{0}"
-        for name, bound, order in (("low", low, "olt"), ("high", high, "ogt")):
+        orders = ("ole", "oge") if is_open else ("olt", "ogt")
+        for name, bound, order in zip(("low", "high"), (low, high), orders):
             if bound is None:
                 continue
             body += [f"%{name} = arith.constant {float_literal(bound, x.element)} : {{T}}",

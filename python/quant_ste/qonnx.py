@@ -15,7 +15,6 @@ Needs the package onnx (``pip install onnx``).
 """
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from typing import Any, Mapping, Sequence
@@ -29,29 +28,9 @@ try:
 except ImportError as _error:
     raise ImportError(f"quant_ste.qonnx needs onnx (pip install onnx): {_error}") from None
 
-from ._emit import ELEMENTS, Emitter, UnsupportedError, Value, product
-from ._module import Module, compile
+from ._emit import ELEMENTS, Emitter, Model, UnsupportedError, Value, product
 
 __all__ = ["Model", "UnsupportedError", "load"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """A model as text: ``func.func @<name>(inputs, parameters) -> outputs``.
-
-    ``parameters`` are the arguments after the inputs with their values, by the name
-    they have in the file; empty where they are constants of the text.
-    """
-
-    text: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    parameters: dict[str, np.ndarray]
-
-    def compile(self, **options: Any) -> Module:
-        """`quant_ste.compile` of the text."""
-        return compile(self.text, **options)
 
 
 def load(model: Any, *, parameters: str = "constants",

@@ -16,6 +16,7 @@ error. `accelerate` swaps the quantizers of a model for these.
 """
 
 from ._accelerate import Report, Swap, accelerate, diff_report
+from ._export import export
 from ._functions import *  # noqa: F401,F403
 from ._functions import __all__ as _function_names
 from ._modules import *  # noqa: F401,F403
@@ -24,4 +25,4 @@ from ._patch import patch_bitorch, patch_brevitas
 from ._register import OP_NAMESPACE, REGISTRATION
 
 __all__ = [*_function_names, *_module_names, "OP_NAMESPACE", "REGISTRATION", "Report", "Swap",
-           "accelerate", "diff_report", "patch_bitorch", "patch_brevitas"]
+           "accelerate", "diff_report", "export", "patch_bitorch", "patch_brevitas"]
