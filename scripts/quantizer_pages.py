@@ -11,6 +11,7 @@ runs it:
 The environment variable QUANT_STE_C_LIBRARY names the C library.
 """
 import argparse
+import importlib.util
 import pathlib
 import re
 import sys
@@ -22,6 +23,12 @@ import numpy as np  # noqa: E402
 
 import cases  # noqa: E402
 from harness import run  # noqa: E402
+
+# By its path: the package itself may not be built.
+specification = importlib.util.spec_from_file_location(
+    "quant_ste_svg", ROOT / "python" / "quant_ste" / "_svg.py")
+draw = sys.modules["quant_ste_svg"] = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(draw)
 
 # Parameters that make a picture readable; others are shown at their first value.
 TYPICAL = {"alpha": 1.5, "min": -1.0, "max": 1.0, "scale": 0.5, "zero_point": 0.0,
@@ -77,33 +84,9 @@ def descriptions(dialect_doc):
 
 def svg(curves, low, high):
     """Curves on [low, high], the y axis from -4.5 to 4.5; a curve is (colour, name, x, y)."""
-    width, height, top = 480, 330, 4.5
-    at_x = lambda v: (v - low) / (high - low) * width
-    at_y = lambda v: (top - v) / (2 * top) * height
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height + 22}" '
-           f'viewBox="0 0 {width} {height + 22}" font-family="sans-serif" font-size="11">',
-           f'<rect width="{width}" height="{height + 22}" fill="white"/>']
-    for tick in range(int(np.ceil(low)), int(np.floor(high)) + 1):
-        strong = "#999" if tick == 0 else "#eee"
-        out.append(f'<line x1="{at_x(tick):.1f}" x2="{at_x(tick):.1f}" y1="0" y2="{height}" '
-                   f'stroke="{strong}"/>')
-        out.append(f'<text x="{at_x(tick) + 2:.1f}" y="{at_y(0) + 12:.1f}" fill="#777">{tick}</text>')
-    for tick in range(-4, 5):
-        strong = "#999" if tick == 0 else "#eee"
-        out.append(f'<line x1="0" x2="{width}" y1="{at_y(tick):.1f}" y2="{at_y(tick):.1f}" '
-                   f'stroke="{strong}"/>')
-    for i, (colour, name, x, y) in enumerate(curves):
-        inside = np.isfinite(y) & (np.abs(y) <= top)
-        # A curve that leaves the picture is broken there.
-        for part in np.split(np.arange(x.size), np.flatnonzero(np.diff(inside.astype(int))) + 1):
-            if not inside[part].all() or part.size < 2:
-                continue
-            points = " ".join(f"{at_x(a):.1f},{at_y(b):.1f}" for a, b in zip(x[part], y[part]))
-            dash = ' stroke-dasharray="5 3"' if i else ""
-            out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" '
-                       f'stroke-width="1.6"{dash}/>')
-        out.append(f'<text x="{8 + 90 * i}" y="{height + 16}" fill="{colour}">{name}</text>')
-    return "\n".join(out + ["</svg>", ""])
+    series = [draw.Series(name, x, y, colour, "dashed" if i else "line")
+              for i, (colour, name, x, y) in enumerate(curves)]
+    return draw.svg(series, draw.Axis(low, high), draw.Axis(-4.5, 4.5))
 
 
 def number(v):

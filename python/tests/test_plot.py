@@ -1,0 +1,98 @@
+"""Pictures: the curves are what the ops compute, the SVG is well formed."""
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import quant_ste
+from quant_ste import plot
+
+
+def elements(picture, tag):
+    return ElementTree.fromstring(picture.svg).findall(f"{{*}}{tag}")
+
+
+def test_quantizer_as_text():
+    picture = plot.quantizer("pact %x, %alpha bits(2) grad(pact)", alpha=3.0, low=-1, high=4,
+                             points=501, wrt=("x", "alpha"))
+    x, y = picture["y"]
+    np.testing.assert_array_equal(y, np.round(np.clip(x, 0, 3)))
+    np.testing.assert_array_equal(picture["dx"][1], (x >= 0) & (x <= 3))
+    assert set(picture["dalpha"][1][x > 3.01]) == {1.0}
+    assert len(elements(picture, "polyline")) == 3
+    assert "pact %x, %alpha" in picture.svg
+    with pytest.raises(KeyError, match="there are y, dx, dalpha"):
+        picture["dbeta"]
+
+
+@pytest.mark.parametrize("element", ["f16", "bf16", "f64"])
+def test_types(element):
+    x, y = plot.quantizer("quant_ste.floor %x grad(ste)", points=17, element=element)["y"]
+    np.testing.assert_array_equal(y, np.floor(x))
+
+
+def test_quantizer_of_a_module():
+    module = quant_ste.compile("""
+        func.func @f(%x: tensor<?xf32>, %s: tensor<f32> {quant_ste.name = "s"}) -> tensor<?xf32> {
+          %y = quant_ste.binary_quant %x, %s grad(ste) : tensor<?xf32>, tensor<f32>
+          return %y : tensor<?xf32>
+        }
+        func.func @g(%x: tensor<?x2xf32>) -> tensor<?x2xf32> { return %x : tensor<?x2xf32> }""")
+    picture = plot.quantizer(module.f, s=2.0, points=5, title="two < three")
+    np.testing.assert_array_equal(picture["y"][1], [-2, -2, 2, 2, 2])
+    np.testing.assert_array_equal(picture["dx"][1], [2] * 5)
+    assert elements(picture, "text")[0].text == "two < three"
+    with pytest.raises(ValueError, match="not one element for each x"):
+        plot.quantizer(module.f, s=2.0, wrt=("s",))
+    with pytest.raises(ValueError, match="one dimension"):
+        plot.quantizer(module.g)
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="expected values for alpha, got none"):
+        plot.quantizer("pact %x, %alpha bits(2) grad(pact)")
+    with pytest.raises(ValueError, match="without types"):
+        plot.quantizer("round %x grad(ste) : tensor<?xf32>")
+    with pytest.raises(quant_ste.CompileError, match="rounded"):
+        plot.quantizer("rounded %x grad(ste)")
+    with pytest.raises(ValueError, match="wrt"):
+        plot.quantizer("round %x grad(ste)", wrt=("scale",))
+    with pytest.raises(ValueError, match="finite"):
+        plot.histogram([np.nan])
+
+
+def test_histogram():
+    picture = plot.histogram(np.array([-3.0, -1, 0, 0, 1, 2, np.inf, np.nan]), clip=(-2.0, 2.0),
+                             bins=5)
+    edges, counts = picture["elements"]
+    np.testing.assert_array_equal(counts, [1, 0, 1, 2, 2])
+    assert edges.size == 6 and "2 of 8 are not finite" in picture.svg
+    assert "clipped: 16.7 %" in picture.svg
+    assert len(elements(picture, "rect")) == 1 + 4
+
+
+def test_roofline():
+    picture = plot.roofline({"round": (0.25, 4.0), "matmul": (30.0, 60.0)}, bandwidth=20.0,
+                            peak=100.0)
+    x, y = picture["roof"]
+    np.testing.assert_allclose(y, np.minimum(20 * x, 100))
+    assert len(elements(picture, "circle")) == 2
+
+
+def test_save(tmp_path, monkeypatch):
+    picture = plot.quantizer("round %x grad(ste)", points=33)
+    picture.save(tmp_path / "round.svg")
+    assert ElementTree.parse(tmp_path / "round.svg").getroot().tag.endswith("svg")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="needs matplotlib"):
+        picture.save(tmp_path / "round.png")
+
+
+def test_matplotlib(tmp_path):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("svg")
+    axes = plot.histogram([0.0, 1, 2], clip=(0, 1)).draw()
+    assert axes.get_xlabel() == "" and len(axes.get_lines()) == 2
+    plot.quantizer("round %x grad(ste)", points=33).save(tmp_path / "round.pdf")
+    assert (tmp_path / "round.pdf").read_bytes().startswith(b"%PDF")
