@@ -39,6 +39,14 @@ static CodegenOptions getCommonCodegen(const CpuTarget &target) {
   return common;
 }
 
+CpuTarget quant_ste::getGpuHost(const CodegenOptions &base) {
+  Level level{"cuda", base};
+  level.codegen.cpu = llvm::Triple(llvm::sys::getProcessTriple()).isX86_64()
+                          ? "x86-64"
+                          : "generic";
+  return CpuTarget{{level}};
+}
+
 /// Every definition becomes that of one level, in name and in processor.
 static void dedicate(llvm::Module &module, const llvm::TargetMachine &machine,
                      StringRef suffix) {
@@ -200,6 +208,10 @@ llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
     const char *openmp = quant_ste_openmp_library();
     arguments.push_back(options.triple.empty() && openmp ? openmp : "-lomp");
   }
+  if (!options.archive.empty())
+    llvm::append_range(arguments, ArrayRef<std::string>{
+                                      options.archive, "-Wl,--exclude-libs,ALL",
+                                      "-lstdc++", "-ldl"});
   arguments.push_back("-lm");
 
   llvm::SmallString<128> log;

@@ -164,6 +164,9 @@ void EntryWriter::createFunction() {
     case CParameter::Stride:
       types.push_back(b.getInt64Ty());
       break;
+    case CParameter::Stream:
+      types.push_back(b.getPtrTy());
+      break;
     }
   function = llvm::Function::Create(
       llvm::FunctionType::get(b.getInt32Ty(), types, false),
@@ -691,6 +694,12 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
   }
   leaveIfFailed();
   pack();
+  llvm::Value *stream = getParameter(CParameter::Stream, 0);
+  if (stream)
+    stream =
+        b.CreateCall(library.module.getOrInsertFunction(
+                         "quant_ste_cuda_enter", b.getPtrTy(), b.getPtrTy()),
+                     stream);
   FloatState state(b, leave);
   auto newBlock = [&] {
     return llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(),
@@ -717,6 +726,14 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
     b.SetInsertPoint(done);
   }
   state.restore();
+  if (stream) {
+    llvm::Value *failed =
+        b.CreateCall(library.module.getOrInsertFunction(
+                         "quant_ste_cuda_leave", b.getInt1Ty(), b.getPtrTy()),
+                     stream);
+    require(b.CreateNot(failed), CError::Device, "the GPU");
+    leaveIfFailed();
+  }
   unpack();
   return success();
 }
@@ -862,7 +879,7 @@ static void buildChoice(Library &library, ArrayRef<CpuidMask> masks) {
 //===----------------------------------------------------------------------===//
 
 /// const char *<library>_error(int code)
-static void buildErrorFunction(Library &library) {
+static void buildErrorFunction(Library &library, bool isForGpu) {
   llvm::LLVMContext &context = library.module.getContext();
   llvm::IRBuilder<> b(context);
   auto *function = llvm::Function::Create(
@@ -888,7 +905,16 @@ static void buildErrorFunction(Library &library) {
   llvm::Value *text = b.CreateLoad(
       b.getPtrTy(), b.CreateInBoundsGEP(b.getPtrTy(), table,
                                         b.CreateZExt(index, b.getInt64Ty())));
-  b.CreateRet(b.CreateSelect(isKnown, text, unknown));
+  text = b.CreateSelect(isKnown, text, unknown);
+  if (isForGpu) {
+    llvm::Value *kind = b.CreateAnd(function->getArg(0), b.getInt32(15));
+    llvm::Value *isOfDevice =
+        b.CreateICmpEQ(kind, b.getInt32(static_cast<int>(CError::Device)));
+    llvm::Value *last = b.CreateCall(library.module.getOrInsertFunction(
+        "quant_ste_cuda_last_error", b.getPtrTy()));
+    text = b.CreateSelect(isOfDevice, last, text);
+  }
+  b.CreateRet(text);
 }
 
 LogicalResult quant_ste::buildCInterface(llvm::Module &module,
@@ -912,7 +938,9 @@ LogicalResult quant_ste::buildCInterface(llvm::Module &module,
       return failure();
     visible.insert(f.name);
   }
-  buildErrorFunction(library);
+  buildErrorFunction(library, llvm::any_of(functions, [](const CFunction &f) {
+                       return f.isForGpu();
+                     }));
   visible.insert(getErrorFunctionName(libraryName));
   return success();
 }

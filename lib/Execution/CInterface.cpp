@@ -166,6 +166,8 @@ static CFunction describe(func::FuncOp f, Signature signature,
     if (value.hasStrides)
       addEach(CParameter::Stride, "stride", /*all=*/true);
   }
+  if (options.forGpu)
+    c.parameters.push_back({CParameter::Stream, 0, 0, taken.take({"stream"})});
   c.signature = std::move(signature);
   return c;
 }
@@ -261,6 +263,10 @@ static std::string spellType(const CFunction &f, unsigned value) {
 
 static void writeParameter(raw_ostream &os, const CFunction &f,
                            const CParameter &p) {
+  if (p.kind == CParameter::Stream) {
+    os << "void *" << p.name;
+    return;
+  }
   const CValue &value = f.values[p.value];
   StringRef type = getCType(value.type.element);
   switch (p.kind) {
@@ -274,6 +280,8 @@ static void writeParameter(raw_ostream &os, const CFunction &f,
   case CParameter::Stride:
     os << "int64_t ";
     break;
+  case CParameter::Stream:
+    break; // above
   }
   os << p.name;
 }
@@ -329,10 +337,18 @@ void quant_ste::writeCHeader(raw_ostream &os, StringRef library,
                              ArrayRef<CFunction> functions) {
   std::string error = getErrorFunctionName(library);
   std::string guard = StringRef(library).upper() + "_H";
+  bool isForGpu =
+      llvm::any_of(functions, [](const CFunction &f) { return f.isForGpu(); });
   os << "/* Written by qopt-compile from " << source << ", for " << target
-     << R"(.
+     << ".\n *\n";
+  if (isForGpu)
+    os << R"( * Pointers are addresses in the memory of the GPU, except those that scalar
+ * results go to. `stream` is a CUstream (or cudaStream_t), NULL for the default
+ * one; the work is put on it, in the thread's current context, and nothing
+ * waits for it. Temporary buffers come from the stream's memory pool.
  *
- * Pointers lead to row-major arrays without gaps, aligned to their elements;
+)";
+  os << R"( * Pointers lead to row-major arrays without gaps, aligned to their elements;
  * sizes count elements, as do strides where there are any. A pointer to an
  * array without elements may be NULL. f16 and bf16 are given as their 16 bits,
  * i1 as a byte that is 0 or 1. What is written overlaps nothing else that is
@@ -342,8 +358,13 @@ void quant_ste::writeCHeader(raw_ostream &os, StringRef library,
  * A function returns 0, or a code that )"
      << error << R"( explains; then it has written
  * nothing. Checked are NULL, negative sizes and sizes that do not fit,
- * alignment, overlap, and whether this processor runs the code.
- */
+ * alignment, overlap, and )"
+     << (isForGpu ? R"(what the CUDA driver says; of that, the error is
+ * the thread's last, and results may have been written.
+ */)"
+                  : R"(whether this processor runs the code.
+ */)")
+     << R"(
 #ifndef )"
      << guard << "\n#define " << guard << R"(
 
@@ -362,7 +383,8 @@ enum quant_ste_error_class {
   QUANT_STE_ERROR_ALIGNMENT = 3,
   QUANT_STE_ERROR_OVERLAP = 4,
   QUANT_STE_ERROR_MEMORY = 5,
-  QUANT_STE_ERROR_PROCESSOR = 6
+  QUANT_STE_ERROR_PROCESSOR = 6,
+  QUANT_STE_ERROR_DEVICE = 7
 };
 #endif
 

@@ -7,6 +7,7 @@
 
 #include "quant_ste/Execution/Kernels.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant_ste/Pipelines/Pipelines.h"
@@ -25,6 +26,15 @@ FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
                                       "got '")
            << options.target << "'";
   GpuPipelineOptions pipeline;
+  std::string errors;
+  llvm::raw_string_ostream os(errors);
+  if (failed(pipeline.parseFromString(options.pipelineOptions, os)))
+    return emitError(module.getLoc(), "pipeline options '")
+           << options.pipelineOptions << "': " << StringRef(errors).rtrim();
+  if (!options.function.empty())
+    for (auto f : module.getOps<func::FuncOp>())
+      if (f.isPublic() && !f.isExternal() && f.getName() != options.function)
+        f.setPrivate();
   if (StringRef chip = StringRef(options.target).split(':').second;
       !chip.empty())
     pipeline.chip = chip.str();

@@ -12,6 +12,7 @@
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Transforms/Passes.h"
@@ -86,8 +87,10 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
   addDifferentiate(pm, host);
   if (wants(GpuPhase::Linalg))
     addLinalg(pm);
-  if (wants(GpuPhase::Fuse))
+  if (wants(GpuPhase::Fuse)) {
+    pm.addNestedPass<func::FuncOp>(createQuantSTEDeviceScalarsPass());
     addFuse(pm, /*productsToRuntime=*/false);
+  }
   if (wants(GpuPhase::Bufferize))
     addBufferize(pm);
   if (wants(GpuPhase::Kernels))

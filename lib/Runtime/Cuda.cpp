@@ -169,6 +169,22 @@ const char *quant_ste_cuda_take_error(void) {
   return taken.c_str();
 }
 
+void *quant_ste_cuda_enter(void *s) {
+  error.clear();
+  CUstream previous = stream;
+  stream = s;
+  return previous;
+}
+
+bool quant_ste_cuda_leave(void *previous) {
+  stream = previous;
+  return quant_ste_cuda_take_error() != nullptr;
+}
+
+const char *quant_ste_cuda_last_error(void) {
+  return taken.empty() ? "no error" : taken.c_str();
+}
+
 void quant_ste_cuda_synchronize(void) {
   if (isReady())
     check(getDriver().cuStreamSynchronize(stream), "cuStreamSynchronize");

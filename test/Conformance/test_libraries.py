@@ -380,7 +380,7 @@ NEAR = [
          brevitas("core.function_wrapper.CeilSte")())(x), {}, {"y": (2, 0.0), "x": (4, 0.0)}),
     ("max_int", "signed grad(exact)",
      lambda x, p: brevitas("function.ops.max_int")(True, False, x), {},
-     {"y": (2, 1e-6), "x": (4, 0.0)}),
+     {"y": (4, 0.0), "x": (4, 0.0)}),
 ]
 # What overflows, or is another function, for a large x.
 NARROW = ("binary_sign", "exp2", "softplus", "power_of_two", "max_int")
@@ -393,7 +393,7 @@ def test_near(pair, dtype):
     # An infinite x gives NaN in Brevitas' float_quant and in gradients of scales.
     x = cases.adversarial(dtype, finite=op != "clamped_binary_quant")
     if op in NARROW:
-        x = x[np.abs(x) < 15]
+        x = x[(np.abs(x) < 15) & ((op != "max_int") | (x >= 2))]
     dy = cases.cotangent(x.shape, dtype, finite=op != "clamped_binary_quant")
     turns = np.arange(x.size)
     params = {n: np.take(np.array(v), (turns * (2 * i + 3) + turns // 7) % len(v))

@@ -17,8 +17,10 @@
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Support/Timing.h"
 #include "quant_ste/Execution/AheadOfTime.h"
+#include "quant_ste/Execution/Kernels.h"
 #include "quant_ste/InitAll.h"
 #include "quant_ste/Pipelines/Pipelines.h"
+#include "quant_ste/Transforms/GpuTarget.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
@@ -45,7 +47,7 @@ static constexpr const char *kOverview =
 
 namespace {
 struct Options {
-  std::string inputFile, output, header, target, linker;
+  std::string inputFile, output, header, target, linker, runtime;
   CInterfaceOptions c;
   CompileOptions compile;
   bool time = false;
@@ -58,8 +60,10 @@ static void parseOptions(int argc, char **argv, Options &options) {
       cl::Positional, cl::desc("<module.mlir, or - for standard input>"),
       cl::location(options.inputFile), cl::init("-"), cl::cat(category));
   static cl::opt<std::string, true> output(
-      "o", cl::value_desc("f.o|f.so|f.s|f.ll"), cl::location(options.output),
-      cl::desc("What to write: an object, a shared library, assembly, LLVM IR"),
+      "o", cl::value_desc("f.o|f.so|f.s|f.ll|f.ptx|f.cubin|f.fatbin"),
+      cl::location(options.output),
+      cl::desc("What to write: an object, a shared library, assembly, LLVM IR, "
+               "or the kernels of a GPU alone"),
       cl::cat(category));
   static cl::opt<std::string, true> header(
       "header", cl::value_desc("f.h"), cl::location(options.header),
@@ -70,7 +74,8 @@ static void parseOptions(int argc, char **argv, Options &options) {
       cl::init("cpu"),
       cl::desc("cpu (this machine's), x86_64 or aarch64; with :processor or "
                ":processor,feature,-feature; several joined by + are chosen "
-               "from when the program is loaded"),
+               "from when the program is loaded. cuda or cuda:sm_90: an NVIDIA "
+               "GPU"),
       cl::cat(category));
   static cl::opt<std::string, true> function(
       "function", cl::value_desc("name"), cl::location(options.c.function),
@@ -90,7 +95,7 @@ static void parseOptions(int argc, char **argv, Options &options) {
       cl::location(options.compile.pipelineOptions),
       cl::desc("Options of quant-ste-cpu-pipeline, \"openmp=false\"; "
                "matmul is inline unless said, so that nothing of quant_ste "
-               "need be linked"),
+               "need be linked. Of quant-ste-gpu-pipeline for --target=cuda"),
       cl::cat(category));
   static cl::list<std::string, std::vector<std::string>> rules(
       "rules", cl::value_desc("file.mlir,..."),
@@ -101,6 +106,12 @@ static void parseOptions(int argc, char **argv, Options &options) {
       "O", cl::value_desc("0..3"), cl::Prefix,
       cl::location(options.compile.codegen.optLevel), cl::init(2),
       cl::desc("Optimization level of code generation (2)"), cl::cat(category));
+  static cl::opt<std::string, true> runtime(
+      "runtime", cl::value_desc("libQuantSTERuntime.a"),
+      cl::location(options.runtime),
+      cl::desc("The runtime that shared libraries for a GPU contain (that of "
+               "this qopt-compile)"),
+      cl::cat(category));
   static cl::opt<std::string, true> linker(
       "linker", cl::value_desc("path"), cl::location(options.linker),
       cl::desc("The clang, cc or gcc that links shared libraries"),
@@ -109,6 +120,11 @@ static void parseOptions(int argc, char **argv, Options &options) {
                                   cl::desc("Print how long each step took"),
                                   cl::cat(category));
   parseToolOptions(argc, argv, category, kOverview);
+  options.compile.target = options.target;
+  options.c.forGpu = options.compile.isForGpu();
+  if (options.c.forGpu)
+    return;
+  options.compile.target.clear();
   // A product that calls the runtime would want its library beside the result.
   std::string &pipeline = options.compile.pipelineOptions;
   if (!StringRef(pipeline).contains("matmul="))
@@ -149,8 +165,16 @@ static int fail(llvm::Error error) {
   return fail(llvm::toString(std::move(error)));
 }
 
+/// "ptx", "cubin" or "fatbin": the kernels alone. Else empty.
+static StringRef getKernelFormat(StringRef output) {
+  StringRef suffix = llvm::sys::path::extension(output);
+  suffix.consume_front(".");
+  bool isOne = suffix == "ptx" || suffix == "cubin" || suffix == "fatbin";
+  return isOne ? suffix : StringRef();
+}
+
 /// By the suffix; a shared library starts as an object.
-static llvm::Expected<CodeFormat> getFormat(StringRef output) {
+static llvm::Expected<CodeFormat> getFormat(StringRef output, bool isForGpu) {
   StringRef suffix = llvm::sys::path::extension(output);
   if (suffix == ".o" || suffix == ".so")
     return CodeFormat::Object;
@@ -158,11 +182,12 @@ static llvm::Expected<CodeFormat> getFormat(StringRef output) {
     return CodeFormat::Assembly;
   if (suffix == ".ll")
     return CodeFormat::LLVMIR;
+  if (output.empty())
+    return llvm::createStringError("expected -o and a file");
   return llvm::createStringError(
-      output.empty() ? std::string("expected -o and a file")
-                     : "-o: expected a file that ends in .o, .so, .s or .ll, "
-                       "got '" +
-                           output.str() + "'");
+      "-o: expected a file that ends in .o, .so, .s" +
+      Twine(isForGpu ? ", .ll, .ptx, .cubin or .fatbin" : " or .ll") +
+      ", got '" + output + "'");
 }
 
 /// "lib/my-net.so" gives "my_net".
@@ -205,14 +230,19 @@ static llvm::Error writeSharedLibrary(const Options &options,
     llvm::raw_fd_ostream os(fd, /*shouldClose=*/true);
     os << bytes;
   }
+  LinkOptions link;
+  link.linker = options.linker;
+  link.triple = target.levels.front().codegen.triple;
+  if (options.c.forGpu) {
+    link.openmp = false;
+    link.archive = options.runtime;
+    return linkSharedLibrary(object, options.output, link);
+  }
   CpuPipelineOptions pipeline;
   std::string ignored;
   llvm::raw_string_ostream errors(ignored);
   // Compilation has said already what is wrong with them.
   (void)pipeline.parseFromString(options.compile.pipelineOptions, errors);
-  LinkOptions link;
-  link.linker = options.linker;
-  link.triple = target.levels.front().codegen.triple;
   link.openmp = pipeline.openmp;
   return linkSharedLibrary(object, options.output, link);
 }
@@ -233,16 +263,84 @@ static void printStep(StringRef step, double seconds) {
                                1e3 * seconds);
 }
 
+/// libQuantSTERuntime.a, unless given beside this program: in ../lib of the
+/// directory that it is in.
+static llvm::Expected<std::string> findRuntime(StringRef given) {
+  llvm::SmallString<128> path(given);
+  if (given.empty()) {
+    static int here;
+    path = llvm::sys::path::parent_path(
+        llvm::sys::fs::getMainExecutable("qopt-compile", &here));
+    llvm::sys::path::append(path, "..", "lib", "libQuantSTERuntime.a");
+    llvm::sys::path::remove_dots(path, /*remove_dot_dot=*/true);
+  }
+  if (llvm::sys::fs::exists(path))
+    return path.str().str();
+  return llvm::createStringError(
+      "expected the runtime of quant_ste at '" + path +
+      "'; give its path by --runtime, or write an object with -o f.o and link "
+      "it to the runtime");
+}
+
+/// What is wrong with the options for a GPU.
+static llvm::Error checkGpuOptions(Options &options) {
+  if (options.c.strides)
+    return llvm::createStringError(
+        "--strides: expected a processor as target, got '" + options.target +
+        "': arrays on a GPU are row-major");
+  StringRef chip = StringRef(options.target).split(':').second;
+  if (StringRef(options.target).contains(':'))
+    if (auto target = lookupGpuTarget(chip); !target)
+      return llvm::createStringError("--target: " +
+                                     llvm::toString(target.takeError()));
+  return llvm::Error::success();
+}
+
+static llvm::Expected<CpuTarget> getTarget(Options &options) {
+  if (!options.c.forGpu) {
+    auto target = CpuTarget::parse(options.target, options.compile.codegen);
+    if (!target)
+      return llvm::createStringError("--target: " +
+                                     llvm::toString(target.takeError()));
+    return target;
+  }
+  if (auto error = checkGpuOptions(options))
+    return error;
+  return getGpuHost(options.compile.codegen);
+}
+
+static int writeKernels(const Options &options, ModuleOp module) {
+  CompileOptions compile = options.compile;
+  compile.function = options.c.function;
+  compile.configurePasses = configurePasses;
+  FailureOr<std::string> code =
+      emitKernels(module, getKernelFormat(options.output), compile);
+  if (failed(code))
+    return 1;
+  if (auto error = writeFile(options.output, *code))
+    return fail(std::move(error));
+  return 0;
+}
+
 static int run(Options &options, DialectRegistry &registry) {
   if (options.time)
     options.compile.codegen.reportTime = printStep;
-  auto format = getFormat(options.output);
+  bool hasHost = !options.c.forGpu || getKernelFormat(options.output).empty();
+  llvm::Expected<CodeFormat> format = CodeFormat::Object;
+  if (hasHost)
+    format = getFormat(options.output, options.c.forGpu);
   if (!format)
     return fail(format.takeError());
-  auto target = CpuTarget::parse(options.target, options.compile.codegen);
+  auto target = getTarget(options);
   if (!target)
-    return fail("--target: " + llvm::toString(target.takeError()));
+    return fail(target.takeError());
   bool isShared = llvm::sys::path::extension(options.output) == ".so";
+  if (isShared && options.c.forGpu) {
+    auto runtime = findRuntime(options.runtime);
+    if (!runtime)
+      return fail(runtime.takeError());
+    options.runtime = *runtime;
+  }
   if (isShared)
     if (auto linker = findLinker(options.linker); !linker)
       return fail(linker.takeError());
@@ -260,6 +358,8 @@ static int run(Options &options, DialectRegistry &registry) {
   OwningOpRef<ModuleOp> module = parse(sources, context, names);
   if (!module)
     return 1; // the parser has said why
+  if (!hasHost)
+    return writeKernels(options, *module);
   auto functions = describeCFunctions(*module, &names, options.c);
   if (failed(functions))
     return 1;

@@ -28,6 +28,9 @@ LogicalResult compileLibrary(ModuleOp module, ArrayRef<CFunction> functions,
                              const LibraryOptions &options, CodeFormat format,
                              SmallVectorImpl<char> &bytes);
 
+/// The host of a GPU: any processor of this machine's kind.
+CpuTarget getGpuHost(const CodegenOptions &base);
+
 /// A program that links, "clang" or "cc", and what to say when there is none.
 llvm::Expected<std::string> findLinker(StringRef given);
 
@@ -38,6 +41,8 @@ struct LinkOptions {
   std::string triple;
   /// Whether code uses the threads of OpenMP.
   bool openmp = true;
+  /// An archive in C++ that goes in too, of which nothing is seen from outside.
+  std::string archive;
 };
 
 /// Links an object to a shared library that needs nothing but libm, libc and,

@@ -40,6 +40,7 @@ struct CParameter {
     Scalar, ///< An argument by value.
     Size,   ///< int64_t, of a dimension that the type leaves open.
     Stride, ///< int64_t, in elements.
+    Stream, ///< void *: a CUstream, on which a GPU does the work.
   };
   Kind kind;
   /// Which argument; results are counted after the arguments.
@@ -66,6 +67,10 @@ struct CFunction {
   /// Arguments, then results.
   std::vector<CValue> values;
   std::vector<CParameter> parameters;
+
+  bool isForGpu() const {
+    return !parameters.empty() && parameters.back().kind == CParameter::Stream;
+  }
 };
 
 struct CInterfaceOptions {
@@ -73,6 +78,8 @@ struct CInterfaceOptions {
   std::string prefix;
   /// Every tensor has strides.
   bool strides = false;
+  /// Tensors are in the memory of a GPU, and the last parameter is a stream.
+  bool forGpu = false;
   /// The only function to describe; empty: every public one.
   std::string function;
 };
@@ -94,6 +101,8 @@ enum class CError {
   Overlap = 4,
   Memory = 5,
   Processor = 6,
+  /// What it was, the CUDA runtime says.
+  Device = 7,
 };
 
 /// The function of a library that explains error codes: "f_error".

@@ -37,6 +37,14 @@ void quant_ste_cuda_set_stream(void *stream);
  * thread's next call. */
 const char *quant_ste_cuda_take_error(void);
 
+/* Around the work of one call: forgets an older error and sets the stream, of
+ * which it returns the one before; then sets that again, and says whether
+ * something went wrong. quant_ste_cuda_last_error says what: the text taken or
+ * left with last in this thread, until it takes or leaves another. */
+void *quant_ste_cuda_enter(void *stream);
+bool quant_ste_cuda_leave(void *previous);
+const char *quant_ste_cuda_last_error(void);
+
 /* Waits for the thread's stream. */
 void quant_ste_cuda_synchronize(void);
 

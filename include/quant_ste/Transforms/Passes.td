@@ -359,6 +359,33 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::vector::VectorDialect"];
 }
 
+def QuantSTEDeviceScalarsPass
+    : Pass<"quant-ste-device-scalars", "::mlir::func::FuncOp"> {
+  let summary = "Compute with elements of tensors in kernels";
+  let description = [{
+    Where tensors are in the memory of a GPU, the host cannot look at an element.
+    A scalar that a `linalg.generic` or `linalg.fill` takes, and that is computed
+    from tensors of rank 0, is computed in its body; `tensor.from_elements` of
+    one element becomes a fill.
+
+    Before:
+    ```mlir
+    %a = tensor.extract %sum[] : tensor<f32>
+    %b = arith.divf %a, %n : f32
+    %y = linalg.generic ... ins(%x, %b : tensor<?xf32>, f32) ...
+    ^bb0(%in: f32, %mean: f32, %out: f32): ...
+    ```
+    After:
+    ```mlir
+    %y = linalg.generic ... ins(%x, %sum, %n : tensor<?xf32>, tensor<f32>, f32) ...
+    ^bb0(%in: f32, %a: f32, %n_: f32, %out: f32):
+      %mean = arith.divf %a, %n_ : f32 ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def QuantSTEExactDivisionPass : Pass<"quant-ste-exact-division"> {
   let summary = "Divide by a reciprocal, with the bits of a division";
   let description = [{

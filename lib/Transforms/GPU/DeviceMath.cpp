@@ -58,6 +58,21 @@ static Value compareFloat(ImplicitLocOpBuilder &b, Operation *op) {
       infinity);
 }
 
+/// Two roundings, as on CPUs.
+static Value invertRoot(ImplicitLocOpBuilder &b, math::RsqrtOp op) {
+  Type type = op.getType();
+  FloatAttr value = b.getFloatAttr(getElementTypeOrSelf(type), 1.0);
+  TypedAttr constant = value;
+  if (auto shaped = dyn_cast<ShapedType>(type))
+    constant = DenseElementsAttr::get(shaped, Attribute(value));
+  Value one = arith::ConstantOp::create(b, constant);
+  Value root =
+      LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr("llvm.sqrt"),
+                                    ValueRange{op.getOperand()})
+          .getResult(0);
+  return arith::DivFOp::create(b, one, root);
+}
+
 namespace {
 struct DeviceMath : quant_ste::impl::QuantSTEDeviceMathPassBase<DeviceMath> {
   void runOnOperation() override {
@@ -68,6 +83,8 @@ struct DeviceMath : quant_ste::impl::QuantSTEDeviceMathPassBase<DeviceMath> {
       Value v;
       if (isa<math::IsNaNOp, math::IsInfOp, math::IsFiniteOp>(op)) {
         v = compareFloat(b, op);
+      } else if (auto inverse = dyn_cast<math::RsqrtOp>(op)) {
+        v = invertRoot(b, inverse);
       } else if (StringRef name = getIntrinsic(op); !name.empty()) {
         v = LLVM::CallIntrinsicOp::create(b, op->getResult(0).getType(),
                                           b.getStringAttr(name),

@@ -34,8 +34,18 @@ void quant_ste::passCaptured(KernelBuilder &kernel, linalg::GenericOp op,
                              IRMapping &map) {
   SetVector<Value> captured;
   getUsedValuesDefinedAbove(op.getRegion(), captured);
-  for (Value v : captured)
-    map.map(v, kernel.pass(v));
+  for (Value v : captured) {
+    auto type = dyn_cast<MemRefType>(v.getType());
+    if (!type) {
+      map.map(v, kernel.pass(v));
+      continue;
+    }
+    // A table, of which the body reads any element.
+    SmallVector<Value> dims;
+    for (int64_t d = 0; d < type.getRank(); ++d)
+      dims.push_back(kernel.host.createOrFold<memref::DimOp>(v, d));
+    map.map(v, kernel.passBuffer(v, dims, /*isConstant=*/false));
+  }
 }
 
 namespace {

@@ -1,0 +1,131 @@
+"""Libraries for C programs whose functions launch kernels."""
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emulation
+
+if platform.machine() != "x86_64":
+    pytest.skip("the emulated driver needs x86-64", allow_module_level=True)
+
+ROOT = Path(__file__).parents[2]
+BUILD = Path(os.environ["QUANT_STE_C_LIBRARY"]).parents[1]
+RUNTIME = BUILD / "lib" / "libQuantSTERuntime.a"
+EXAMPLE = ROOT / "examples" / "pact_backward.mlir"
+EXPECTED = """\
+x   -1  y 0.0000  dx 0
+x  0.5  y 0.5333  dx 1
+x    1  y 1.0667  dx 1
+x    2  y 2.0000  dx 1
+x    3  y 2.0000  dx 0
+dalpha 2
+"""
+
+
+def compile(output, *options):
+    return subprocess.run(
+        [BUILD / "bin" / "qopt-compile", EXAMPLE, "--target=cuda:sm_90", "-o", output, *options],
+        capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cuda") / "libpact.so"
+    said = compile(path, "--pipeline=bitcode", f"--header={path.parent / 'pact.h'}")
+    assert said.returncode == 0, said.stderr
+    return path
+
+
+def pointer(array):
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def backward(library, x, alpha, dy, stream, n=None):
+    """In the memory of the emulated GPU, which is that of the host."""
+    loaded = ctypes.CDLL(str(library))
+    loaded.libpact_error.restype = ctypes.c_char_p
+    y, dx, dalpha = np.empty_like(x), np.empty_like(x), np.empty((), np.float32)
+    size = ctypes.c_int64(len(x))
+    code = loaded.pact_backward(pointer(x), size, pointer(alpha), pointer(dy),
+                                ctypes.c_int64(len(x) if n is None else n), pointer(y),
+                                pointer(dx), pointer(dalpha), ctypes.c_void_p(stream))
+    return code & 15, loaded.libpact_error(code).decode(), (y, dx, dalpha)
+
+
+def test_library(library):
+    driver = emulation.Driver()
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, 10007)).astype(np.float32) * 2
+    alpha = np.array(2, np.float32)
+    code, text, (y, dx, dalpha) = backward(library, x, alpha, dy, 20759)
+    assert (code, text) == (0, "no error")
+    wanted = np.where(x < 0, 0, np.where(x >= 2, 0, dy))
+    wanted[x == 2] = dy[x == 2]
+    np.testing.assert_array_equal(dx, wanted)
+    assert y.max() == 2 and abs(dalpha - dy[x >= 2].sum(dtype=np.float64)) < 1e-3
+    log = driver.log()
+    launches = [line for line in log if line.startswith("cuLaunchKernel")]
+    # Which version depends on where NumPy's arrays are.
+    assert len(launches) == 2 and all(line.endswith("stream=20759)") for line in launches), log
+    assert not any("Synchronize" in line for line in log)
+    assert driver.live_buffers() == 0
+
+
+def test_errors(library):
+    x = np.ones(5, np.float32)
+    alpha = np.array(2, np.float32)
+    assert backward(library, x, alpha, x, None, n=4)[:2] == (
+        2, "pact_backward: dy_size0: expected x_size0")
+    emulation.Driver().fail("cuLaunchKernel", 1)
+    code, text, _ = backward(library, x, alpha, x, None)
+    assert code == 7 and text.startswith("kernel 'pact_backward_") and "invalid argument" in text
+    assert backward(library, x, alpha, x, None)[0] == 0
+
+
+def test_example(library):
+    """examples/c/pact_cuda.c"""
+    if b"__asan" in RUNTIME.read_bytes():
+        pytest.skip("a sanitized runtime wants a sanitized program")
+    folder = library.parent
+    program = folder / "pact"
+    compiler = shutil.which("cc") or shutil.which("clang-22")
+    subprocess.run(
+        [compiler, "-std=c99", "-pedantic", "-Wall", "-Werror", ROOT / "examples/c/pact_cuda.c",
+         f"-I{ROOT / 'test/GPU/Inputs'}", f"-I{folder}", library, emulation.DRIVER,
+         f"-Wl,-rpath,{folder}:{emulation.DRIVER.parent}", "-o", program], check=True)
+    run = subprocess.run([program], capture_output=True, text=True)
+    assert run.stdout == EXPECTED, run.stderr
+    # Without a driver.
+    run = subprocess.run([program], capture_output=True, text=True,
+                         env={**os.environ, "QUANT_STE_LIBCUDA": "/nowhere/libcuda.so"})
+    assert run.returncode == 1
+    assert run.stderr.startswith("there is no CUDA driver on this machine: /nowhere/libcuda.so")
+
+
+def test_kernels_alone(tmp_path):
+    assert compile(tmp_path / "f.ptx", "--pipeline=ptx=80").returncode == 0
+    ptx = (tmp_path / "f.ptx").read_text()
+    assert ".version 8.0\n.target sm_90\n" in ptx and ".entry pact_backward_aligned(" in ptx
+    assert not (tmp_path / "f.h").exists()
+
+
+@pytest.mark.parametrize("kind", ["cubin", "fatbin"])
+def test_toolkit(kind, tmp_path):
+    output = tmp_path / f"f.{kind}"
+    none = subprocess.run(
+        [BUILD / "bin" / "qopt-compile", EXAMPLE, "--target=cuda:sm_90", "-o", output],
+        capture_output=True, text=True, env={**os.environ, "QUANT_STE_CUDA_BIN": "/nowhere"})
+    assert none.returncode == 1 and "expected 'ptxas' of the CUDA toolkit" in none.stderr
+    assert not output.exists()
+    if not shutil.which("ptxas") and not shutil.which("ptxas", path="/usr/local/cuda/bin"):
+        pytest.skip("there is no ptxas on the path or in /usr/local/cuda/bin")
+    said = compile(output)
+    assert said.returncode == 0, said.stderr
+    magic = b"\x7fELF" if kind == "cubin" else b"\x50\xed\x55\xba"
+    assert output.read_bytes()[:4] == magic
