@@ -38,7 +38,8 @@ static constexpr unsigned kRounded = 32, kRegister = 16;
 static llvm::Value *matchRounding(llvm::SelectInst &root) {
   auto *type = dyn_cast<llvm::FixedVectorType>(root.getType());
   if (!type || !type->getElementType()->isIntegerTy(16) ||
-      type->getNumElements() % kRounded != 0)
+      (type->getNumElements() != kRegister &&
+       type->getNumElements() % kRounded != 0))
     return nullptr;
   llvm::Value *x = nullptr, *bits = nullptr;
   llvm::Value *sum = nullptr;
@@ -73,11 +74,14 @@ static llvm::Value *takeLanes(llvm::IRBuilder<> &b, llvm::Value *v,
       v, llvm::to_vector(llvm::seq<int>(first, first + count)));
 }
 
-/// By the instruction for two registers at a time.
+/// By the instruction for two registers at a time, or for one.
 static llvm::Value *roundByInstruction(llvm::IRBuilder<> &b, llvm::Value *x,
                                        unsigned lanes) {
   SmallVector<llvm::Value *> parts;
-  for (unsigned i = 0; i < lanes; i += kRounded) {
+  if (lanes == kRegister)
+    parts.push_back(b.CreateIntrinsic(
+        llvm::Intrinsic::x86_avx512bf16_cvtneps2bf16_512, {}, {x}));
+  for (unsigned i = 0; i + kRounded <= lanes; i += kRounded) {
     llvm::Value *low = takeLanes(b, x, i, kRegister);
     llvm::Value *high = takeLanes(b, x, i + kRegister, kRegister);
     parts.push_back(b.CreateIntrinsic(

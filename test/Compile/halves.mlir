@@ -3,6 +3,7 @@
 
 // RUN: qopt-compile %s --target=x86_64:znver4 --pipeline=openmp=false -o %t.znver4.s
 // RUN: FileCheck %s --check-prefix=BF16 --input-file=%t.znver4.s
+// RUN: FileCheck %s --check-prefix=TAIL --input-file=%t.znver4.s
 // RUN: FileCheck %s --check-prefixes=F16,V4 --input-file=%t.znver4.s
 // RUN: qopt-compile %s --target=x86_64:x86-64-v4 --pipeline=openmp=false -o %t.v4.s
 // RUN: FileCheck %s --check-prefix=INTEGER --input-file=%t.v4.s --implicit-check-not=vcvtne
@@ -16,6 +17,7 @@
 // BF16: vfpclassps $161, %zmm
 // BF16: jne
 // BF16: vcvtne2ps2bf16 %zmm
+// TAIL: vcvtneps2bf16 %zmm
 // INTEGER-LABEL: {{^"?}}bf16.{{.*}}:
 // INTEGER: vpsrld $16, %zmm
 // INTEGER: vmovntdq %zmm
