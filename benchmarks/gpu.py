@@ -55,7 +55,7 @@ _SCALAR, _CHANNELS = "tensor<f32>", "tensor<?xf32>"
 _INT = dict(s=_SCALAR, z=_SCALAR, b=_SCALAR)
 KERNELS = {
     "pact": _text("pact %x, %a bits(4) grad(pact)", "?", dict(a=_SCALAR)),
-    "lsq": _text("lsq %x, %s qmin(-8) qmax(7) grad(lsq)", "?", dict(s=_SCALAR)),
+    "lsq": _text("lsq %x, %s qmin(-8) qmax(7) grad_scale(0.01) grad(lsq)", "?", dict(s=_SCALAR)),
     "int_quant": _text("int_quant %x, %s, %z, %b signed grad(clipped)", "?", _INT),
     "int_quant_channel": _text("int_quant %x, %s axes([0]), %z, %b signed grad(clipped)", "?x?",
                                {**_INT, "s": _CHANNELS}),

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,15 @@ def test_toolkit(kind, tmp_path):
     assert said.returncode == 0, said.stderr
     magic = b"\x7fELF" if kind == "cubin" else b"\x50\xed\x55\xba"
     assert output.read_bytes()[:4] == magic
+
+
+@pytest.mark.slow
+def test_benchmark(tmp_path):
+    """benchmarks/gpu.py builds its libraries, and says it where nothing can be measured."""
+    script = ROOT / "benchmarks/gpu.py"
+    subprocess.run([sys.executable, script, "--build", tmp_path, "--qopt-compile",
+                    BUILD / "bin" / "qopt-compile"], check=True)
+    assert len(list(tmp_path.glob("lib*.so"))) == 8
+    said = subprocess.run([sys.executable, script, "--run", tmp_path, "--sizes", "12"],
+                          capture_output=True, text=True)
+    assert said.returncode == 0 or said.stderr.startswith("nothing was measured: "), said.stderr
