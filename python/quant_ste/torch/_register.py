@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import os
 
 import torch
 
@@ -12,12 +13,16 @@ OP_NAMESPACE = "quant_ste"
 
 
 def _register() -> str:
+    """$QUANT_STE_TORCH_OPS=python chooses the slower form, for tests."""
     try:
+        if os.environ.get("QUANT_STE_TORCH_OPS") == "python":
+            raise ImportError("asked for by QUANT_STE_TORCH_OPS")
         from . import _ops
     except ImportError as error:
-        raise ImportError(
-            f"quant_ste.torch was not built for torch {torch.__version__}: install quant_ste "
-            f"again where this torch is ({error})") from error
+        from . import _fallback
+        for op in OPS:
+            _fallback.define(op)
+        return f"Python, for torch {torch.__version__} ({error})"
     for op in OPS:
         _ops.define(op.name, op.forward_schema, op.backward_schema, op.traits(),
                     op.promotes, op.gives_float, functools.partial(get_text, op))
