@@ -22,3 +22,10 @@ func.func @table(%x: tensor<2xf32>) -> tensor<2xf32> {
   %y = arith.addf %x, %c : tensor<2xf32>
   return %y : tensor<2xf32>
 }
+
+// -----
+
+// expected-error@+1 {{expected tensors of known rank, got 'memref<*xf32>'}}
+func.func @unranked(%x: tensor<*xf32>) -> tensor<*xf32> {
+  return %x : tensor<*xf32>
+}

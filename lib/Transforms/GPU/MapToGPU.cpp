@@ -120,6 +120,19 @@ static LogicalResult checkHost(func::FuncOp function) {
   return failure(result.wasInterrupted());
 }
 
+/// No kernel can be made for a rank that only the run tells.
+static LogicalResult checkRanks(func::FuncOp function) {
+  auto checked = function.walk([&](Operation *op) {
+    auto isUnranked = [](Type type) { return isa<UnrankedMemRefType>(type); };
+    if (llvm::none_of(op->getOperandTypes(), isUnranked))
+      return WalkResult::advance();
+    op->emitError("expected tensors of known rank, got ")
+        << *llvm::find_if(op->getOperandTypes(), isUnranked);
+    return WalkResult::interrupt();
+  });
+  return failure(checked.wasInterrupted());
+}
+
 namespace {
 struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
   using QuantSTEMapToGPUPassBase::QuantSTEMapToGPUPassBase;
@@ -180,6 +193,8 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
     gpu::GPUModuleOp kernels;
     std::optional<KernelLibrary> library;
     for (auto function : module.getOps<func::FuncOp>()) {
+      if (failed(checkRanks(function)))
+        return signalPassFailure();
       moveListsToStack(function);
       generalize(function);
       takeFills(function);
