@@ -12,9 +12,9 @@ llvm.func internal @task(%i: i64, %unused: i64, %size: i64, %x: !llvm.ptr) {
 // CHECK: llvm.store %[[N]]
 // CHECK: llvm.store %[[X]]
 // CHECK: omp.parallel {
-// CHECK: %[[C1:.*]] = llvm.mlir.constant(1 : i64)
 // CHECK: %[[COUNT:.*]] = llvm.load {{.*}} -> i64
 // CHECK: %[[P:.*]] = llvm.load {{.*}} -> !llvm.ptr
+// CHECK: %[[C1:.*]] = llvm.mlir.constant(1 : i64)
 // CHECK: omp.loop_nest (%[[I:.*]]) : i64 = (%{{.*}}) to (%[[COUNT]]) step (%[[C1]])
 // CHECK: %[[ANY:.*]] = llvm.mlir.poison : i64
 // CHECK: llvm.call @task(%[[I]], %[[ANY]], %[[COUNT]], %[[P]])
@@ -37,8 +37,9 @@ llvm.func @elsewhere(i64)
 
 // What a function in another module uses is not known; one value is no dozen.
 // CHECK-LABEL: llvm.func @one
+// CHECK-SAME: %[[N:.*]]: i64
 // CHECK-NOT: llvm.alloca
-// CHECK: llvm.call @elsewhere(%arg0)
+// CHECK: llvm.call @elsewhere(%[[N]])
 llvm.func @one(%n: i64) {
   omp.parallel {
     llvm.call @elsewhere(%n) : (i64) -> ()
@@ -47,7 +48,7 @@ llvm.func @one(%n: i64) {
   llvm.return
 }
 
-// Threads of threads have the memory of their own.
+// Threads of threads take what LLVM gives them.
 // CHECK-LABEL: llvm.func @nested
 // CHECK: llvm.alloca
 // CHECK: omp.parallel
