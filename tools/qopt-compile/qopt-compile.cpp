@@ -101,8 +101,8 @@ static void parseOptions(int argc, char **argv, Options &options) {
   static cl::opt<std::string, true> runtime(
       "runtime", cl::value_desc("libQuantSTERuntime.a"),
       cl::location(options.runtime),
-      cl::desc("The runtime that shared libraries for a GPU contain (that of "
-               "this qopt-compile)"),
+      cl::desc("The runtime, which shared libraries contain if they call it "
+               "(that of this qopt-compile)"),
       cl::cat(category));
   static cl::opt<std::string, true> linker(
       "linker", cl::value_desc("path"), cl::location(options.linker),
@@ -155,25 +155,6 @@ static LogicalResult configurePasses(PassManager &pm) {
 static void printStep(StringRef step, double seconds) {
   llvm::errs() << llvm::format("  %-16s%10.2f ms\n", step.str().c_str(),
                                1e3 * seconds);
-}
-
-/// libQuantSTERuntime.a, unless given beside this program: in ../lib of the
-/// directory that it is in.
-static llvm::Expected<std::string> findRuntime(StringRef given) {
-  llvm::SmallString<128> path(given);
-  if (given.empty()) {
-    static int here;
-    path = llvm::sys::path::parent_path(
-        llvm::sys::fs::getMainExecutable("qopt-compile", &here));
-    llvm::sys::path::append(path, "..", "lib", "libQuantSTERuntime.a");
-    llvm::sys::path::remove_dots(path, /*remove_dot_dot=*/true);
-  }
-  if (llvm::sys::fs::exists(path))
-    return path.str().str();
-  return llvm::createStringError(
-      "expected the runtime of quant_ste at '" + path +
-      "'; give its path by --runtime, or write an object with -o f.o and link "
-      "it to the runtime");
 }
 
 /// What is wrong with the options for a GPU.

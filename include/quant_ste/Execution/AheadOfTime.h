@@ -49,6 +49,10 @@ CpuTarget getGpuHost(const CodegenOptions &base);
 /// A program that links, "clang" or "cc", and what to say when there is none.
 llvm::Expected<std::string> findLinker(StringRef given);
 
+/// libQuantSTERuntime.a: what is given, else beside this program or library, in
+/// ../lib of the directory that it is in.
+llvm::Expected<std::string> findRuntime(StringRef given);
+
 struct LinkOptions {
   /// A path; empty: what findLinker finds.
   std::string linker;
@@ -70,6 +74,7 @@ llvm::Error writeFile(StringRef path, StringRef bytes);
 
 /// Writes what compileLibrary made; a path that ends in .so is linked, as
 /// `link` says but for what follows from `options`: its triple, and OpenMP.
+/// What calls the runtime contains it.
 llvm::Error writeLibrary(StringRef path, StringRef bytes,
                          const LibraryOptions &options, LinkOptions link);
 
