@@ -199,6 +199,29 @@ template <class T> struct Gathered {
 };
 } // namespace
 
+/// What lies one behind the other.
+static std::vector<Block> findRuns(const int64_t *offsets, int64_t count) {
+  std::vector<Block> runs;
+  for (int64_t i = 0, end; i < count; i = end) {
+    for (end = i + 1; end < count && offsets[end] - offsets[end - 1] == 1;)
+      ++end;
+    runs.push_back({i, end - i});
+  }
+  return runs;
+}
+
+template <class T>
+static void copyLines(const T *from, const int64_t *lines, int64_t numLines,
+                      const int64_t *along, const std::vector<Block> &runs,
+                      int64_t stride, T *to, int numThreads) {
+#pragma omp parallel for num_threads(numThreads) if (numThreads > 1)
+  for (int64_t i = 0; i < numLines; ++i)
+    for (const Block &run : runs) {
+      const T *source = from + lines[i] + along[run.first];
+      std::copy(source, source + run.size, to + i * stride + run.first);
+    }
+}
+
 /// Where it is, if it is a matrix there; else a copy.
 template <class T> void Gathered<T>::take(Block a, Block t, int numThreads) {
   const int64_t *as = across.data() + a.first, *ts = terms.data() + t.first;
@@ -214,14 +237,16 @@ template <class T> void Gathered<T>::take(Block a, Block t, int numThreads) {
     return;
   }
   copy.resize(a.size * t.size);
-  T *to = copy.data();
-#pragma omp parallel for num_threads(numThreads) if (numThreads > 1)
-  for (int64_t p = 0; p < t.size; ++p)
-    for (int64_t i = 0; i < a.size; ++i)
-      to[p * a.size + i] = data[as[i] + ts[p]];
-  matrix = to;
-  termsFirst = true;
-  stride = a.size;
+  matrix = copy.data();
+  std::vector<Block> acrossRuns = findRuns(as, a.size);
+  std::vector<Block> termRuns = findRuns(ts, t.size);
+  // Lines go along the longer runs.
+  termsFirst = a.size * static_cast<int64_t>(termRuns.size()) >=
+               t.size * static_cast<int64_t>(acrossRuns.size());
+  stride = termsFirst ? a.size : t.size;
+  copyLines(data, termsFirst ? ts : as, termsFirst ? t.size : a.size,
+            termsFirst ? as : ts, termsFirst ? acrossRuns : termRuns, stride,
+            copy.data(), numThreads);
 }
 
 /// c += own, a matrix of rows.size() rows.
