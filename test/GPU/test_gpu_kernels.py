@@ -274,3 +274,18 @@ def test_uncertain_ownership():
     for n in (0, 1, 2, 5):
         assert_all_same(text, x, np.float32(0.7), np.int64(n))
         assert driver.live_buffers() == 0
+
+
+def test_index():
+    """Elements as wide as addresses: a map and a sum."""
+    text = """
+      func.func @f(%x: tensor<?xindex>, %zero: tensor<index>)
+          -> (tensor<?xindex>, tensor<index>) {
+        %twice = linalg.map { arith.addi } ins(%x, %x : tensor<?xindex>, tensor<?xindex>)
+                   outs(%x : tensor<?xindex>)
+        %sum = linalg.reduce { arith.addi } ins(%x : tensor<?xindex>)
+                 outs(%zero : tensor<index>) dimensions = [0]
+        return %twice, %sum : tensor<?xindex>, tensor<index>
+      }"""
+    x = np.arange(-500, 503, dtype=np.int64) * (1 << 40)
+    assert_all_same(text, x, np.zeros((), np.int64))

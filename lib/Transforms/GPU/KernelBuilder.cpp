@@ -164,6 +164,12 @@ Value KernelBuilder::addShared(int64_t size, Type element) {
   return function.addWorkgroupAttribution(type, device.getLoc());
 }
 
+int64_t quant_ste::getElementBytes(Type element) {
+  if (element.isIndex())
+    return IndexType::kInternalStorageBitWidth / 8;
+  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
+
 //===----------------------------------------------------------------------===//
 // Launch
 //===----------------------------------------------------------------------===//
@@ -173,11 +179,11 @@ Value KernelBuilder::addShared(int64_t size, Type element) {
 static bool alignVectors(gpu::GPUFuncOp function) {
   bool hasVectors = false;
   auto align = [&](auto op, VectorType type) {
-    int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
     if (type.getNumElements() == 1 ||
         cast<MemRefType>(op.getBase().getType()).getMemorySpace())
       return;
-    op.setAlignment(bits / 8);
+    op.setAlignment(type.getNumElements() *
+                    getElementBytes(type.getElementType()));
     hasVectors = true;
   };
   function.walk([&](vector::LoadOp op) { align(op, op.getVectorType()); });

@@ -18,6 +18,9 @@ namespace mlir::quant_ste {
 inline constexpr int64_t kBlockThreads = 256;
 inline constexpr int64_t kWarpThreads = 32;
 
+/// Of an integer, an index or a float, in memory.
+int64_t getElementBytes(Type element);
+
 /// The kernels of a module. Of several that are equal it keeps one.
 class KernelLibrary {
 public:

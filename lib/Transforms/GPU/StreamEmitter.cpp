@@ -31,10 +31,6 @@ static constexpr int64_t kMaxPartials = 1056;
 static constexpr int64_t kColumnRows = 16;
 static constexpr int64_t kMaxSharedBytes = 32 * 1024;
 
-static int64_t getBytes(Type element) {
-  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
-}
-
 /// Of a kernel with sums. Eight lanes are computed in f32, which takes twice
 /// the registers of what was loaded.
 static int64_t getSumUnroll(int64_t width) {
@@ -48,7 +44,7 @@ static constexpr int64_t kSmallBody = 40;
 /// end in memory for it.
 static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
   auto isWide = [](const StreamOperand &operand) {
-    return getBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
+    return getElementBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
   };
   auto size = static_cast<int64_t>(k.getBody().getOperations().size());
   bool isLarge = size > kSmallBody || llvm::any_of(k.outputs, isWide);
@@ -220,7 +216,7 @@ Value StreamEmitter::areAccessesAligned() {
     if (!operand.isBuffer() || !operand.sees(k.getVectorLoop()))
       return;
     auto type = cast<MemRefType>(operand.value.getType());
-    int64_t bytes = getBytes(type.getElementType());
+    int64_t bytes = getElementBytes(type.getElementType());
     Value mask = index(host, width * bytes - 1), size = index(host, bytes);
     auto metadata =
         memref::ExtractStridedMetadataOp::create(host, operand.value);
@@ -659,7 +655,8 @@ static int64_t getWidth(const StreamKernel &k) {
   int64_t bytes = 1;
   auto look = [&](const StreamOperand &operand) {
     if (operand.isBuffer() && operand.sees(k.getVectorLoop()))
-      bytes = std::max(bytes, getBytes(getElementTypeOrSelf(operand.value)));
+      bytes =
+          std::max(bytes, getElementBytes(getElementTypeOrSelf(operand.value)));
   };
   llvm::for_each(k.inputs, look);
   llvm::for_each(k.outputs, look);
@@ -671,7 +668,8 @@ static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
   int64_t width = getWidth(k), shared = 0;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      shared += kBlockThreads * getBytes(getElementTypeOrSelf(output.value));
+      shared +=
+          kBlockThreads * getElementBytes(getElementTypeOrSelf(output.value));
   while (width > 1 && shared * width > kMaxSharedBytes)
     width /= 2;
   auto emit = [&](int64_t lanes) {
