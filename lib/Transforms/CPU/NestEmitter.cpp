@@ -26,9 +26,11 @@ static constexpr int64_t kColumns = 4096; // its columns
 /// free choice. Values that columns have of their own live in registers.
 static constexpr int64_t kColumnLanes = 32;
 /// What columns have of their own, and their sums, stay in registers for
-/// several rows: for so many long ones, and as many as are so many elements,
-/// but not more than so many short ones. Memory is slow to read in many places.
-static constexpr int64_t kRowsTogether = 8, kLongRow = 128, kShortRows = 16;
+/// several rows if these are as short as lines of the caches, and together no
+/// longer than kLongRow, or if each has a page of memory of its own. In
+/// between, several rows would be read out of order: memory is slow then.
+static constexpr int64_t kLongRow = 128, kShortRows = 16, kPage = 4096;
+static constexpr int64_t kLongRows = 8, kSummedLongRows = 4;
 /// Sums of at most so many elements, which the caches hold, need no such care.
 static constexpr int64_t kCachedElements = 32768;
 /// Results of a kernel that moves so many bytes would not stay in the caches.
@@ -83,6 +85,7 @@ private:
            function_ref<SmallVector<Value>(Scope &, ValueRange)> emit);
   Value getSplit(Range range, int64_t width);
   void emitRowUnit(Scope &scope, Range range, ArrayRef<Value> numbers);
+  Value countRowsTogether(int64_t longRows);
   void emitRowsTogether(Scope &scope, Range columns, Range rows);
   void emitColumns(Scope &scope, Range columns, Range rows,
                    ArrayRef<Value> numbers);
@@ -117,6 +120,13 @@ private:
   Value streams;
 };
 } // namespace
+
+/// Of an element in memory.
+static int64_t getBytes(const StreamOperand &operand) {
+  Type type = getElementTypeOrSelf(operand.value);
+  return type.isIntOrFloat() ? llvm::divideCeil(type.getIntOrFloatBitWidth(), 8)
+                             : sizeof(int64_t);
+}
 
 SmallVector<Value> NestEmitter::loop(
     Value lo, Value hi, Value step, ValueRange init,
@@ -168,7 +178,7 @@ void NestEmitter::planUnits() {
   for (unsigned d = 0; d < k.getNumLoops(); ++d) {
     int64_t block = 1;
     if (!isColumnForm)
-      block = d == v ? kTile : d == rowLoop ? kRowsTogether : 1;
+      block = d == v ? kTile : d == rowLoop ? kShortRows : 1;
     else if (d == v)
       block = k.isContraction ? kProductUnitColumns : kColumns;
     else if (d == rowLoop)
@@ -323,10 +333,6 @@ Value NestEmitter::testStreaming() {
   if (k.isContraction)
     return {};
   unsigned v = k.getVectorLoop();
-  auto getBytes = [](const StreamOperand &operand) -> int64_t {
-    Type type = getElementTypeOrSelf(operand.value);
-    return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
-  };
   auto isWhole = [&](const StreamOperand &operand) {
     return operand.isBuffer() &&
            getElementTypeOrSelf(operand.value).isIntOrFloat() &&
@@ -488,7 +494,8 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
 /// Some rows of an elementwise kernel: what the columns have of their own is
 /// loaded once for all of them.
 void NestEmitter::emitRowsTogether(Scope &scope, Range columns, Range rows) {
-  forColumns(scope, columns, kLanes, [&, rows = rows](Scope &lanes) {
+  Value together = countRowsTogether(kLongRows);
+  auto emitLanes = [&](Scope &lanes, Range rows) {
     body.emit(lanes);
     loop(rows.first, rows.second, index(1), {},
          [&](Value row, ValueRange) -> SmallVector<Value> {
@@ -497,7 +504,31 @@ void NestEmitter::emitRowsTogether(Scope &scope, Range columns, Range rows) {
            emitInnermost(at, {});
            return {};
          });
-  });
+  };
+  loop(rows.first, rows.second, together, {},
+       [&, last = rows.second](Value first, ValueRange) -> SmallVector<Value> {
+         Value end = arith::AddIOp::create(b, first, together);
+         end = arith::MinUIOp::create(b, end, last);
+         forColumns(scope, columns, kLanes,
+                    [&](Scope &lanes) { emitLanes(lanes, {first, end}); });
+         return {};
+       });
+}
+
+/// Of rows as long as a page of memory, `longRows`.
+Value NestEmitter::countRowsTogether(int64_t longRows) {
+  Value length = k.sizes[k.getVectorLoop()];
+  Value some = fold<arith::DivUIOp>(index(kLongRow),
+                                    fold<arith::MaxUIOp>(length, index(1)));
+  some = fold<arith::MinUIOp>(some, index(kShortRows));
+  some = fold<arith::MaxUIOp>(some, index(1));
+  int64_t bytes = 1;
+  for (const StreamOperand &output : k.outputs)
+    bytes = std::max(bytes, getBytes(output));
+  Value isLong = b.createOrFold<arith::CmpIOp>(
+      b.getLoc(), arith::CmpIPredicate::uge, length, index(kPage / bytes));
+  return b.createOrFold<arith::SelectOp>(b.getLoc(), isLong, index(longRows),
+                                         some);
 }
 
 //===----------------------------------------------------------------------===//
@@ -537,11 +568,7 @@ void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
                      getNeutral(b, *kind, getElementTypeOrSelf(output.value),
                                 lanes.width));
   });
-  Value length = k.sizes[k.getVectorLoop()];
-  Value together = fold<arith::DivUIOp>(index(kLongRow),
-                                        fold<arith::MaxUIOp>(length, index(1)));
-  together = fold<arith::MinUIOp>(together, index(kShortRows));
-  together = fold<arith::MaxUIOp>(together, index(kRowsTogether));
+  Value together = countRowsTogether(kSummedLongRows);
   loop(rows.first, rows.second, together, {},
        [&, last = rows.second](Value first, ValueRange) -> SmallVector<Value> {
          Value end = arith::AddIOp::create(b, first, together);
