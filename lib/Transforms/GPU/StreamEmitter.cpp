@@ -229,8 +229,11 @@ Value StreamEmitter::areAccessesAligned() {
       return fold<arith::MulIOp>(
           host, ShapedType::isDynamic(known) ? v : index(host, known), size);
     };
-    Value at =
-        memref::ExtractAlignedPointerAsIndexOp::create(host, operand.value);
+    // Where a table is, only the kernel knows; it begins at a multiple of more.
+    Value at = getTable(operand.value)
+                   ? index(host, 0)
+                   : memref::ExtractAlignedPointerAsIndexOp::create(
+                         host, operand.value);
     at = fold<arith::AddIOp>(host, at, scaled(offset, metadata.getOffset()));
     for (auto [known, stride] : llvm::zip_equal(
              ArrayRef(strides).drop_back(), metadata.getStrides().drop_back()))
