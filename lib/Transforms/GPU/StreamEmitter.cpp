@@ -43,6 +43,10 @@ static int64_t getSumUnroll(int64_t width) {
 
 /// Ops of a body that leave registers for many threads.
 static constexpr int64_t kSmallBody = 40;
+/// Operands whose vectors do, all of them being under way at once.
+static constexpr int64_t kFewOperands = 2;
+/// Ops of a body that want all registers of a thread: some polynomials.
+static constexpr int64_t kHugeBody = 150;
 
 /// Blocks that are to fit on a multiprocessor: none of a thread's registers may
 /// end in memory for it.
@@ -51,7 +55,14 @@ static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
     return getBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
   };
   auto size = static_cast<int64_t>(k.getBody().getOperations().size());
-  bool isLarge = size > kSmallBody || llvm::any_of(k.outputs, isWide);
+  if (size > kHugeBody)
+    return 1;
+  auto isLoaded = [&](const StreamOperand &input) {
+    return input.isBuffer() && input.sees(k.getVectorLoop());
+  };
+  bool isLarge = size > kSmallBody ||
+                 llvm::count_if(k.inputs, isLoaded) > kFewOperands ||
+                 llvm::any_of(k.outputs, isWide);
   if (!k.isReduction())
     return isLarge ? 2 : k.getNumLoops() > 1 ? 4 : target.minBlocks;
   auto isSum = [](auto &kind) { return kind.has_value(); };
