@@ -257,10 +257,10 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
             const KernelOptions &options) {
     std::string why;
     FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
-    if (succeeded(kernel) && !kernel->isContraction)
-      return emitGpuStream(builder, *kernel, options);
-    if (succeeded(kernel))
+    if (succeeded(kernel) && kernel->isContraction)
       why = "its products must be added in order";
+    else if (succeeded(kernel) && canEmitGpuStream(*kernel, why))
+      return emitGpuStream(builder, *kernel, options);
     if (!why.empty())
       remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")
                                       .category(getArgument())
