@@ -35,6 +35,8 @@ template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<GpuPhase>() {
 static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
   QuantSTEMapToGPUPassOptions map;
   map.chip = options.chip;
+  // Before bodies are taken apart: the polynomials are the ones of the CPU.
+  pm.addPass(createQuantSTEExpandMathPass());
   pm.addPass(createQuantSTEMapToGPUPass(map));
   cleanUp(pm);
 }
