@@ -33,6 +33,11 @@ template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<GpuPhase>() {
 //===----------------------------------------------------------------------===//
 
 static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
+  if (options.matmul == GpuMatmul::Cublas) {
+    QuantSTEProductsToRuntimePassOptions products;
+    products.device = true;
+    pm.addPass(createQuantSTEProductsToRuntimePass(products));
+  }
   QuantSTEMapToGPUPassOptions map;
   map.chip = options.chip;
   pm.addPass(createQuantSTEMapToGPUPass(map));
@@ -74,6 +79,7 @@ static void addBinary(OpPassManager &pm, const GpuPipelineOptions &options) {
   serialize.chip = options.chip;
   serialize.ptx = options.ptx;
   serialize.bitcode = options.bitcode;
+  serialize.image = options.image;
   pm.addPass(createQuantSTESerializeGPUPass(serialize));
 }
 
