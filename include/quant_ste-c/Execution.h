@@ -218,8 +218,8 @@ typedef struct quant_ste_device_call {
 } quant_ste_device_call;
 /* As quant_ste_call, for a module that was compiled with the target cuda. Data
  * of tensors are addresses in the memory of the GPU, of arrays without gaps;
- * data of scalars are the host's. Results lie where `allocate` said, and live as
- * long as that. The work is put on the stream; nothing waits for it. */
+ * data of scalars are the host's. Results lie where `allocate` said, and live
+ * as long as that. The work is put on the stream; nothing waits for it. */
 quant_ste_results *quant_ste_call_on_device(const quant_ste_module *module,
                                             int32_t function,
                                             const quant_ste_array *arguments,

@@ -207,12 +207,12 @@ static LogicalResult save(ModuleOp module, ArrayRef<CFunction> functions,
 /// Reads the target word, and leaves what compilation wants of it.
 static llvm::Error setTarget(LibraryOptions &library) {
   CompileOptions &compile = library.compile;
-  auto target = compile.isForGpu()
-                    ? parseGpuTarget(compile.target, compile.pipelineOptions,
-                                     compile.codegen)
-                    : CpuTarget::parse(
-                          compile.target.empty() ? "cpu" : compile.target,
-                          compile.codegen);
+  auto target =
+      compile.isForGpu()
+          ? parseGpuTarget(compile.target, compile.pipelineOptions,
+                           compile.codegen)
+          : CpuTarget::parse(compile.target.empty() ? "cpu" : compile.target,
+                             compile.codegen);
   if (!target)
     return target.takeError();
   library.target = std::move(*target);
@@ -464,8 +464,7 @@ quant_ste_results *quant_ste_call_on_device(const quant_ste_module *module,
     return given->allocate(given->user, result, &view);
   };
   auto results = module->program->callOnDevice(
-      *signature, *wrapped,
-      DeviceCall{given->device, given->stream, allocate});
+      *signature, *wrapped, DeviceCall{given->device, given->stream, allocate});
   if (!results)
     return fail(error, results.takeError());
   return giveResults(std::move(*results));

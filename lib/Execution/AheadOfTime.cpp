@@ -93,8 +93,8 @@ quant_ste::parseGpuTarget(StringRef word, StringRef pipelineOptions,
   return out;
 }
 
-llvm::Expected<std::string>
-quant_ste::findRuntimeArchive(StringRef given, StringRef directory) {
+llvm::Expected<std::string> quant_ste::findRuntimeArchive(StringRef given,
+                                                          StringRef directory) {
   llvm::SmallString<128> last(given);
   if (!given.empty() && llvm::sys::fs::exists(last))
     return last.str().str();
@@ -189,9 +189,8 @@ static void defineAssertionFailed(llvm::Module &module,
 }
 
 /// What quant_ste_cuda_choose is told of each chip.
-static FailureOr<SmallVector<int32_t>> getChipCodes(ModuleOp module,
-                                                    const CpuTarget &target,
-                                                    StringRef options) {
+static FailureOr<SmallVector<int32_t>>
+getChipCodes(ModuleOp module, const CpuTarget &target, StringRef options) {
   enum { OfOneChip = 1, OfOneMajorVersion = 2 };
   SmallVector<int32_t> codes;
   if (target.levels.size() < 2)

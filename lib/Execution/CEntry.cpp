@@ -703,11 +703,10 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
                          "quant_ste_cuda_enter", b.getPtrTy(), b.getPtrTy()),
                      stream);
   if (library.chips)
-    level = b.CreateCall(
-        library.module.getOrInsertFunction("quant_ste_cuda_choose",
-                                           b.getInt32Ty(), b.getPtrTy(),
-                                           b.getInt32Ty()),
-        {library.chips, b.getInt32(levels.size())});
+    level = b.CreateCall(library.module.getOrInsertFunction(
+                             "quant_ste_cuda_choose", b.getInt32Ty(),
+                             b.getPtrTy(), b.getInt32Ty()),
+                         {library.chips, b.getInt32(levels.size())});
   FloatState state(b, leave);
   auto newBlock = [&] {
     return llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(),
@@ -927,13 +926,10 @@ static void buildErrorFunction(Library &library, bool isForGpu) {
   b.CreateRet(text);
 }
 
-LogicalResult quant_ste::buildCInterface(llvm::Module &module,
-                                         StringRef libraryName,
-                                         ArrayRef<CFunction> functions,
-                                         ArrayRef<std::string> suffixes,
-                                         ArrayRef<CpuidMask> masks,
-                                         ArrayRef<int32_t> chips,
-                                         llvm::StringSet<> &visible) {
+LogicalResult quant_ste::buildCInterface(
+    llvm::Module &module, StringRef libraryName, ArrayRef<CFunction> functions,
+    ArrayRef<std::string> suffixes, ArrayRef<CpuidMask> masks,
+    ArrayRef<int32_t> chips, llvm::StringSet<> &visible) {
   Library library{module, libraryName, {}, nullptr, nullptr};
   if (chips.size() > 1) {
     SmallVector<uint32_t> numbers(chips);

@@ -63,8 +63,8 @@ FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
   if (!image)
     return emitError(module.getLoc(), "expected ptx, cubin or fatbin, got '")
            << kind << "'";
-  auto target = parseGpuTarget(options.target, options.pipelineOptions,
-                               options.codegen);
+  auto target =
+      parseGpuTarget(options.target, options.pipelineOptions, options.codegen);
   if (!target)
     return emitError(module.getLoc(), llvm::toString(target.takeError()));
   if (target->levels.size() > 1 && *image != DeviceImage::Fatbin)

@@ -117,10 +117,10 @@ std::optional<std::string> ObjectCache::getKey(StringRef input, StringRef file,
   GpuPipelineOptions gpu;
   std::string ignored;
   llvm::raw_string_ostream errors(ignored);
-  bool isParsed = succeeded(
-      options.isForGpu()
-          ? gpu.parseFromString(options.pipelineOptions, errors)
-          : cpu.parseFromString(options.pipelineOptions, errors));
+  bool isParsed =
+      succeeded(options.isForGpu()
+                    ? gpu.parseFromString(options.pipelineOptions, errors)
+                    : cpu.parseFromString(options.pipelineOptions, errors));
   // What a CUDA toolkit makes depends on that.
   if (!isParsed || gpu.image != DeviceImage::PTX ||
       !llvm::all_of(ArrayRef<std::string>(cpu.rules), addFile) ||

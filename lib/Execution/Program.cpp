@@ -554,9 +554,9 @@ public:
     descriptors.reserve(function.arguments.size() + function.results.size());
   }
 
-  void addArguments(
-      ArrayRef<HostArray> arguments,
-      function_ref<void *(unsigned, const HostArray &)> getAddress) {
+  void
+  addArguments(ArrayRef<HostArray> arguments,
+               function_ref<void *(unsigned, const HostArray &)> getAddress) {
     for (auto [i, array] : llvm::enumerate(arguments)) {
       if (function.arguments[i].isScalar) {
         slots.push_back(array.getData());
@@ -567,8 +567,9 @@ public:
     }
   }
   /// `getAddress` is asked for those whose shape follows from the arguments.
-  void addResults(ArrayRef<HostArray> arguments,
-                  function_ref<void *(unsigned, const HostArray &)> getAddress) {
+  void
+  addResults(ArrayRef<HostArray> arguments,
+             function_ref<void *(unsigned, const HostArray &)> getAddress) {
     for (auto [k, type] : llvm::enumerate(function.results)) {
       if (type.isScalar) {
         slots.push_back(&scalars[k]);
@@ -642,8 +643,7 @@ Program::callWithCopies(const Signature &function,
   if (auto error = takeDeviceError())
     return error;
 
-  if (auto error =
-          enter(entries[&function - functions.data()], slots.get()))
+  if (auto error = enter(entries[&function - functions.data()], slots.get()))
     return error;
 
   for (unsigned k = 0, e = function.results.size(); k < e; ++k)
@@ -706,8 +706,7 @@ Program::callOnDevice(const Signature &function, ArrayRef<HostArray> arguments,
   });
   if (!missing.empty())
     return llvm::createStringError(missing);
-  if (auto error =
-          enter(entries[&function - functions.data()], slots.get()))
+  if (auto error = enter(entries[&function - functions.data()], slots.get()))
     return error;
 
   // Buffers of the code itself go to the caller's memory, and are freed then.
@@ -777,8 +776,7 @@ Program::timeOnDevice(const Signature &function, ArrayRef<HostArray> given,
   std::vector<double> times;
   for (unsigned i = 0; i < warmups + runs; ++i) {
     void *begin = quant_ste_cuda_record();
-    if (auto error =
-            enter(entries[&function - functions.data()], slots.get()))
+    if (auto error = enter(entries[&function - functions.data()], slots.get()))
       return error;
     void *end = quant_ste_cuda_record();
     {

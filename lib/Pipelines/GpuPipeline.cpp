@@ -95,7 +95,7 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
     addLinalg(pm);
   if (wants(GpuPhase::Fuse)) {
     pm.addNestedPass<func::FuncOp>(createQuantSTEDeviceScalarsPass());
-    addFuse(pm, /*productsToRuntime=*/false);
+    addFuse(pm, /*productsToRuntime=*/options.matmul == GpuMatmul::Cublas);
   }
   if (wants(GpuPhase::Bufferize))
     addBufferize(pm);

@@ -157,9 +157,8 @@ static CUcontext getPrimaryContext(int ordinal) {
   std::lock_guard<std::mutex> lock(mutex);
   CUcontext &context = contexts[ordinal];
   CUdevice device = 0;
-  if (!context &&
-      check(getDriver().cuDeviceGet(&device, ordinal),
-            "GPU number " + std::to_string(ordinal)))
+  if (!context && check(getDriver().cuDeviceGet(&device, ordinal),
+                        "GPU number " + std::to_string(ordinal)))
     check(getDriver().cuDevicePrimaryCtxRetain(&context, device),
           "cuDevicePrimaryCtxRetain");
   return context;
@@ -271,10 +270,10 @@ int32_t quant_ste_cuda_capability(int32_t ordinal) {
   const Driver &driver = getDriver();
   CUdevice device = 0;
   int major = 0, minor = 0;
-  bool isKnown =
-      ordinal < 0 ? check(driver.cuCtxGetDevice(&device), "cuCtxGetDevice")
-                  : check(driver.cuDeviceGet(&device, ordinal),
-                          "GPU number " + std::to_string(ordinal));
+  bool isKnown = ordinal < 0
+                     ? check(driver.cuCtxGetDevice(&device), "cuCtxGetDevice")
+                     : check(driver.cuDeviceGet(&device, ordinal),
+                             "GPU number " + std::to_string(ordinal));
   if (!isKnown ||
       !check(driver.cuDeviceGetAttribute(&major, kCapabilityMajor, device),
              "cuDeviceGetAttribute") ||
@@ -289,8 +288,8 @@ static bool canRun(int capability, int code) {
   int wanted = code / 10;
   if (code % 10 == OfOneChip)
     return capability == wanted;
-  return capability >= wanted && (code % 10 != OfOneMajorVersion ||
-                                  capability / 10 == wanted / 10);
+  return capability >= wanted &&
+         (code % 10 != OfOneMajorVersion || capability / 10 == wanted / 10);
 }
 
 int32_t quant_ste_cuda_choose(const int32_t *codes, int32_t count) {
@@ -316,7 +315,8 @@ int32_t quant_ste_cuda_choose(const int32_t *codes, int32_t count) {
 
 void *quant_ste_cuda_record(void) {
   CUevent event = nullptr;
-  if (!isReady() || !check(getDriver().cuEventCreate(&event, 0), "cuEventCreate"))
+  if (!isReady() ||
+      !check(getDriver().cuEventCreate(&event, 0), "cuEventCreate"))
     return nullptr;
   if (check(getDriver().cuEventRecord(event, stream), "cuEventRecord"))
     return event;

@@ -269,17 +269,16 @@ bool Product::multiply(int64_t inA, int64_t inB, int64_t inC) const {
                                                       : kCompute32F;
   int64_t leftBatch = swaps ? batch.b : batch.a;
   int64_t rightBatch = swaps ? batch.a : batch.b;
-  return check(
-      getCublas().gemm(handle, l.op, r.op, static_cast<int>(rows.size),
-                       static_cast<int>(columns.size),
-                       static_cast<int>(terms.size), one, left,
-                       getDataType(args.a_type), static_cast<int>(l.leading),
-                       leftBatch, right, getDataType(args.a_type),
-                       static_cast<int>(r.leading), rightBatch, one, c,
-                       getDataType(args.c_type), static_cast<int>(leadingC),
-                       batch.c, static_cast<int>(batch.size), compute,
-                       kDefaultAlgorithm),
-      "cublasGemmStridedBatchedEx");
+  return check(getCublas().gemm(
+                   handle, l.op, r.op, static_cast<int>(rows.size),
+                   static_cast<int>(columns.size), static_cast<int>(terms.size),
+                   one, left, getDataType(args.a_type),
+                   static_cast<int>(l.leading), leftBatch, right,
+                   getDataType(args.a_type), static_cast<int>(r.leading),
+                   rightBatch, one, c, getDataType(args.c_type),
+                   static_cast<int>(leadingC), batch.c,
+                   static_cast<int>(batch.size), compute, kDefaultAlgorithm),
+               "cublasGemmStridedBatchedEx");
 }
 
 bool Product::run(size_t loop, int64_t a, int64_t b, int64_t c) const {

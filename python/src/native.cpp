@@ -270,10 +270,10 @@ public:
     for (size_t i = 0; i < count; ++i) {
       nb::tuple given = nb::cast<nb::tuple>(arguments[i]);
       sizes[i] = nb::cast<std::vector<int64_t>>(given[2]);
-      views.push_back(
-          {reinterpret_cast<void *>(nb::cast<uintptr_t>(given[0])),
-           nb::cast<int32_t>(given[1]), static_cast<int32_t>(sizes[i].size()),
-           sizes[i].data(), nullptr});
+      views.push_back({reinterpret_cast<void *>(nb::cast<uintptr_t>(given[0])),
+                       nb::cast<int32_t>(given[1]),
+                       static_cast<int32_t>(sizes[i].size()), sizes[i].data(),
+                       nullptr});
     }
     Allocator allocator{allocate, nullptr};
     quant_ste_device_call call{device, reinterpret_cast<void *>(stream),
@@ -294,8 +294,8 @@ public:
     Results results(out, quant_ste_results_free);
     nb::list list;
     quant_ste_value_type type;
-    for (int32_t i = 0;
-         quant_ste_function_result(module, function, i, &type); ++i)
+    for (int32_t i = 0; quant_ste_function_result(module, function, i, &type);
+         ++i)
       list.append(type.is_scalar ? makeArray(results, i, "numpy") : nb::none());
     return list;
   }
@@ -457,10 +457,10 @@ static std::string getChip(int device) {
 static nb::object exportArray(uintptr_t data, int32_t type,
                               const std::vector<size_t> &sizes, int device,
                               nb::object owner) {
-  return nb::cast(nb::ndarray<nb::array_api>(
-                      reinterpret_cast<void *>(data), sizes.size(),
-                      sizes.data(), owner, nullptr, getDType(type),
-                      nb::device::cuda::value, device),
+  return nb::cast(nb::ndarray<nb::array_api>(reinterpret_cast<void *>(data),
+                                             sizes.size(), sizes.data(), owner,
+                                             nullptr, getDType(type),
+                                             nb::device::cuda::value, device),
                   nb::rv_policy::reference);
 }
 
@@ -540,9 +540,9 @@ NB_MODULE(_native, m) {
           [](Options *self, std::string pipeline, std::string cpu,
              std::string features, int optLevel, bool reference,
              std::string target) {
-            new (self) Options{std::move(pipeline), std::move(cpu),
-                               std::move(features), std::move(target), optLevel,
-                               reference};
+            new (self) Options{
+                std::move(pipeline), std::move(cpu), std::move(features),
+                std::move(target),   optLevel,       reference};
           },
           "pipeline"_a = "", "cpu"_a = "", "features"_a = "", "opt_level"_a = 2,
           "reference"_a = false, "target"_a = "");
@@ -570,10 +570,9 @@ NB_MODULE(_native, m) {
                    [](const View &view) {
                      return reinterpret_cast<uintptr_t>(view.keep.data());
                    })
-      .def_prop_ro("element_type",
-                   [](const View &view) {
-                     return getElementType(view.keep.dtype());
-                   })
+      .def_prop_ro(
+          "element_type",
+          [](const View &view) { return getElementType(view.keep.dtype()); })
       .def_prop_ro("sizes", &getSizes)
       .def_prop_ro("is_packed", &isPacked)
       .def_prop_ro("is_on_gpu",
@@ -598,18 +597,20 @@ NB_MODULE(_native, m) {
         "stream"_a = 0);
   m.def("export_array", &exportArray, "data"_a, "element_type"_a, "sizes"_a,
         "device"_a, "owner"_a);
-  m.def("enter_device",
-        [](int device) {
-          void *previous = quant_ste_cuda_enter_device(device);
-          if (const char *error = quant_ste_cuda_take_error())
-            throw Error(error);
-          return reinterpret_cast<uintptr_t>(previous);
-        },
-        "device"_a);
-  m.def("leave_device",
-        [](uintptr_t previous) {
-          quant_ste_cuda_leave_device(reinterpret_cast<void *>(previous));
-        },
-        "previous"_a);
+  m.def(
+      "enter_device",
+      [](int device) {
+        void *previous = quant_ste_cuda_enter_device(device);
+        if (const char *error = quant_ste_cuda_take_error())
+          throw Error(error);
+        return reinterpret_cast<uintptr_t>(previous);
+      },
+      "device"_a);
+  m.def(
+      "leave_device",
+      [](uintptr_t previous) {
+        quant_ste_cuda_leave_device(reinterpret_cast<void *>(previous));
+      },
+      "previous"_a);
   m.def("set_thread_count", &quant_ste_set_thread_count, "count"_a);
 }

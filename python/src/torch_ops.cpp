@@ -311,7 +311,8 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
   for (size_t i = 1; i < call.tensors.size(); ++i) {
     const Tensor &p = call.tensors[i];
     // As everywhere in torch, a number of the host goes with any device.
-    TORCH_CHECK(p.device() == x.device() || (p.is_cpu() && p.dim() == 0), "quant_ste::", spec.name,
+    TORCH_CHECK(p.device() == x.device() || (p.is_cpu() && p.dim() == 0),
+                "quant_ste::", spec.name,
                 ": expected operands on one device, got ", x.device(), " and ",
                 p.device());
     if (p.numel() == 1 && p.dim() <= x.dim())
@@ -339,16 +340,16 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
     if (arg.kind == ArgKind::Number) {
       operand.number = call.numbers[number++];
       if (plan.isOnGpu())
-        operand.tensor = at::full({}, operand.number,
-                                  plan.x.options().dtype(operand.type));
+        operand.tensor =
+            at::full({}, operand.number, plan.x.options().dtype(operand.type));
       continue;
     }
     Tensor p = call.tensors[tensor - 1];
     operand.type = getParameterType(p.scalar_type(), type);
     if (p.numel() == 1) {
       // The value of what is on a GPU takes a wait.
-      bool mayBake = arg.bake != Bake::Never && !isWanted[tensor - 1] &&
-                     p.is_cpu();
+      bool mayBake =
+          arg.bake != Bake::Never && !isWanted[tensor - 1] && p.is_cpu();
       if (mayBake) {
         double value = p.item().toDouble();
         if (arg.bake == Bake::Always || value == 0) {
@@ -467,8 +468,8 @@ static quant_ste_entry compile(const OpSpec &spec, const std::string &text,
   std::string target;
   if (plan.isOnGpu()) {
     c10::Device device = plan.x.device();
-    char *chip = quant_ste_device_chip(
-        device.has_index() ? device.index() : 0, &error);
+    char *chip =
+        quant_ste_device_chip(device.has_index() ? device.index() : 0, &error);
     target = std::string("cuda:") + (chip ? chip : "");
     quant_ste_error_free(chip);
     options.target = target.c_str();
@@ -1020,6 +1021,7 @@ NB_MODULE(_ops, m) {
   m.doc() = "Registers the ops of quant_ste.torch; see its table.";
   m.attr("TORCH_VERSION") = QUANT_STE_TORCH_VERSION;
   m.def("define", &define);
-  m.def("set_gpu_options",
-        [](const std::string &options) { gpuOptions = options; }, "options"_a);
+  m.def(
+      "set_gpu_options",
+      [](const std::string &options) { gpuOptions = options; }, "options"_a);
 }

@@ -62,7 +62,6 @@ static double load(const void *array, int64_t i, int type) {
   }
 }
 
-
 extern "C" {
 
 const char *emulated_cublas_log() {
@@ -138,13 +137,13 @@ int cublasGemmStridedBatchedEx(void *handle, int opA, int opB, int m, int n,
       for (int64_t i = 0; i < m; ++i) {
         double sum = 0;
         for (int64_t l = 0; l < k; ++l)
-          sum += load(a, batch * strideA + (opA == 0 ? i + l * lda : l + i * lda),
-                      typeA) *
-                 load(b, batch * strideB + (opB == 0 ? l + j * ldb : j + l * ldb),
-                      typeB);
+          sum +=
+              load(a, batch * strideA + (opA == 0 ? i + l * lda : l + i * lda),
+                   typeA) *
+              load(b, batch * strideB + (opB == 0 ? l + j * ldb : j + l * ldb),
+                   typeB);
         int64_t at = batch * strideC + i + j * ldc;
-        double value =
-            factor(alpha) * sum + factor(beta) * load(c, at, typeC);
+        double value = factor(alpha) * sum + factor(beta) * load(c, at, typeC);
         if (typeC == R64F)
           static_cast<double *>(c)[at] = value;
         else

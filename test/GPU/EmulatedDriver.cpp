@@ -17,7 +17,8 @@
 // looked at when it is freed.
 //
 // emulated_log() is what was called, a line each; emulated_fail(name, code)
-// makes the next call of a function fail.
+// makes the next call of a function fail. $QUANT_STE_EMULATED_LOG is a file to
+// append the lines to, for programs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -231,6 +232,7 @@ struct Kernel {
 };
 struct Module {
   std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::string chip;
   std::map<std::string, std::unique_ptr<Kernel>> kernels;
 };
 } // namespace
@@ -316,6 +318,11 @@ static llvm::Error loadInto(Module &loaded, llvm::StringRef image) {
   auto module = llvm::parseBitcodeFile({image, "image"}, *context);
   if (!module)
     return module.takeError();
+  for (llvm::Function &f : **module)
+    if (f.getCallingConv() == llvm::CallingConv::PTX_Kernel) {
+      loaded.chip = f.getFnAttribute("target-cpu").getValueAsString().str();
+      break;
+    }
   if (!translate(**module, **jit))
     return llvm::createStringError("not emulated");
 
@@ -385,6 +392,11 @@ static constexpr unsigned char kGuardByte = 0xa5;
 
 /// Notes the call; the code that it is to fail with, or 0.
 static CUresult note(const char *function, const std::string &arguments = "") {
+  if (const char *path = std::getenv("QUANT_STE_EMULATED_LOG"))
+    if (std::FILE *file = std::fopen(path, "a")) {
+      std::fprintf(file, "%s(%s)\n", function, arguments.c_str());
+      std::fclose(file);
+    }
   emulated.log += std::string(function) + "(" + arguments + ")\n";
   auto failure = emulated.failures.find(function);
   if (failure == emulated.failures.end())
@@ -499,6 +511,7 @@ CUresult cuModuleLoadDataEx(void **module, const void *image, unsigned count,
                  llvm::toString(std::move(error)).c_str());
     return kInvalidImage;
   }
+  note("image", loaded->chip);
   *module = loaded.release(); // for the life of the process
   return 0;
 }
@@ -629,10 +642,10 @@ CUresult cuEventSynchronize(void *event) {
   return note("cuEventSynchronize");
 }
 CUresult cuEventElapsedTime(float *milliseconds, void *begin, void *end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(
-                      static_cast<Event *>(end)->time -
-                      static_cast<Event *>(begin)->time)
-                      .count();
+  *milliseconds =
+      std::chrono::duration<float, std::milli>(
+          static_cast<Event *>(end)->time - static_cast<Event *>(begin)->time)
+          .count();
   return note("cuEventElapsedTime");
 }
 CUresult cuEventDestroy_v2(void *event) {

@@ -71,7 +71,8 @@ TEST(DeviceCode, CubinAndFatbin) {
 TEST(DeviceCode, WhatToolsSay) {
   if (!hasTools())
     GTEST_SKIP() << "there is no ptxas or no fatbinary on the path";
-  auto cubin = assembleDeviceCode(ChipCode{"sm_90", "nonsense"}, DeviceImage::Cubin);
+  auto cubin =
+      assembleDeviceCode(ChipCode{"sm_90", "nonsense"}, DeviceImage::Cubin);
   ASSERT_FALSE(bool(cubin));
   std::string text = llvm::toString(cubin.takeError());
   EXPECT_EQ(text.rfind("ptxas: ", 0), 0u) << text;
@@ -81,8 +82,9 @@ TEST(DeviceCode, Refuses) {
   EXPECT_EQ(compile("cuda", "so"), "expected ptx, cubin or fatbin, got 'so'");
   EXPECT_EQ(compile("cpu"),
             "expected cuda, cuda:sm_90 or cuda:sm_80+sm_90, got 'cpu'");
-  EXPECT_EQ(compile("cuda:sm_80+sm_90"), "expected one chip for ptx, got 'cuda:sm_80+sm_90'; a "
-                          "fatbin has room for several");
+  EXPECT_EQ(compile("cuda:sm_80+sm_90"),
+            "expected one chip for ptx, got 'cuda:sm_80+sm_90'; a "
+            "fatbin has room for several");
   EXPECT_EQ(compile("cuda:sm_60").rfind("expected a chip (sm_75, ", 0), 0u);
 }
 

@@ -44,15 +44,16 @@ LogicalResult compileLibrary(ModuleOp module, ArrayRef<CFunction> functions,
                              SmallVectorImpl<char> &bytes);
 
 /// Code for GPUs, `cuda`, `cuda:sm_90` or `cuda:sm_80+sm_90` (or with commas),
-/// with the host, any processor of this machine's kind, as codegen. Plain `cuda`
-/// is the chip that the options of the pipeline say. In the order of the chips; a
-/// call takes the last that the GPU can run.
+/// with the host, any processor of this machine's kind, as codegen. Plain
+/// `cuda` is the chip that the options of the pipeline say. In the order of the
+/// chips; a call takes the last that the GPU can run.
 llvm::Expected<CpuTarget> parseGpuTarget(StringRef word,
                                          StringRef pipelineOptions,
                                          const CodegenOptions &base);
 
 /// The runtime that shared libraries for GPUs contain, libQuantSTERuntime.a:
-/// `given`, else in the directory of a program or library, or in ../lib of that.
+/// `given`, else in the directory of a program or library, or in ../lib of
+/// that.
 llvm::Expected<std::string> findRuntimeArchive(StringRef given,
                                                StringRef directory);
 

@@ -30,8 +30,8 @@ struct LoadOptions {
 };
 
 struct CompileOptions {
-  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90": kernels
-  /// for an NVIDIA GPU, and `codegen` for the host.
+  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90":
+  /// kernels for an NVIDIA GPU, and `codegen` for the host.
   std::string target;
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
@@ -64,7 +64,8 @@ LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
 struct DeviceCall {
   /// The number of the GPU; negative: that of the thread's context, else 0.
   int device = -1;
-  /// A CUstream; null: the default one. The work is put on it, and nothing waits.
+  /// A CUstream; null: the default one. The work is put on it, and nothing
+  /// waits.
   void *stream = nullptr;
   /// Gives memory of the GPU for a result of this type and shape; null: there
   /// is none.

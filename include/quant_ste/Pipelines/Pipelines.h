@@ -167,8 +167,7 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
                        llvm::cl::desc("LLVM bitcode in place of PTX"),
                        llvm::cl::init(false)};
   Option<DeviceImage> image{
-      *this, "image",
-      llvm::cl::desc("What the host code contains"),
+      *this, "image", llvm::cl::desc("What the host code contains"),
       llvm::cl::values(
           clEnumValN(DeviceImage::PTX, "ptx",
                      "Assembly, which the driver compiles when it is first "
@@ -179,8 +178,7 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
                      "Both, by ptxas and fatbinary")),
       llvm::cl::init(DeviceImage::PTX)};
   Option<GpuMatmul> matmul{
-      *this, "matmul",
-      llvm::cl::desc("What computes matrix products"),
+      *this, "matmul", llvm::cl::desc("What computes matrix products"),
       llvm::cl::values(
           clEnumValN(GpuMatmul::Inline, "inline",
                      "A plain kernel: the bits of the CPU (default)"),

@@ -52,8 +52,8 @@ ArrayRef<GpuTarget> getGpuTargets();
 /// The chip of that name; the error says which there are.
 llvm::Expected<const GpuTarget *> lookupGpuTarget(StringRef chip);
 
-/// The newest of these chips whose code a GPU of this compute capability (90 for
-/// 9.0) can run. The error says what the GPU is.
+/// The newest of these chips whose code a GPU of this compute capability (90
+/// for 9.0) can run. The error says what the GPU is.
 llvm::Expected<const GpuTarget *> lookupGpuTarget(int capability);
 
 /// Can code in this version of PTX (0: the first that knows the chip) be made

@@ -145,8 +145,8 @@ LogicalResult Product::orderForBlas() {
   auto typeOf = [&](unsigned i) {
     return getElementTypeOrSelf(op->getOperand(i).getType());
   };
-  if (typeOf(0) != typeOf(1) || (typeOf(0) != typeOf(2) &&
-                                 (!typeOf(2).isF32() || typeOf(0).isF64())))
+  if (typeOf(0) != typeOf(1) ||
+      (typeOf(0) != typeOf(2) && (!typeOf(2).isF32() || typeOf(0).isF64())))
     return failure();
   for (AffineMap map : op.getIndexingMapsArray())
     if (!map.isProjectedPermutation())

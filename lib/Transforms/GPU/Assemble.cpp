@@ -117,8 +117,7 @@ assemble(const ChipCode &code, TemporaryFiles &files) {
 
 llvm::Expected<std::string>
 quant_ste::assembleDeviceCode(ArrayRef<ChipCode> codes, DeviceImage kind) {
-  assert(!codes.empty() &&
-         (codes.size() == 1 || kind == DeviceImage::Fatbin) &&
+  assert(!codes.empty() && (codes.size() == 1 || kind == DeviceImage::Fatbin) &&
          "a fatbin alone has room for several");
   if (kind == DeviceImage::PTX)
     return codes.back().ptx;

@@ -98,6 +98,9 @@ quant_ste::emitDeviceCode(gpu::GPUModuleOp module,
   SmallVector<char> code;
   llvm::raw_svector_ostream os(code);
   if (options.format == DeviceFormat::LLVM) {
+    for (llvm::Function &function : *llvmModule)
+      if (!function.isDeclaration())
+        function.addFnAttr("target-cpu", options.chip);
     // In LLVM's wrapper, which says how long it is.
     SmallVector<char> bitcode;
     llvm::raw_svector_ostream raw(bitcode);
@@ -165,9 +168,8 @@ struct SerializeGPU
       auto target = NVVM::NVVMTargetAttr::get(&getContext(), /*O=*/3, kTriple,
                                               chip.getValue());
       auto object = gpu::ObjectAttr::get(
-          &getContext(), target,
-          getFormat(),
-          b.getStringAttr(*code), DictionaryAttr(), gpu::KernelTableAttr());
+          &getContext(), target, getFormat(), b.getStringAttr(*code),
+          DictionaryAttr(), gpu::KernelTableAttr());
       gpu::BinaryOp::create(b, module.getLoc(), module.getName(),
                             /*offloadingHandler=*/nullptr,
                             ArrayRef<Attribute>{object});

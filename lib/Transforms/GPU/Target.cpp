@@ -43,8 +43,7 @@ llvm::Expected<const GpuTarget *> quant_ste::lookupGpuTarget(StringRef chip) {
 int GpuTarget::getCapability() const {
   int number = 0;
   StringRef rest = chip;
-  bool isNumber =
-      rest.consume_front("sm_") && !rest.consumeInteger(10, number);
+  bool isNumber = rest.consume_front("sm_") && !rest.consumeInteger(10, number);
   assert(isNumber && "the table has chips with numbers");
   (void)isNumber;
   return number;
