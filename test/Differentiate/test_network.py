@@ -11,42 +11,10 @@ import torch
 
 import quant_ste_ctypes
 from derivatives import Derivatives
+from torch_networks import IntQuant, Pact
 
 TEXT = (pathlib.Path(__file__).parent / "Inputs" / "mlp.mlir").read_text()
 NETWORK = TEXT[:TEXT.index("func.func @gradients")]
-
-
-class IntQuant(torch.autograd.Function):
-    """4 bits, signed, narrow range; the rules of the op's description."""
-
-    @staticmethod
-    def forward(ctx, w, s):
-        r = torch.round(w / s)
-        q = torch.clamp(r, -7, 7)
-        ctx.save_for_backward(w, s, r, q)
-        return q * s
-
-    @staticmethod
-    def backward(ctx, g):
-        w, s, r, q = ctx.saved_tensors
-        inside = (r >= -7) & (r <= 7)
-        ds = torch.where(inside, q - w / s, q)
-        return torch.where(inside, g, 0), (g * ds).sum(0)
-
-
-class Pact(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, alpha):
-        ctx.save_for_backward(x, alpha)
-        steps = 15 / alpha
-        return torch.round(torch.clamp(x, torch.zeros_like(alpha), alpha)
-                           * steps) / steps
-
-    @staticmethod
-    def backward(ctx, g):
-        x, alpha = ctx.saved_tensors
-        dx = torch.where((x < 0) | (x > alpha), 0, g)
-        return dx, torch.where(x >= alpha, g, 0).sum()
 
 
 def parameters(rng):
@@ -70,7 +38,7 @@ def torch_gradients(x, y, params):
     h = torch.tensor(x, dtype=torch.float64)
     for layer in range(3):
         w, b, s = tensors[3 * layer:3 * layer + 3]
-        h = h @ IntQuant.apply(w, s) + b
+        h = h @ IntQuant.apply(w, s, 7) + b
         if layer < 2:
             h = Pact.apply(h, tensors[9 + layer])
     loss = torch.nn.functional.cross_entropy(h, torch.tensor(y))

@@ -20,7 +20,7 @@ using Scope = BodyEmitter::Scope;
 /// Part of the meaning of a sum: lanes and blocks by element index.
 static constexpr int64_t kLanes = 64, kTailLanes = 16;
 static constexpr int64_t kTile = 16384;   // elements of a unit along memory
-static constexpr int64_t kRows = 256;     // rows of a unit that sums columns
+static constexpr int64_t kRows = 64;      // rows of a unit that sums columns
 static constexpr int64_t kColumns = 4096; // its columns
 /// Columns that are summed at a time: each has its own sum, so that this is a
 /// free choice. Values that columns have of their own live in registers.
