@@ -467,7 +467,17 @@ def QuantSTESerializeGPUPass
     Option<"ptx", "ptx", "unsigned", /*default=*/"0",
            "PTX version, 78 for 7.8 (0: the first that knows the chip)">,
     Option<"bitcode", "bitcode", "bool", /*default=*/"false",
-           "LLVM bitcode in place of PTX">
+           "LLVM bitcode in place of PTX">,
+    Option<"image", "image", "::mlir::quant_ste::DeviceImage",
+           /*default=*/"::mlir::quant_ste::DeviceImage::PTX",
+           "What is made of the PTX by a CUDA toolkit",
+           [{::llvm::cl::values(
+             clEnumValN(::mlir::quant_ste::DeviceImage::PTX, "ptx",
+                        "Nothing"),
+             clEnumValN(::mlir::quant_ste::DeviceImage::Cubin, "cubin",
+                        "Code for the chip, by ptxas"),
+             clEnumValN(::mlir::quant_ste::DeviceImage::Fatbin, "fatbin",
+                        "Code for the chip and PTX, by fatbinary"))}]>
   ];
   let dependentDialects = ["::mlir::gpu::GPUDialect",
                            "::mlir::NVVM::NVVMDialect"];
@@ -1036,7 +1046,11 @@ def QuantSTEProductsToRuntimePass
     Option<"requireLibrary", "require-library", "bool", /*default=*/"false",
            "It is an error if there is no library">,
     Option<"parallel", "parallel", "bool", /*default=*/"true",
-           "Use the threads of OpenMP">];
+           "Use the threads of OpenMP">,
+    Option<"device", "device", "bool", /*default=*/"false",
+           "Buffers are in the memory of a GPU: products of matrices become "
+           "calls of quant_ste_cuda_matmul (Runtime/Cuda.h), which cuBLAS "
+           "serves; everything else stays">];
   let statistics = [
     Statistic<"numProducts", "products", "Number of products made calls">];
 }

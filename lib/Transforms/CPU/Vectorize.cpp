@@ -27,14 +27,35 @@ namespace mlir::quant_ste {
 
 using namespace mlir::quant_ste;
 
-/// Upstream lowers a copy that is not contiguous to a call of its own run-time
-/// library.
-static void rewriteStridedCopy(RewriterBase &rewriter, memref::CopyOp copy) {
+/// A copy of fewer bytes is left to memcpy.
+static constexpr int64_t kLargeCopy = 65536;
+
+/// A kernel's vectors are of whole bytes, or of booleans.
+static bool isStreamed(Type element) {
+  return element.isInteger(1) ||
+         (element.isIntOrFloat() && element.getIntOrFloatBitWidth() % 8 == 0);
+}
+
+/// Upstream lowers a copy that is contiguous to memcpy, which runs on one
+/// thread and mostly through the caches, and any other to a call of its own
+/// run-time library.
+static bool isLeftToUpstream(memref::CopyOp copy) {
   auto isContiguous = [](Value v) {
     auto type = dyn_cast<MemRefType>(v.getType());
     return !type || type.getLayout().isIdentity();
   };
-  if (isContiguous(copy.getSource()) && isContiguous(copy.getTarget()))
+  if (!isContiguous(copy.getSource()) || !isContiguous(copy.getTarget()))
+    return false;
+  auto type = dyn_cast<MemRefType>(copy.getTarget().getType());
+  if (!type || type.getRank() == 0 || !isStreamed(type.getElementType()))
+    return true;
+  int64_t bytes =
+      llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8);
+  return type.hasStaticShape() && type.getNumElements() < kLargeCopy / bytes;
+}
+
+static void rewriteCopy(RewriterBase &rewriter, memref::CopyOp copy) {
+  if (isLeftToUpstream(copy))
     return;
   rewriter.setInsertionPoint(copy);
   rewriter.replaceOpWithNewOp<linalg::CopyOp>(copy, copy.getSource(),
@@ -121,7 +142,7 @@ struct Vectorize : quant_ste::impl::QuantSTEVectorizePassBase<Vectorize> {
     SmallVector<memref::CopyOp> copies;
     getOperation().walk([&](memref::CopyOp op) { copies.push_back(op); });
     for (memref::CopyOp copy : copies)
-      rewriteStridedCopy(rewriter, copy);
+      rewriteCopy(rewriter, copy);
 
     // Fills come last: sums take the zeros of some.
     generalize(rewriter, [](linalg::LinalgOp op) {
