@@ -104,6 +104,8 @@ private:
   /// The place of a unit's partial results.
   SmallVector<Value> getPartialIndices(Scope &scope, ArrayRef<Value> numbers);
   void addToOutput(Scope &scope, unsigned output, Value sum);
+  Value sumUnits(Scope &scope, Value buffer, arith::AtomicRMWKind kind);
+  void finishColumns(Scope &scope, unsigned loop);
 
   ImplicitLocOpBuilder b;
   StreamKernel &k;
@@ -726,6 +728,63 @@ void NestEmitter::addToOutput(Scope &scope, unsigned output, Value sum) {
   body.store(scope, k.outputs[output], sum);
 }
 
+/// The units' partial results for the columns of `scope`, added in order.
+Value NestEmitter::sumUnits(Scope &scope, Value buffer,
+                            arith::AtomicRMWKind kind) {
+  SmallVector<Value> kept, cut, counts;
+  for (const UnitLoop &unit : units)
+    if (k.kept[unit.loop])
+      kept.push_back(scope.ivs[unit.loop]);
+    else
+      counts.push_back(unit.count);
+  Type element = getElementTypeOrSelf(buffer.getType());
+  Type wide = getWideType(element, b);
+  VectorType wideLanes = body.getVectorType(scope, wide);
+  std::function<SmallVector<Value>(ValueRange)> add =
+      [&](ValueRange accs) -> SmallVector<Value> {
+    if (cut.size() < counts.size())
+      return loop(index(0), counts[cut.size()], index(1), accs,
+                  [&](Value number, ValueRange next) {
+                    cut.push_back(number);
+                    SmallVector<Value> sums = add(next);
+                    cut.pop_back();
+                    return sums;
+                  });
+    Value part = body.loadAt(scope, buffer, partials->getIndices(kept, cut));
+    if (wide != element)
+      part = arith::ExtFOp::create(b, wideLanes, part);
+    return {arith::getReductionOp(kind, b, b.getLoc(), accs.front(), part)};
+  };
+  Value sum = add(getNeutral(b, kind, wide, scope.width)).front();
+  if (wide != element)
+    sum = arith::TruncFOp::create(b, body.getVectorType(scope, element), sum);
+  return sum;
+}
+
+/// Adds the partial results to the outputs, from the loop `loop` on.
+void NestEmitter::finishColumns(Scope &scope, unsigned loop) {
+  unsigned v = k.getVectorLoop();
+  while (loop < v && !k.kept[loop])
+    ++loop;
+  if (loop < v) {
+    this->loop(index(0), k.sizes[loop], index(1), {},
+               [&](Value i, ValueRange) -> SmallVector<Value> {
+                 Scope at = scope;
+                 at.ivs[loop] = i;
+                 finishColumns(at, loop + 1);
+                 return {};
+               });
+    return;
+  }
+  forColumns(scope, {index(0), k.sizes[v]}, kColumnLanes, [&](Scope &lanes) {
+    unsigned next = 0;
+    for (auto [i, kind] : llvm::enumerate(k.reductions))
+      if (kind)
+        addToOutput(lanes, i,
+                    sumUnits(lanes, partials->getBuffer(next++), *kind));
+  });
+}
+
 void NestEmitter::emit() {
   b.setInsertionPoint(k.op);
   k.materialize(b);
@@ -751,7 +810,9 @@ void NestEmitter::emit() {
     partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
   streams = testStreaming();
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
-  if (partials)
+  if (partials && isColumnForm)
+    finishColumns(top, 0);
+  else if (partials)
     partials->finish(b);
   k.op.erase();
 }
