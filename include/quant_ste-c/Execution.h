@@ -105,7 +105,7 @@ bool quant_ste_module_is_from_cache(const quant_ste_module *module);
  * field that is NULL has its default. */
 typedef struct quant_ste_save_options {
   /* As qopt-compile --target: "cpu:x86-64-v2+x86-64-v4", "aarch64"; NULL: that
-   * of the compile options, whose `target` is not looked at. */
+   * of the compile options. */
   const char *target;
   /* Where the C header goes; beside the code. */
   const char *header;
@@ -203,6 +203,33 @@ quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
                                        int32_t num_arguments,
                                        const quant_ste_array *outs,
                                        int32_t num_outs, char **error);
+
+/* A call of a function for a GPU on arrays in its memory. */
+typedef struct quant_ste_device_call {
+  /* The number of the GPU, as in a DLPack device; negative: that of the
+   * thread's context. */
+  int32_t device;
+  /* A CUstream (or cudaStream_t); NULL: the default one. */
+  void *stream;
+  /* Gives memory of the GPU for a result, an array whose data is NULL; NULL:
+   * there is none, and the call fails. */
+  void *(*allocate)(void *user, int32_t result, const quant_ste_array *array);
+  void *user;
+} quant_ste_device_call;
+/* As quant_ste_call, for a module that was compiled with the target cuda. Data
+ * of tensors are addresses in the memory of the GPU, of arrays without gaps;
+ * data of scalars are the host's. Results lie where `allocate` said, and live
+ * as long as that. The work is put on the stream; nothing waits for it. */
+quant_ste_results *quant_ste_call_on_device(const quant_ste_module *module,
+                                            int32_t function,
+                                            const quant_ste_array *arguments,
+                                            int32_t num_arguments,
+                                            const quant_ste_device_call *call,
+                                            char **error);
+/* "sm_90": what to compile for a GPU of this number (negative: of the thread's
+ * context). */
+char *quant_ste_device_chip(int32_t device, char **error);
+
 int32_t quant_ste_results_count(const quant_ste_results *results);
 /* Contiguous; lives as long as `results`. */
 const quant_ste_array *quant_ste_results_get(const quant_ste_results *results,

@@ -13,12 +13,16 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
 #include "quant_ste/Execution/AheadOfTime.h"
+#include "quant_ste/Execution/Kernels.h"
 #include "quant_ste/Execution/ObjectCache.h"
 #include "quant_ste/Execution/Reference.h"
+#include "quant_ste/Runtime/Cuda.h"
+#include "quant_ste/Transforms/GpuTarget.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 #include <cstring>
+#include <dlfcn.h>
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -139,10 +143,37 @@ void quant_ste_module_free(quant_ste_module *module) { delete module; }
 // Saving
 //===----------------------------------------------------------------------===//
 
+/// Beside this library.
+static llvm::Expected<std::string> findRuntime() {
+  Dl_info info;
+  if (!dladdr(reinterpret_cast<void *>(&quant_ste_save), &info) ||
+      !info.dli_fname)
+    return llvm::createStringError("cannot tell where quant_ste is");
+  return findRuntimeArchive("", llvm::sys::path::parent_path(info.dli_fname));
+}
+
+/// "ptx", "cubin" or "fatbin": the kernels of a GPU alone. Else empty.
+static StringRef getKernelFormat(StringRef path) {
+  StringRef suffix = llvm::sys::path::extension(path).drop_while(
+      [](char c) { return c == '.'; });
+  bool isOne = suffix == "ptx" || suffix == "cubin" || suffix == "fatbin";
+  return isOne ? suffix : StringRef();
+}
+
+static LogicalResult saveKernels(ModuleOp module, const CompileOptions &options,
+                                 StringRef path) {
+  auto code = emitKernels(module, getKernelFormat(path), options);
+  if (failed(code))
+    return failure();
+  if (auto error = writeFile(path, *code))
+    return emitError(module.getLoc(), llvm::toString(std::move(error)));
+  return success();
+}
+
 static LogicalResult save(ModuleOp module, ArrayRef<CFunction> functions,
                           LibraryOptions library, StringRef path,
                           StringRef header, StringRef linker) {
-  auto format = getCodeFormat(path);
+  auto format = getCodeFormat(path, library.compile.isForGpu());
   if (!format)
     return emitError(module.getLoc(), llvm::toString(format.takeError()));
   library.name = getLibraryName(path);
@@ -159,12 +190,38 @@ static LogicalResult save(ModuleOp module, ArrayRef<CFunction> functions,
                functions);
   LinkOptions link;
   link.linker = linker.str();
+  if (library.describe && library.compile.isForGpu()) {
+    auto runtime = findRuntime();
+    if (!runtime)
+      return emitError(module.getLoc(), llvm::toString(runtime.takeError()));
+    link.archive = *runtime;
+  }
   llvm::Error error = writeLibrary(path, bytes, library, link);
   if (!error)
     error = writeFile(header, text);
   if (error)
     return emitError(module.getLoc(), llvm::toString(std::move(error)));
   return success();
+}
+
+/// Reads the target word, and leaves what compilation wants of it.
+static llvm::Error setTarget(LibraryOptions &library) {
+  CompileOptions &compile = library.compile;
+  auto target =
+      compile.isForGpu()
+          ? parseGpuTarget(compile.target, compile.pipelineOptions,
+                           compile.codegen)
+          : CpuTarget::parse(compile.target.empty() ? "cpu" : compile.target,
+                             compile.codegen);
+  if (!target)
+    return target.takeError();
+  library.target = std::move(*target);
+  if (!compile.isForGpu()) {
+    compile.target.clear();
+    compile.pipelineOptions =
+        getLibraryPipelineOptions(compile.pipelineOptions);
+  }
+  return llvm::Error::success();
 }
 
 bool quant_ste_save(const char *text, size_t length,
@@ -175,17 +232,13 @@ bool quant_ste_save(const char *text, size_t length,
   };
   LibraryOptions library;
   library.compile = getCompileOptions(options);
-  library.compile.target.clear();
-  library.compile.pipelineOptions =
-      getLibraryPipelineOptions(library.compile.pipelineOptions);
-  StringRef word = get(&quant_ste_save_options::target);
-  auto target =
-      CpuTarget::parse(word.empty() ? "cpu" : word, library.compile.codegen);
-  if (!target) {
-    fail(error, target.takeError());
+  if (StringRef word = get(&quant_ste_save_options::target); !word.empty())
+    library.compile.target = word.str();
+  bool isForGpu = library.compile.isForGpu();
+  if (auto failure = setTarget(library)) {
+    fail(error, std::move(failure));
     return false;
   }
-  library.target = std::move(*target);
   llvm::SmallString<128> header(get(&quant_ste_save_options::header));
   if (header.empty()) {
     header = path;
@@ -203,7 +256,10 @@ bool quant_ste_save(const char *text, size_t length,
   OwningOpRef<ModuleOp> module = parseWithNames(sources, *context, names);
   CInterfaceOptions c;
   c.prefix = get(&quant_ste_save_options::prefix).str();
+  c.forGpu = isForGpu;
   auto isWritten = [&] {
+    if (isForGpu && !getKernelFormat(path).empty())
+      return succeeded(saveKernels(*module, library.compile, path));
     auto functions = describeCFunctions(*module, &names, c);
     return succeeded(functions) &&
            succeeded(save(*module, *functions, library, path, header,
@@ -342,6 +398,19 @@ wrapAll(StringRef what, const quant_ste_array *arrays, int32_t count) {
   return wrapped;
 }
 
+static quant_ste_array getView(const HostArray &array) {
+  return {array.getData(), static_cast<int32_t>(array.getElementType()),
+          static_cast<int32_t>(array.getRank()), array.getShape().data(),
+          array.getStrides().data()};
+}
+
+static quant_ste_results *giveResults(SmallVector<HostArray> arrays) {
+  auto *out = new quant_ste_results{std::move(arrays), {}};
+  for (const HostArray &array : out->arrays)
+    out->views.push_back(getView(array));
+  return out;
+}
+
 quant_ste_results *quant_ste_call(const quant_ste_module *module,
                                   int32_t function,
                                   const quant_ste_array *arguments,
@@ -373,13 +442,44 @@ quant_ste_results *quant_ste_call_into(const quant_ste_module *module,
   auto results = call(*module, *signature, *wrapped, *wrappedOuts);
   if (!results)
     return fail(error, results.takeError());
-  auto *out = new quant_ste_results{std::move(*results), {}};
-  for (const HostArray &array : out->arrays)
-    out->views.push_back({array.getData(),
-                          static_cast<int32_t>(array.getElementType()),
-                          static_cast<int32_t>(array.getRank()),
-                          array.getShape().data(), array.getStrides().data()});
-  return out;
+  return giveResults(std::move(*results));
+}
+
+quant_ste_results *quant_ste_call_on_device(const quant_ste_module *module,
+                                            int32_t function,
+                                            const quant_ste_array *arguments,
+                                            int32_t num_arguments,
+                                            const quant_ste_device_call *given,
+                                            char **error) {
+  const Signature *signature = module->get(function);
+  if (!signature)
+    return fail(error, "no function of index " + Twine(function));
+  if (!module->program)
+    return fail(error, "expected code for a GPU, got a module to evaluate");
+  auto wrapped = wrapAll("argument", arguments, num_arguments);
+  if (!wrapped)
+    return fail(error, wrapped.takeError());
+  auto allocate = [&](unsigned result, const HostArray &like) {
+    quant_ste_array view = getView(like);
+    return given->allocate(given->user, result, &view);
+  };
+  auto results = module->program->callOnDevice(
+      *signature, *wrapped, DeviceCall{given->device, given->stream, allocate});
+  if (!results)
+    return fail(error, results.takeError());
+  return giveResults(std::move(*results));
+}
+
+char *quant_ste_device_chip(int32_t device, char **error) {
+  quant_ste_cuda_take_error();
+  int32_t capability = quant_ste_cuda_capability(device);
+  if (capability < 0)
+    return fail(error, quant_ste_cuda_take_error());
+  auto target = lookupGpuTarget(capability);
+  if (target)
+    return copyString((*target)->chip);
+  fail(error, target.takeError());
+  return nullptr;
 }
 
 int32_t quant_ste_results_count(const quant_ste_results *results) {

@@ -42,6 +42,25 @@ static char *rewrite(const char *text, size_t length, char **error,
 // Phases
 //===----------------------------------------------------------------------===//
 
+/// Runs the pipeline up to a phase.
+template <class Pipeline>
+static LogicalResult lowerTo(ModuleOp module, StringRef options, StringRef chip,
+                             StringRef phase,
+                             void (*build)(OpPassManager &, const Pipeline &)) {
+  Pipeline pipeline;
+  std::string message;
+  llvm::raw_string_ostream os(message);
+  if (failed(pipeline.parseFromString((options + " stop-after=" + phase).str(),
+                                      os)))
+    return emitError(module.getLoc(), StringRef(message).rtrim());
+  if constexpr (std::is_same_v<Pipeline, GpuPipelineOptions>)
+    if (!chip.empty())
+      pipeline.chip = chip.str();
+  PassManager pm(module.getContext(), ModuleOp::getOperationName());
+  build(pm, pipeline);
+  return pm.run(module);
+}
+
 char *quant_ste_lower(const char *text, size_t length,
                       const quant_ste_compile_options *options,
                       const char *phase, char **error) {
@@ -49,15 +68,12 @@ char *quant_ste_lower(const char *text, size_t length,
     if (!*phase)
       return success();
     CompileOptions compile = getCompileOptions(options);
-    CpuPipelineOptions pipeline;
-    std::string message;
-    llvm::raw_string_ostream os(message);
-    if (failed(pipeline.parseFromString(
-            compile.pipelineOptions + " stop-after=" + phase, os)))
-      return emitError(module.getLoc(), StringRef(message).rtrim());
-    PassManager pm(module.getContext(), ModuleOp::getOperationName());
-    buildCpuPipeline(pm, pipeline);
-    return pm.run(module);
+    StringRef chip = StringRef(compile.target).split(':').second;
+    if (compile.isForGpu())
+      return lowerTo(module, compile.pipelineOptions, chip, phase,
+                     buildGpuPipeline);
+    return lowerTo(module, compile.pipelineOptions, chip, phase,
+                   buildCpuPipeline);
   });
 }
 

@@ -11,6 +11,7 @@
 #include "mlir/Support/FileUtilities.h"
 #include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Runtime/JITSymbols.h"
+#include "quant_ste/Transforms/GpuTarget.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
@@ -43,12 +44,73 @@ static CodegenOptions getCommonCodegen(const CpuTarget &target) {
   return common;
 }
 
-CpuTarget quant_ste::getGpuHost(const CodegenOptions &base) {
-  Level level{"cuda", base};
-  level.codegen.cpu = llvm::Triple(llvm::sys::getProcessTriple()).isX86_64()
-                          ? "x86-64"
-                          : "generic";
-  return CpuTarget{{level}};
+/// Compilation says what is wrong with them.
+static void parseOptions(StringRef options, GpuPipelineOptions &pipeline) {
+  std::string ignored;
+  llvm::raw_string_ostream errors(ignored);
+  (void)pipeline.parseFromString(options, errors);
+}
+
+llvm::Expected<CpuTarget>
+quant_ste::parseGpuTarget(StringRef word, StringRef pipelineOptions,
+                          const CodegenOptions &base) {
+  CodegenOptions host = base;
+  host.cpu = llvm::Triple(llvm::sys::getProcessTriple()).isX86_64() ? "x86-64"
+                                                                    : "generic";
+  GpuPipelineOptions pipeline;
+  parseOptions(pipelineOptions, pipeline);
+  auto [kind, list] = word.split(':');
+  if (kind != "cuda")
+    return llvm::createStringError("expected cuda, cuda:sm_90 or "
+                                   "cuda:sm_80+sm_90, got '" +
+                                   word + "'");
+  SmallVector<StringRef> names;
+  if (word.contains(':'))
+    llvm::SplitString(list, names, "+,");
+  else
+    names.push_back(pipeline.chip);
+  if (names.empty())
+    return llvm::createStringError("expected a chip after '" + word + "'");
+  SmallVector<const GpuTarget *> targets;
+  for (StringRef name : names) {
+    auto target = lookupGpuTarget(name);
+    if (!target)
+      return target.takeError();
+    if (llvm::is_contained(targets, *target))
+      return llvm::createStringError("expected each chip once, got '" + word +
+                                     "'");
+    targets.push_back(*target);
+  }
+  // sm_90a after sm_90: it is the better one where it runs.
+  llvm::sort(targets, [](const GpuTarget *a, const GpuTarget *b) {
+    return std::pair(a->getCapability(), a->isForOneChip()) <
+           std::pair(b->getCapability(), b->isForOneChip());
+  });
+  CpuTarget out;
+  for (const GpuTarget *target : targets)
+    out.levels.push_back({targets.size() == 1 ? "cuda" : target->chip.str(),
+                          host, target->chip.str()});
+  return out;
+}
+
+llvm::Expected<std::string> quant_ste::findRuntimeArchive(StringRef given,
+                                                          StringRef directory) {
+  llvm::SmallString<128> last(given);
+  if (!given.empty() && llvm::sys::fs::exists(last))
+    return last.str().str();
+  for (StringRef folder : {".", "../lib"}) {
+    if (!given.empty())
+      break;
+    last = directory;
+    llvm::sys::path::append(last, folder, "libQuantSTERuntime.a");
+    llvm::sys::path::remove_dots(last, /*remove_dot_dot=*/true);
+    if (llvm::sys::fs::exists(last))
+      return last.str().str();
+  }
+  return llvm::createStringError(
+      "expected the runtime of quant_ste at '" + last +
+      "'; give its path by --runtime, or write an object with -o f.o and link "
+      "it to the runtime");
 }
 
 /// Every definition becomes that of one level, in name and in processor.
@@ -72,6 +134,8 @@ compileLevel(ModuleOp source, ArrayRef<CFunction> functions, const Level &level,
   for (const CFunction &f : functions)
     signatures.push_back(f.signature);
   options.codegen = level.codegen;
+  if (!level.chip.empty())
+    options.target = "cuda:" + level.chip;
   {
     StepTimer timer(options.codegen, "passes");
     if (failed(lowerToLLVM(*module, signatures, options)))
@@ -124,6 +188,31 @@ static void defineAssertionFailed(llvm::Module &module,
   b.CreateUnreachable();
 }
 
+/// What quant_ste_cuda_choose is told of each chip.
+static FailureOr<SmallVector<int32_t>>
+getChipCodes(ModuleOp module, const CpuTarget &target, StringRef options) {
+  enum { OfOneChip = 1, OfOneMajorVersion = 2 };
+  SmallVector<int32_t> codes;
+  if (target.levels.size() < 2)
+    return codes;
+  GpuPipelineOptions pipeline;
+  parseOptions(options, pipeline);
+  for (const Level &level : target.levels) {
+    if (level.chip.empty())
+      return codes;
+    auto chip = lookupGpuTarget(StringRef(level.chip));
+    if (!chip)
+      return emitError(module.getLoc(), llvm::toString(chip.takeError()));
+    int32_t code = 10 * (*chip)->getCapability();
+    if ((*chip)->isForOneChip())
+      code += OfOneChip;
+    else if (pipeline.image == DeviceImage::Cubin)
+      code += OfOneMajorVersion;
+    codes.push_back(code);
+  }
+  return codes;
+}
+
 static void addDescription(llvm::Module &module, StringRef text,
                            llvm::StringSet<> &visible) {
   constexpr StringLiteral kName = "quant_ste_library";
@@ -171,8 +260,15 @@ LogicalResult quant_ste::compileLibrary(ModuleOp module,
                                         "processors");
   }
   llvm::StringSet<> visible;
-  if (failed(buildCInterface(whole, options.name, functions, suffixes,
-                             getMasks(machines), visible)))
+  auto chips =
+      getChipCodes(module, options.target, options.compile.pipelineOptions);
+  if (failed(chips))
+    return failure();
+  SmallVector<CpuidMask> masks;
+  if (!options.compile.isForGpu())
+    masks = getMasks(machines);
+  if (failed(buildCInterface(whole, options.name, functions, suffixes, masks,
+                             *chips, visible)))
     return emitError(module.getLoc(),
                      "the pipeline changed how a function is called");
   defineAssertionFailed(whole, visible);

@@ -46,6 +46,8 @@ struct Library {
   /// The processor found when the library was loaded, or -1. Null: not looked
   /// at.
   llvm::GlobalVariable *level = nullptr;
+  /// The chips of the levels, if there are several. Null: one, or a processor.
+  llvm::GlobalVariable *chips = nullptr;
 
   /// The code that stands for this message.
   int addMessage(CError error, const Twine &message) {
@@ -700,6 +702,11 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
         b.CreateCall(library.module.getOrInsertFunction(
                          "quant_ste_cuda_enter", b.getPtrTy(), b.getPtrTy()),
                      stream);
+  if (library.chips)
+    level = b.CreateCall(library.module.getOrInsertFunction(
+                             "quant_ste_cuda_choose", b.getInt32Ty(),
+                             b.getPtrTy(), b.getInt32Ty()),
+                         {library.chips, b.getInt32(levels.size())});
   FloatState state(b, leave);
   auto newBlock = [&] {
     return llvm::BasicBlock::Create(b.getContext(), "", leave->getParent(),
@@ -709,14 +716,16 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
     if (failed(call(levels.front())))
       return failure();
   } else {
-    // The last case needs no comparison.
     SmallVector<llvm::BasicBlock *> cases;
     for (unsigned i = 0; i < levels.size(); ++i)
       cases.push_back(newBlock());
     auto *done = newBlock();
-    auto *choice = b.CreateSwitch(level, cases.back(), levels.size() - 1);
+    // The last processor needs no comparison. No chip is an error, which the
+    // runtime has noted.
+    auto *otherwise = library.chips ? done : cases.back();
+    auto *choice = b.CreateSwitch(level, otherwise, levels.size());
     for (auto [i, target] : llvm::enumerate(cases)) {
-      if (i + 1 < cases.size())
+      if (target != otherwise)
         choice->addCase(b.getInt32(i), target);
       b.SetInsertPoint(target);
       if (failed(call(levels[i])))
@@ -917,13 +926,18 @@ static void buildErrorFunction(Library &library, bool isForGpu) {
   b.CreateRet(text);
 }
 
-LogicalResult quant_ste::buildCInterface(llvm::Module &module,
-                                         StringRef libraryName,
-                                         ArrayRef<CFunction> functions,
-                                         ArrayRef<std::string> suffixes,
-                                         ArrayRef<CpuidMask> masks,
-                                         llvm::StringSet<> &visible) {
-  Library library{module, libraryName, {}, nullptr};
+LogicalResult quant_ste::buildCInterface(
+    llvm::Module &module, StringRef libraryName, ArrayRef<CFunction> functions,
+    ArrayRef<std::string> suffixes, ArrayRef<CpuidMask> masks,
+    ArrayRef<int32_t> chips, llvm::StringSet<> &visible) {
+  Library library{module, libraryName, {}, nullptr, nullptr};
+  if (chips.size() > 1) {
+    SmallVector<uint32_t> numbers(chips);
+    auto *codes = llvm::ConstantDataArray::get(module.getContext(), numbers);
+    library.chips = new llvm::GlobalVariable(
+        module, codes->getType(), /*isConstant=*/true,
+        llvm::GlobalValue::InternalLinkage, codes, "chips");
+  }
   if (!masks.empty())
     buildChoice(library, masks);
   for (const CFunction &f : functions) {

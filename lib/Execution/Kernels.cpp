@@ -10,21 +10,17 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
+#include "quant_ste/Execution/AheadOfTime.h"
 #include "quant_ste/Pipelines/Pipelines.h"
 #include "quant_ste/Transforms/DeviceCode.h"
+#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
-                                              const CompileOptions &options) {
-  if (kind != "ptx" && kind != "cubin" && kind != "fatbin")
-    return emitError(module.getLoc(), "expected ptx, cubin or fatbin, got '")
-           << kind << "'";
-  if (!options.isForGpu())
-    return emitError(module.getLoc(), "expected a target cuda or cuda:<chip>, "
-                                      "got '")
-           << options.target << "'";
+/// The kernels of a module, which is changed, for one chip.
+static FailureOr<ChipCode> emitPTX(ModuleOp module, StringRef chip,
+                                   const CompileOptions &options) {
   GpuPipelineOptions pipeline;
   std::string errors;
   llvm::raw_string_ostream os(errors);
@@ -35,9 +31,8 @@ FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
     for (auto f : module.getOps<func::FuncOp>())
       if (f.isPublic() && !f.isExternal() && f.getName() != options.function)
         f.setPrivate();
-  if (StringRef chip = StringRef(options.target).split(':').second;
-      !chip.empty())
-    pipeline.chip = chip.str();
+  pipeline.chip = chip.str();
+  pipeline.image = DeviceImage::PTX;
   for (const std::string &path : options.rules)
     pipeline.rules.push_back(path);
   pipeline.stopAfter = GpuPhase::Binary;
@@ -51,11 +46,40 @@ FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
   if (ptx.empty())
     return emitError(module.getLoc(), "expected something to compute, got a "
                                       "module without kernels");
-  if (kind == "ptx")
-    return ptx.str();
-  auto binary = assembleDeviceCode(ptx, pipeline.chip,
-                                   kind == "cubin" ? DeviceBinary::Cubin
-                                                   : DeviceBinary::Fatbin);
+  return ChipCode{chip.str(), ptx.str()};
+}
+
+static std::optional<DeviceImage> parseImage(StringRef kind) {
+  return llvm::StringSwitch<std::optional<DeviceImage>>(kind)
+      .Case("ptx", DeviceImage::PTX)
+      .Case("cubin", DeviceImage::Cubin)
+      .Case("fatbin", DeviceImage::Fatbin)
+      .Default(std::nullopt);
+}
+
+FailureOr<std::string> quant_ste::emitKernels(ModuleOp module, StringRef kind,
+                                              const CompileOptions &options) {
+  std::optional<DeviceImage> image = parseImage(kind);
+  if (!image)
+    return emitError(module.getLoc(), "expected ptx, cubin or fatbin, got '")
+           << kind << "'";
+  auto target =
+      parseGpuTarget(options.target, options.pipelineOptions, options.codegen);
+  if (!target)
+    return emitError(module.getLoc(), llvm::toString(target.takeError()));
+  if (target->levels.size() > 1 && *image != DeviceImage::Fatbin)
+    return emitError(module.getLoc(), "expected one chip for ")
+           << kind << ", got '" << options.target
+           << "'; a fatbin has room for several";
+  SmallVector<ChipCode> codes;
+  for (const Level &level : target->levels) {
+    OwningOpRef<ModuleOp> clone = module.clone();
+    auto code = emitPTX(*clone, level.chip, options);
+    if (failed(code))
+      return failure();
+    codes.push_back(std::move(*code));
+  }
+  auto binary = assembleDeviceCode(codes, *image);
   if (!binary)
     return emitError(module.getLoc(), llvm::toString(binary.takeError()));
   return *binary;

@@ -113,11 +113,18 @@ std::optional<std::string> ObjectCache::getKey(StringRef input, StringRef file,
       add((*buffer)->getBuffer());
     return static_cast<bool>(buffer);
   };
-  CpuPipelineOptions pipeline;
+  CpuPipelineOptions cpu;
+  GpuPipelineOptions gpu;
   std::string ignored;
   llvm::raw_string_ostream errors(ignored);
-  if (failed(pipeline.parseFromString(options.pipelineOptions, errors)) ||
-      !llvm::all_of(ArrayRef<std::string>(pipeline.rules), addFile) ||
+  bool isParsed =
+      succeeded(options.isForGpu()
+                    ? gpu.parseFromString(options.pipelineOptions, errors)
+                    : cpu.parseFromString(options.pipelineOptions, errors));
+  // What a CUDA toolkit makes depends on that.
+  if (!isParsed || gpu.image != DeviceImage::PTX ||
+      !llvm::all_of(ArrayRef<std::string>(cpu.rules), addFile) ||
+      !llvm::all_of(ArrayRef<std::string>(gpu.rules), addFile) ||
       !llvm::all_of(options.rules, addFile))
     return std::nullopt;
   return llvm::toHex(hash.final(), /*LowerCase=*/true);

@@ -430,7 +430,7 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     if (!outs.empty())
       return llvm::createStringError(
           "code for a GPU writes to no array of the caller");
-    return callOnDevice(function, arguments);
+    return callWithCopies(function, arguments);
   }
   SmallVector<Descriptor> descriptors;
   size_t numValues = arguments.size() + function.results.size();
@@ -523,6 +523,7 @@ public:
       buffers.insert(buffer);
     return buffer;
   }
+  bool contains(void *buffer) const { return buffers.contains(buffer); }
   void *allocate(const HostArray &like) {
     return add(quant_ste_cuda_malloc(like.getNumBytes()));
   }
@@ -543,76 +544,254 @@ static llvm::Error takeDeviceError() {
   return llvm::Error::success();
 }
 
+namespace {
+/// The slots of a call on buffers of the GPU.
+class DeviceSlots {
+public:
+  explicit DeviceSlots(const Signature &function)
+      : function(function), scalars(function.results.size()),
+        places(function.results.size()) {
+    descriptors.reserve(function.arguments.size() + function.results.size());
+  }
+
+  void
+  addArguments(ArrayRef<HostArray> arguments,
+               function_ref<void *(unsigned, const HostArray &)> getAddress) {
+    for (auto [i, array] : llvm::enumerate(arguments)) {
+      if (function.arguments[i].isScalar) {
+        slots.push_back(array.getData());
+        continue;
+      }
+      descriptors.emplace_back(array, getAddress(i, array));
+      slots.push_back(descriptors.back().getMemory());
+    }
+  }
+  /// `getAddress` is asked for those whose shape follows from the arguments.
+  void
+  addResults(ArrayRef<HostArray> arguments,
+             function_ref<void *(unsigned, const HostArray &)> getAddress) {
+    for (auto [k, type] : llvm::enumerate(function.results)) {
+      if (type.isScalar) {
+        slots.push_back(&scalars[k]);
+        continue;
+      }
+      if (function.hasDestination(k)) {
+        HostArray like = getResult(k, arguments);
+        places[k] = &descriptors.emplace_back(like, getAddress(k, like));
+      } else {
+        places[k] = &descriptors.emplace_back(type.shape.size());
+      }
+      slots.push_back(places[k]->getMemory());
+    }
+  }
+  /// The type and shape of a result; after the call, where its shape does not
+  /// follow from the arguments.
+  HostArray getResult(unsigned k, ArrayRef<HostArray> arguments) const {
+    const ValueType &type = function.results[k];
+    if (type.isScalar)
+      return HostArray::borrow(type.element, {}, nullptr);
+    if (function.hasDestination(k))
+      return HostArray::borrow(type.element,
+                               function.getResultShape(k, arguments), nullptr);
+    return HostArray::borrow(type.element, places[k]->getSizes(), nullptr);
+  }
+  /// Where the call has left a result, which is null for a scalar.
+  const Descriptor *getPlace(unsigned k) const { return places[k]; }
+  const void *getScalar(unsigned k) const { return &scalars[k]; }
+  void **get() { return slots.data(); }
+
+private:
+  const Signature &function;
+  SmallVector<Descriptor> descriptors; // slots point into it
+  SmallVector<void *> slots;
+  SmallVector<uint64_t> scalars;
+  SmallVector<Descriptor *> places;
+};
+
+/// Work on a device and a stream, and an error of its own.
+class DeviceScope {
+public:
+  DeviceScope(int device, void *stream)
+      : stream(quant_ste_cuda_enter(stream)),
+        context(quant_ste_cuda_enter_device(device)) {}
+  DeviceScope(const DeviceScope &) = delete;
+  ~DeviceScope() {
+    quant_ste_cuda_leave_device(context);
+    quant_ste_cuda_leave(stream);
+  }
+
+private:
+  void *stream, *context;
+};
+} // namespace
+
 llvm::Expected<SmallVector<HostArray>>
-Program::callOnDevice(const Signature &function,
-                      ArrayRef<HostArray> arguments) const {
+Program::callWithCopies(const Signature &function,
+                        ArrayRef<HostArray> arguments) const {
   quant_ste_cuda_take_error(); // of somebody else's work
   if (!quant_ste_cuda_is_available())
     return takeDeviceError();
   DeviceBuffers buffers;
-  SmallVector<Descriptor> descriptors;
-  descriptors.reserve(arguments.size() + function.results.size());
-  SmallVector<void *> slots;
-  for (auto [type, array] : llvm::zip_equal(function.arguments, arguments)) {
-    if (type.isScalar) {
-      slots.push_back(array.getData());
-      continue;
-    }
-    descriptors.emplace_back(array, buffers.upload(array));
-    slots.push_back(descriptors.back().getMemory());
-  }
-  SmallVector<uint64_t> scalars(function.results.size());
-  SmallVector<std::optional<HostArray>> results(function.results.size());
-  SmallVector<Descriptor *> places(function.results.size());
-  for (auto [k, type] : llvm::enumerate(function.results)) {
-    if (type.isScalar) {
-      slots.push_back(&scalars[k]);
-      continue;
-    }
-    if (function.hasDestination(k)) {
-      auto array = HostArray::uninitialized(
-          type.element, function.getResultShape(k, arguments));
-      if (!array)
-        return array.takeError();
-      results[k] = std::move(*array);
-      places[k] =
-          &descriptors.emplace_back(*results[k], buffers.allocate(*results[k]));
-    } else {
-      places[k] = &descriptors.emplace_back(type.shape.size());
-    }
-    slots.push_back(places[k]->getMemory());
-  }
+  DeviceSlots slots(function);
+  slots.addArguments(arguments, [&](unsigned, const HostArray &array) {
+    return buffers.upload(array);
+  });
+  slots.addResults(arguments, [&](unsigned, const HostArray &like) {
+    return buffers.allocate(like);
+  });
   // Without all of the memory the code must not run.
   if (auto error = takeDeviceError())
     return error;
 
-  if (auto error = enter(entries[&function - functions.data()], slots.data()))
+  if (auto error = enter(entries[&function - functions.data()], slots.get()))
     return error;
 
-  for (auto [k, type] : llvm::enumerate(function.results))
-    if (places[k] && !results[k])
-      buffers.add(places[k]->getAllocated());
+  for (unsigned k = 0, e = function.results.size(); k < e; ++k)
+    if (const Descriptor *place = slots.getPlace(k))
+      buffers.add(place->getAllocated());
+  SmallVector<HostArray> results;
   for (auto [k, type] : llvm::enumerate(function.results)) {
-    if (!results[k]) {
-      auto array = HostArray::uninitialized(type.element,
-                                            places[k] ? places[k]->getSizes()
-                                                      : ArrayRef<int64_t>());
-      if (!array)
-        return array.takeError();
-      results[k] = std::move(*array);
-    }
-    if (places[k])
-      quant_ste_cuda_copy_to_host(results[k]->getData(),
-                                  places[k]->getElements(type.element),
-                                  results[k]->getNumBytes());
+    auto array = HostArray::uninitialized(
+        type.element, slots.getResult(k, arguments).getShape());
+    if (!array)
+      return array.takeError();
+    if (const Descriptor *place = slots.getPlace(k))
+      quant_ste_cuda_copy_to_host(array->getData(),
+                                  place->getElements(type.element),
+                                  array->getNumBytes());
     else
-      std::memcpy(results[k]->getData(), &scalars[k],
+      std::memcpy(array->getData(), slots.getScalar(k),
                   getByteSize(type.element));
+    results.push_back(std::move(*array));
   }
   quant_ste_cuda_synchronize();
   if (auto error = takeDeviceError())
     return error;
-  return llvm::map_to_vector(results, [](std::optional<HostArray> &array) {
-    return std::move(*array);
+  return results;
+}
+
+llvm::Expected<SmallVector<HostArray>>
+Program::callOnDevice(const Signature &function, ArrayRef<HostArray> arguments,
+                      const DeviceCall &call) const {
+  if (!isForGpu)
+    return llvm::createStringError("expected code for a GPU, got a module that "
+                                   "was compiled for a processor");
+  if (auto error = function.check(arguments))
+    return error;
+  for (auto [i, array] : llvm::enumerate(arguments))
+    if (!array.isContiguous())
+      return llvm::createStringError("argument #" + Twine(i) +
+                                     ": expected an array without gaps, got " +
+                                     array.getTypeString() + " with strides");
+  DeviceScope scope(call.device, call.stream);
+  if (!quant_ste_cuda_is_available())
+    return takeDeviceError();
+
+  std::string missing;
+  auto allocate = [&](unsigned k, const HostArray &like) {
+    void *data = call.allocate(k, like);
+    if (!data && like.getNumElements() && missing.empty())
+      missing = ("no memory of the GPU for result #" + Twine(k) + ", " +
+                 like.getTypeString())
+                    .str();
+    return data;
+  };
+  SmallVector<void *> addresses(function.results.size());
+  DeviceSlots slots(function);
+  slots.addArguments(arguments, [](unsigned, const HostArray &array) {
+    return array.getData();
   });
+  slots.addResults(arguments, [&](unsigned k, const HostArray &like) {
+    return addresses[k] = allocate(k, like);
+  });
+  if (!missing.empty())
+    return llvm::createStringError(missing);
+  if (auto error = enter(entries[&function - functions.data()], slots.get()))
+    return error;
+
+  // Buffers of the code itself go to the caller's memory, and are freed then.
+  DeviceBuffers own;
+  SmallVector<HostArray> results;
+  for (auto [k, type] : llvm::enumerate(function.results)) {
+    HostArray like = slots.getResult(k, arguments);
+    const Descriptor *place = slots.getPlace(k);
+    if (!place) {
+      auto scalar = HostArray::uninitialized(type.element, {});
+      if (!scalar)
+        return scalar.takeError();
+      std::memcpy(scalar->getData(), slots.getScalar(k),
+                  getByteSize(type.element));
+      results.push_back(std::move(*scalar));
+      continue;
+    }
+    if (!function.hasDestination(k)) {
+      void *buffer = place->getAllocated();
+      if (llvm::none_of(arguments, [&](const HostArray &array) {
+            return array.getData() == buffer;
+          }))
+        own.add(buffer);
+      addresses[k] = allocate(k, like);
+      quant_ste_cuda_copy_on_device(addresses[k],
+                                    place->getElements(type.element),
+                                    missing.empty() ? like.getNumBytes() : 0);
+    }
+    results.push_back(
+        HostArray::borrow(type.element, like.getShape(), addresses[k]));
+  }
+  if (!missing.empty())
+    return llvm::createStringError(missing);
+  if (auto error = takeDeviceError())
+    return error;
+  return results;
+}
+
+llvm::Expected<std::vector<double>>
+Program::timeOnDevice(const Signature &function, ArrayRef<HostArray> given,
+                      unsigned warmups, unsigned runs) const {
+  if (!isForGpu)
+    return llvm::createStringError("expected code for a GPU, got a module that "
+                                   "was compiled for a processor");
+  if (auto error = function.check(given))
+    return error;
+  quant_ste_cuda_take_error();
+  if (!quant_ste_cuda_is_available())
+    return takeDeviceError();
+  SmallVector<HostArray> arguments;
+  for (const HostArray &array : given) {
+    auto packed = array.packed();
+    if (!packed)
+      return packed.takeError();
+    arguments.push_back(std::move(*packed));
+  }
+  DeviceBuffers buffers;
+  DeviceSlots slots(function);
+  slots.addArguments(arguments, [&](unsigned, const HostArray &array) {
+    return buffers.upload(array);
+  });
+  slots.addResults(arguments, [&](unsigned, const HostArray &like) {
+    return buffers.allocate(like);
+  });
+  if (auto error = takeDeviceError())
+    return error;
+  std::vector<double> times;
+  for (unsigned i = 0; i < warmups + runs; ++i) {
+    void *begin = quant_ste_cuda_record();
+    if (auto error = enter(entries[&function - functions.data()], slots.get()))
+      return error;
+    void *end = quant_ste_cuda_record();
+    {
+      DeviceBuffers returned;
+      for (unsigned k = 0, e = function.results.size(); k < e; ++k)
+        if (const Descriptor *place = slots.getPlace(k);
+            place && !function.hasDestination(k) &&
+            !buffers.contains(place->getAllocated()))
+          returned.add(place->getAllocated());
+    }
+    double elapsed = quant_ste_cuda_elapsed(begin, end);
+    if (i >= warmups)
+      times.push_back(elapsed);
+    if (auto error = takeDeviceError())
+      return error;
+  }
+  return times;
 }

@@ -33,8 +33,15 @@ template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<GpuPhase>() {
 //===----------------------------------------------------------------------===//
 
 static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
+  if (options.matmul == GpuMatmul::Cublas) {
+    QuantSTEProductsToRuntimePassOptions products;
+    products.device = true;
+    pm.addPass(createQuantSTEProductsToRuntimePass(products));
+  }
   QuantSTEMapToGPUPassOptions map;
   map.chip = options.chip;
+  // Before bodies are taken apart: the polynomials are the ones of the CPU.
+  pm.addPass(createQuantSTEExpandMathPass());
   pm.addPass(createQuantSTEMapToGPUPass(map));
   cleanUp(pm);
 }
@@ -74,6 +81,7 @@ static void addBinary(OpPassManager &pm, const GpuPipelineOptions &options) {
   serialize.chip = options.chip;
   serialize.ptx = options.ptx;
   serialize.bitcode = options.bitcode;
+  serialize.image = options.image;
   pm.addPass(createQuantSTESerializeGPUPass(serialize));
 }
 
@@ -89,7 +97,7 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
     addLinalg(pm);
   if (wants(GpuPhase::Fuse)) {
     pm.addNestedPass<func::FuncOp>(createQuantSTEDeviceScalarsPass());
-    addFuse(pm, /*productsToRuntime=*/false);
+    addFuse(pm, /*productsToRuntime=*/options.matmul == GpuMatmul::Cublas);
   }
   if (wants(GpuPhase::Bufferize))
     addBufferize(pm);

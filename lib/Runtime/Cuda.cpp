@@ -7,6 +7,8 @@
 
 #include "quant_ste/Runtime/Cuda.h"
 
+#include "CudaThread.h"
+
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -28,7 +30,9 @@ using CUmodule = void *;
 using CUfunction = void *;
 using CUstream = void *;
 using CUdeviceptr = unsigned long long;
+using CUevent = void *;
 static constexpr int kErrorLogBuffer = 5, kErrorLogBufferBytes = 6;
+static constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;
 
 namespace {
 struct Driver {
@@ -51,7 +55,16 @@ struct Driver {
                                 CUstream) = nullptr;
   CUresult (*cuMemcpyDtoHAsync)(void *, CUdeviceptr, size_t,
                                 CUstream) = nullptr;
+  CUresult (*cuMemcpyDtoDAsync)(CUdeviceptr, CUdeviceptr, size_t,
+                                CUstream) = nullptr;
   CUresult (*cuStreamSynchronize)(CUstream) = nullptr;
+  CUresult (*cuCtxGetDevice)(CUdevice *) = nullptr;
+  CUresult (*cuDeviceGetAttribute)(int *, int, CUdevice) = nullptr;
+  CUresult (*cuEventCreate)(CUevent *, unsigned) = nullptr;
+  CUresult (*cuEventRecord)(CUevent, CUstream) = nullptr;
+  CUresult (*cuEventSynchronize)(CUevent) = nullptr;
+  CUresult (*cuEventElapsedTime)(float *, CUevent, CUevent) = nullptr;
+  CUresult (*cuEventDestroy)(CUevent) = nullptr;
   /// Why there is none; empty if there is one.
   std::string missing;
 
@@ -90,7 +103,15 @@ Driver::Driver() {
   load(library, cuMemFreeAsync, "cuMemFreeAsync");
   load(library, cuMemcpyHtoDAsync, "cuMemcpyHtoDAsync_v2");
   load(library, cuMemcpyDtoHAsync, "cuMemcpyDtoHAsync_v2");
+  load(library, cuMemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2");
   load(library, cuStreamSynchronize, "cuStreamSynchronize");
+  load(library, cuCtxGetDevice, "cuCtxGetDevice");
+  load(library, cuDeviceGetAttribute, "cuDeviceGetAttribute");
+  load(library, cuEventCreate, "cuEventCreate");
+  load(library, cuEventRecord, "cuEventRecord");
+  load(library, cuEventSynchronize, "cuEventSynchronize");
+  load(library, cuEventElapsedTime, "cuEventElapsedTime");
+  load(library, cuEventDestroy, "cuEventDestroy_v2");
   if (!missing.empty())
     return;
   if (CUresult code = cuInit(0)) {
@@ -128,6 +149,21 @@ static bool check(CUresult code, const std::string &what) {
   return false;
 }
 
+/// The primary context of a device, which is kept from then on. Null after an
+/// error.
+static CUcontext getPrimaryContext(int ordinal) {
+  static std::mutex mutex;
+  static std::map<int, CUcontext> contexts;
+  std::lock_guard<std::mutex> lock(mutex);
+  CUcontext &context = contexts[ordinal];
+  CUdevice device = 0;
+  if (!context && check(getDriver().cuDeviceGet(&device, ordinal),
+                        "GPU number " + std::to_string(ordinal)))
+    check(getDriver().cuDevicePrimaryCtxRetain(&context, device),
+          "cuDevicePrimaryCtxRetain");
+  return context;
+}
+
 /// Whether this thread can work: a driver, a context and no error so far.
 static bool isReady(CUcontext *context = nullptr) {
   if (!error.empty())
@@ -141,17 +177,24 @@ static bool isReady(CUcontext *context = nullptr) {
   if (!check(driver.cuCtxGetCurrent(&current), "cuCtxGetCurrent"))
     return false;
   if (!current) {
-    CUdevice device = 0;
-    if (!check(driver.cuDeviceGet(&device, 0), "cuDeviceGet") ||
-        !check(driver.cuDevicePrimaryCtxRetain(&current, device),
-               "cuDevicePrimaryCtxRetain") ||
-        !check(driver.cuCtxSetCurrent(current), "cuCtxSetCurrent"))
+    current = getPrimaryContext(0);
+    if (!current || !check(driver.cuCtxSetCurrent(current), "cuCtxSetCurrent"))
       return false;
   }
   if (context)
     *context = current;
   return true;
 }
+
+std::optional<quant_ste::runtime::CudaThread>
+quant_ste::runtime::getCudaThread() {
+  CUcontext context = nullptr;
+  if (!isReady(&context))
+    return std::nullopt;
+  return CudaThread{context, stream};
+}
+
+void quant_ste::runtime::failOnCuda(const std::string &text) { fail(text); }
 
 static CUdeviceptr toDevice(const void *pointer) {
   return reinterpret_cast<uintptr_t>(pointer);
@@ -191,6 +234,109 @@ void quant_ste_cuda_synchronize(void) {
 }
 
 //===----------------------------------------------------------------------===//
+// Devices
+//===----------------------------------------------------------------------===//
+
+void *quant_ste_cuda_enter_device(int32_t ordinal) {
+  const Driver &driver = getDriver();
+  CUcontext previous = nullptr;
+  if (!driver.missing.empty() ||
+      !check(driver.cuCtxGetCurrent(&previous), "cuCtxGetCurrent"))
+    return nullptr;
+  CUdevice wanted = 0, current = 0;
+  if (ordinal < 0 || !check(driver.cuDeviceGet(&wanted, ordinal),
+                            "GPU number " + std::to_string(ordinal)))
+    return previous;
+  if (previous && driver.cuCtxGetDevice(&current) == 0 && current == wanted)
+    return previous;
+  if (CUcontext context = getPrimaryContext(ordinal))
+    check(driver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+  return previous;
+}
+
+void quant_ste_cuda_leave_device(void *previous) {
+  const Driver &driver = getDriver();
+  CUcontext current = nullptr;
+  // The first context of a thread may stay.
+  if (!previous || !driver.missing.empty())
+    return;
+  if (driver.cuCtxGetCurrent(&current) != 0 || current != previous)
+    check(driver.cuCtxSetCurrent(previous), "cuCtxSetCurrent");
+}
+
+int32_t quant_ste_cuda_capability(int32_t ordinal) {
+  if (!isReady())
+    return -1;
+  const Driver &driver = getDriver();
+  CUdevice device = 0;
+  int major = 0, minor = 0;
+  bool isKnown = ordinal < 0
+                     ? check(driver.cuCtxGetDevice(&device), "cuCtxGetDevice")
+                     : check(driver.cuDeviceGet(&device, ordinal),
+                             "GPU number " + std::to_string(ordinal));
+  if (!isKnown ||
+      !check(driver.cuDeviceGetAttribute(&major, kCapabilityMajor, device),
+             "cuDeviceGetAttribute") ||
+      !check(driver.cuDeviceGetAttribute(&minor, kCapabilityMinor, device),
+             "cuDeviceGetAttribute"))
+    return -1;
+  return 10 * major + minor;
+}
+
+static bool canRun(int capability, int code) {
+  enum { OfOneChip = 1, OfOneMajorVersion = 2 };
+  int wanted = code / 10;
+  if (code % 10 == OfOneChip)
+    return capability == wanted;
+  return capability >= wanted &&
+         (code % 10 != OfOneMajorVersion || capability / 10 == wanted / 10);
+}
+
+int32_t quant_ste_cuda_choose(const int32_t *codes, int32_t count) {
+  int capability = quant_ste_cuda_capability(-1);
+  if (capability < 0)
+    return -1;
+  std::string chips;
+  for (int32_t i = count; i-- > 0;) {
+    if (canRun(capability, codes[i]))
+      return i;
+    chips = "sm_" + std::to_string(codes[i] / 10) +
+            (codes[i] % 10 == 1 ? "a" : "") + (chips.empty() ? "" : ", ") +
+            chips;
+  }
+  fail("expected a GPU that runs code for " + chips + ", got one of sm_" +
+       std::to_string(capability));
+  return -1;
+}
+
+//===----------------------------------------------------------------------===//
+// Time
+//===----------------------------------------------------------------------===//
+
+void *quant_ste_cuda_record(void) {
+  CUevent event = nullptr;
+  if (!isReady() ||
+      !check(getDriver().cuEventCreate(&event, 0), "cuEventCreate"))
+    return nullptr;
+  if (check(getDriver().cuEventRecord(event, stream), "cuEventRecord"))
+    return event;
+  getDriver().cuEventDestroy(event);
+  return nullptr;
+}
+
+double quant_ste_cuda_elapsed(void *begin, void *end) {
+  float milliseconds = 0;
+  if (begin && end && isReady() &&
+      check(getDriver().cuEventSynchronize(end), "cuEventSynchronize"))
+    check(getDriver().cuEventElapsedTime(&milliseconds, begin, end),
+          "cuEventElapsedTime");
+  for (void *event : {begin, end})
+    if (event)
+      getDriver().cuEventDestroy(event);
+  return milliseconds;
+}
+
+//===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
 
@@ -206,6 +352,13 @@ void quant_ste_cuda_copy_to_host(void *host, const void *device,
   if (bytes > 0 && isReady())
     check(getDriver().cuMemcpyDtoHAsync(host, toDevice(device), bytes, stream),
           "cuMemcpyDtoHAsync");
+}
+
+void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes) {
+  if (bytes > 0 && isReady())
+    check(getDriver().cuMemcpyDtoDAsync(toDevice(to), toDevice(from), bytes,
+                                        stream),
+          "cuMemcpyDtoDAsync");
 }
 
 void *quant_ste_cuda_malloc(int64_t bytes) {

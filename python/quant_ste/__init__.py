@@ -13,21 +13,24 @@
 
 Arguments are numpy arrays, torch tensors, or whatever has ``__dlpack__`` and lies
 in the memory of the CPU; results are of the same kind. Nothing is copied but
-what has gaps.
+what has gaps. ``compile(text, target="cuda")`` makes functions of arrays on an
+NVIDIA GPU.
 
 ``quant_ste.torch`` has the quantizers as ops of PyTorch, ``quant_ste.build`` writes
 modules from Python.
 """
 
 from ._errors import CallError, CompileError, Diagnostic, Error
-from ._module import (PHASES, Function, Module, ValueType, compile,
+from ._device import DeviceArray, to_device
+from ._module import (GPU_PHASES, PHASES, Function, Module, ValueType, compile,
                       set_thread_count)
 from ._library import Library, load
 from ._info import info, version
 
 __all__ = [
-    "CallError", "CompileError", "Diagnostic", "Error", "Function", "Library",
-    "Module", "PHASES", "ValueType", "compile", "info", "load", "set_thread_count", "version",
+    "CallError", "CompileError", "DeviceArray", "Diagnostic", "Error", "Function",
+    "GPU_PHASES", "Library", "Module", "PHASES", "ValueType", "compile", "info", "load",
+    "set_thread_count", "to_device", "version",
 ]
 __version__ = version().split()[0]
 

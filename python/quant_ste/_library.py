@@ -77,6 +77,7 @@ class _Code:
         self._explain = self._library[described["error"]]
         self._explain.argtypes, self._explain.restype = [ctypes.c_int], ctypes.c_char_p
         self._entries = [self._entry(f) for f in self._functions]
+        self.is_for_gpu = any(["stream"] in f["parameters"] for f in self._functions)
 
     def _entry(self, function: dict[str, Any]):
         entry = self._library[function["c_name"]]
@@ -85,10 +86,10 @@ class _Code:
         return entry
 
     @staticmethod
-    def _ctype(function: dict[str, Any], kind: str, value: int, dim: int = 0):
+    def _ctype(function: dict[str, Any], kind: str, value: int = 0, dim: int = 0):
         if kind == "scalar":
             return _SCALARS[function["values"][value]["type"]]
-        return _POINTER if kind == "data" else _SIZE
+        return _POINTER if kind in ("data", "stream") else _SIZE
 
     @property
     def functions(self) -> list[str]:
@@ -133,16 +134,62 @@ class _Code:
         return [self._give(r, v["type"], framework)
                 for r, v in zip(results, f["values"][count:])]
 
+    def call_on_device(self, number: int, arguments: Sequence[tuple], device: int, stream: int,
+                       allocate) -> list[Any]:
+        """As the native module's: (address, element type, sizes) of each argument."""
+        f = self._functions[number]
+        given = [(address, ELEMENT_TYPES[element], tuple(sizes))
+                 for address, element, sizes in arguments]
+        inputs = [v for v in f["values"] if not v["is_result"]]
+        for i, (value, (_, element, sizes)) in enumerate(zip(inputs, given)):
+            self._check(f, i, value, sizes, element)
+        results = f["values"][len(inputs):]
+        scalars = [np.empty((), _dtype(v["type"])) if v["shape"] is None else None
+                   for v in results]
+        for k, value in enumerate(results):
+            sizes = tuple(n if isinstance(n, int) else given[n[0]][2][n[1]]
+                          for n in value.get("sizes", ()))
+            address = (allocate(k, ELEMENT_TYPES.index(value["type"]), sizes)
+                       if scalars[k] is None else scalars[k].ctypes.data)
+            given.append((address, value["type"], sizes))
+        previous = _native.enter_device(device)
+        try:
+            code = self._entries[number](*self._device_parameters(f, given, stream))
+        finally:
+            _native.leave_device(previous)
+        if code:
+            raise _native.Error(self._explain(code).decode())
+        return scalars
+
+    @staticmethod
+    def _device_parameters(function: dict[str, Any], given: Sequence[tuple],
+                           stream: int) -> Iterator[Any]:
+        for kind, *at in function["parameters"]:
+            if kind == "stream":
+                yield stream
+                continue
+            address, element, sizes = given[at[0]]
+            if kind == "data":
+                yield address
+            elif kind == "size":
+                yield sizes[at[1]]
+            else:
+                yield _SCALARS[element].from_address(address).value
+
+    @staticmethod
+    def _check(function: dict[str, Any], number: int, value: dict[str, Any],
+               sizes: Sequence[int], element: str) -> None:
+        shape = value["shape"] or []
+        if (len(shape) != len(sizes) or not _fits(element, value["type"]) or
+                any(n not in (None, m) for n, m in zip(shape, sizes))):
+            raise _native.Error(f"@{function['name']}: argument #{number}: expected "
+                                f"{_spell(shape, value['type'])}, got {_spell(sizes, element)}")
+
     @staticmethod
     def _take(function: dict[str, Any], number: int, value: dict[str, Any], array: np.ndarray,
               element: str) -> np.ndarray:
         """The argument as the code wants it."""
-        shape = value["shape"] or []
-        if (len(shape) != array.ndim or not _fits(element, value["type"]) or
-                any(n not in (None, m) for n, m in zip(shape, array.shape))):
-            raise _native.Error(f"@{function['name']}: argument #{number}: expected "
-                                f"{_spell(shape, value['type'])}, got "
-                                f"{_spell(array.shape, element)}")
+        _Code._check(function, number, value, array.shape, element)
         if value["is_writable"] and not (array.flags.c_contiguous and array.flags.writeable and
                                          array.flags.aligned):
             raise _native.Error(f"@{function['name']}: argument #{number}: the function writes "
@@ -181,6 +228,11 @@ class Library:
         self._path, self._native = path, _Code(path)
         self._functions = {f: Function(self, self._native, i, f)
                            for i, f in enumerate(self._native.functions)}
+
+    @property
+    def is_for_gpu(self) -> bool:
+        """Whether functions take arrays on an NVIDIA GPU."""
+        return self._native.is_for_gpu
 
     def __repr__(self) -> str:
         return f"<quant_ste.Library {self._path}: {', '.join('@' + f for f in self._functions)}>"

@@ -7,13 +7,16 @@ import os
 import pathlib
 from typing import Any, Sequence
 
-from . import _native
+from . import _device, _native
 from ._arrays import (ELEMENT_TYPES, assign, finish, framework_of, library_of, may_write,
                       prepare, span)
 from ._errors import CallError, CompileError
 
 #: The phases after which `Module.stages` has the text.
 PHASES = ("source", "differentiate", "linalg", "fuse", "bufferize", "vectorize", "llvm")
+#: The same for a GPU.
+GPU_PHASES = ("source", "differentiate", "linalg", "fuse", "bufferize", "kernels", "nvvm",
+              "binary", "llvm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Function:
     are several. ``out`` is an array (or a tuple of them, one per tensor result)
     to write to; results in it have no memory of their own. Raises `CallError`
     for arguments that do not fit.
+
+    Of a module for a GPU, arguments and results are arrays there, and numbers. The
+    work is put on ``stream``, a number or a stream of torch or cupy; default: the
+    current one of the arguments' library. Nothing waits for it.
     """
 
     def __init__(self, module: "Module", native: _native.Module, index: int, name: str):
@@ -86,7 +93,11 @@ class Function:
     def __doc__(self) -> str:  # type: ignore[override]
         return f"@{self.name} : {self.signature}"
 
-    def __call__(self, *arguments: Any, out: Any = None) -> Any:
+    def __call__(self, *arguments: Any, out: Any = None, stream: Any = None) -> Any:
+        if self._module.is_for_gpu:
+            return self._call_on_device(arguments, out, stream)
+        if stream is not None:
+            raise TypeError("expected a module for a GPU to have a stream")
         if out is not None:
             return self._call_into(arguments, out)
         results = self._call(arguments)
@@ -105,6 +116,24 @@ class Function:
             raise CallError(str(error)) from None
         return [finish(r, t.element, like, t.shape is None)
                 for r, t in zip(results, self.results)]
+
+    def _call_on_device(self, arguments: Sequence[Any], out: Any, stream: Any) -> Any:
+        outs = None
+        if out is not None:
+            outs = out if isinstance(out, (tuple, list)) else (out,)
+            wanted = sum(t.shape is not None for t in self.results)
+            if len(outs) != wanted:
+                raise CallError(f"expected out to have {wanted} arrays, got {len(outs)}")
+        results = _device.call(self._run_on_device, self.arguments, self.results, arguments, outs,
+                               stream)
+        return results[0] if len(results) == 1 else tuple(results) if results else None
+
+    def _run_on_device(self, views, device: int, stream: int, allocate) -> list[Any]:
+        try:
+            return self._native.call_on_device(self._index, [v.native() for v in views], device,
+                                               stream, allocate)
+        except _native.Error as error:
+            raise CallError(str(error)) from None
 
     def _call_into(self, arguments: Sequence[Any], out: Any) -> Any:
         outs = out if isinstance(out, (tuple, list)) else (out,)
@@ -179,6 +208,11 @@ class Module:
                              f"{', '.join('@' + f for f in functions)}")
 
     @property
+    def is_for_gpu(self) -> bool:
+        """Whether functions take arrays on an NVIDIA GPU."""
+        return self._options.get("target", "").startswith("cuda")
+
+    @property
     def text(self) -> str:
         """The source, printed by MLIR."""
         return self._lower("")
@@ -198,8 +232,9 @@ class Module:
         an object (``f.o``), assembly (``.s``) or LLVM IR (``.ll``), by the suffix, and a
         C header beside it.
 
-        ``target``: as qopt-compile's, ``cpu:x86-64-v2+x86-64-v4`` or ``aarch64``; default:
-        the processor that the module was compiled for. ``vjp``: functions whose
+        ``target``: as qopt-compile's, ``cpu:x86-64-v2+x86-64-v4``, ``aarch64`` or
+        ``cuda:sm_80+sm_90``; default: what the module was compiled for. For a GPU the
+        kernels alone can be written too (``.ptx``, ``.cubin``, ``.fatbin``). ``vjp``: functions whose
         derivatives in every float argument are added, as ``f_vjp``. ``header``: its path.
         ``prefix``: put before each name in C. ``linker``: the clang, cc or gcc that links.
         Raises `CompileError`, also for a function whose results' sizes only the
@@ -213,8 +248,9 @@ class Module:
                  os.fspath(path), target, os.fspath(header), prefix, linker)
 
     def stages(self) -> dict[str, str]:
-        """The text after each phase of the compiler (`PHASES`)."""
-        return {phase: self._lower("" if phase == "source" else phase) for phase in PHASES}
+        """The text after each phase of the compiler (`PHASES`, or `GPU_PHASES`)."""
+        return {phase: self._lower("" if phase == "source" else phase)
+                for phase in (GPU_PHASES if self.is_for_gpu else PHASES)}
 
     def vjp(self, function: str, wrt: Sequence[int | str] | None = None) -> Function:
         """``g(*arguments, *cotangents) -> (*results, *gradients)``: one cotangent per
@@ -263,7 +299,9 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     """Compiles the public functions of a module.
 
     ``path_or_text``: a path to a file (one line without braces), or a module as text or
-    bytecode. ``pipeline``: options of quant-ste-cpu-pipeline ("openmp=false").
+    bytecode. ``target``: "cpu"; or an NVIDIA GPU, "cuda" (that of this machine) or
+    "cuda:sm_90", whose functions take arrays on the GPU (docs/gpu.md). ``pipeline``:
+    options of quant-ste-cpu-pipeline ("openmp=false"), or quant-ste-gpu-pipeline.
     ``cpu``, ``features``: as llc's -mcpu and -mattr; default: this machine.
     ``opt_level``: 0 to 3. ``reference``: do not compile, evaluate each rule exactly
     (slow; for tests).
@@ -274,8 +312,10 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
     ``$XDG_CACHE_HOME`` or ``~/.cache``). An entry is found by the text, the options,
     the processor and the builds of quant_ste and LLVM. Raises `CompileError` with the place and message of MLIR.
     """
-    if target != "cpu":
-        raise ValueError(f"expected target 'cpu', got {target!r}")
+    if target != "cpu" and target.partition(":")[0] != "cuda":
+        raise ValueError(f"expected target 'cpu', 'cuda' or 'cuda:<chip>', got {target!r}")
+    if target == "cuda" and "chip=" not in pipeline:
+        target = _cuda_of_this_machine()
     name = "<text>"
     if isinstance(path_or_text, os.PathLike) or (
             isinstance(path_or_text, str) and not set("\n{") & set(path_or_text)):
@@ -283,9 +323,18 @@ def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
         path_or_text = pathlib.Path(name).read_bytes()
     text = path_or_text.encode() if isinstance(path_or_text, str) else bytes(path_or_text)
     options = {"pipeline": pipeline, "cpu": cpu, "features": features,
-               "opt_level": opt_level, "reference": reference}
+               "opt_level": opt_level, "reference": reference,
+               "target": "" if target == "cpu" else target}
     directory = None if reference or cache is False else "" if cache is True else os.fspath(cache)
     return Module(text, name, options, directory)
+
+
+def _cuda_of_this_machine() -> str:
+    """The target word of the GPU here; the oldest that is common, where there is none."""
+    try:
+        return f"cuda:{_native.device_chip()}"
+    except _native.Error:
+        return "cuda"
 
 
 def set_thread_count(count: int) -> None:

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "quant_ste-c/Execution.h"
+#include "quant_ste/Runtime/Cuda.h"
 #include <memory>
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -149,7 +150,7 @@ using Results = std::shared_ptr<quant_ste_results>;
 
 /// Compiler options as Python gives them.
 struct Options {
-  std::string pipeline, cpu, features;
+  std::string pipeline, cpu, features, target;
   int optLevel;
   bool reference;
 
@@ -160,6 +161,7 @@ struct Options {
     options.features = features.empty() ? nullptr : features.c_str();
     options.opt_level_plus_one = optLevel + 1;
     options.reference = reference;
+    options.target = target.empty() ? nullptr : target.c_str();
     return options;
   }
 };
@@ -257,7 +259,68 @@ public:
     return list;
   }
 
+  /// `arguments` are (address, element type, sizes) of arrays without gaps on
+  /// the GPU. `allocate` is given the number, element type and sizes of a
+  /// result, and gives an address. The list has None for each tensor.
+  nb::list callOnDevice(int32_t function, nb::sequence arguments, int device,
+                        uintptr_t stream, nb::callable allocate) const {
+    size_t count = nb::len(arguments);
+    std::vector<std::vector<int64_t>> sizes(count);
+    std::vector<quant_ste_array> views;
+    for (size_t i = 0; i < count; ++i) {
+      nb::tuple given = nb::cast<nb::tuple>(arguments[i]);
+      sizes[i] = nb::cast<std::vector<int64_t>>(given[2]);
+      views.push_back({reinterpret_cast<void *>(nb::cast<uintptr_t>(given[0])),
+                       nb::cast<int32_t>(given[1]),
+                       static_cast<int32_t>(sizes[i].size()), sizes[i].data(),
+                       nullptr});
+    }
+    Allocator allocator{allocate, nullptr};
+    quant_ste_device_call call{device, reinterpret_cast<void *>(stream),
+                               &Allocator::allocate, &allocator};
+    Failure failure;
+    quant_ste_results *out;
+    {
+      nb::gil_scoped_release released;
+      out = quant_ste_call_on_device(module, function, views.data(), count,
+                                     &call, failure);
+    }
+    if (allocator.raised) {
+      quant_ste_results_free(out);
+      std::rethrow_exception(allocator.raised);
+    }
+    if (!out)
+      failure.raise();
+    Results results(out, quant_ste_results_free);
+    nb::list list;
+    quant_ste_value_type type;
+    for (int32_t i = 0; quant_ste_function_result(module, function, i, &type);
+         ++i)
+      list.append(type.is_scalar ? makeArray(results, i, "numpy") : nb::none());
+    return list;
+  }
+
 private:
+  /// Asks Python for memory, and keeps what it raises.
+  struct Allocator {
+    nb::callable function;
+    std::exception_ptr raised;
+
+    static void *allocate(void *user, int32_t result,
+                          const quant_ste_array *array) {
+      auto &self = *static_cast<Allocator *>(user);
+      nb::gil_scoped_acquire acquired;
+      try {
+        std::vector<int64_t> sizes(array->sizes, array->sizes + array->rank);
+        return reinterpret_cast<void *>(nb::cast<uintptr_t>(
+            self.function(result, array->element_type, nb::cast(sizes))));
+      } catch (...) {
+        self.raised = std::current_exception();
+        return nullptr;
+      }
+    }
+  };
+
   static Argument wrap(nb::handle object, size_t number) {
     Argument argument;
     if (!nb::try_cast(object, argument.keep, false))
@@ -318,6 +381,110 @@ private:
 // Text
 //===----------------------------------------------------------------------===//
 
+//===----------------------------------------------------------------------===//
+// Memory of a GPU
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Work on a GPU and a stream.
+class OnDevice {
+public:
+  OnDevice(int device, uintptr_t stream)
+      : stream(quant_ste_cuda_enter(reinterpret_cast<void *>(stream))),
+        context(quant_ste_cuda_enter_device(device)) {}
+  OnDevice(const OnDevice &) = delete;
+  ~OnDevice() {
+    quant_ste_cuda_leave_device(context);
+    quant_ste_cuda_leave(stream);
+  }
+  /// Raises what went wrong.
+  void check() const {
+    if (const char *error = quant_ste_cuda_take_error())
+      throw Error(error);
+  }
+
+private:
+  void *stream, *context;
+};
+
+/// An array that a DLPack capsule describes.
+struct View {
+  nb::ndarray<nb::ro> keep;
+};
+} // namespace
+
+static uintptr_t allocateOnDevice(int device, int64_t bytes, uintptr_t stream) {
+  OnDevice scope(device, stream);
+  quant_ste_cuda_is_available(); // or says why not
+  void *memory = quant_ste_cuda_malloc(bytes);
+  scope.check();
+  return reinterpret_cast<uintptr_t>(memory);
+}
+
+static void freeOnDevice(int device, uintptr_t memory, uintptr_t stream) {
+  OnDevice scope(device, stream);
+  quant_ste_cuda_free(reinterpret_cast<void *>(memory));
+}
+
+static void copyToDevice(int device, uintptr_t to, uintptr_t from,
+                         int64_t bytes, uintptr_t stream) {
+  OnDevice scope(device, stream);
+  quant_ste_cuda_copy_to_device(reinterpret_cast<void *>(to),
+                                reinterpret_cast<const void *>(from), bytes);
+  scope.check();
+}
+
+/// Waits for the copy.
+static void copyToHost(int device, uintptr_t to, uintptr_t from, int64_t bytes,
+                       uintptr_t stream) {
+  nb::gil_scoped_release released;
+  OnDevice scope(device, stream);
+  quant_ste_cuda_copy_to_host(reinterpret_cast<void *>(to),
+                              reinterpret_cast<const void *>(from), bytes);
+  quant_ste_cuda_synchronize();
+  scope.check();
+}
+
+static std::string getChip(int device) {
+  Failure failure;
+  char *chip = quant_ste_device_chip(device, failure);
+  if (!chip)
+    failure.raise();
+  return takeString(chip);
+}
+
+/// For `__dlpack__`: `owner` keeps the memory.
+static nb::object exportArray(uintptr_t data, int32_t type,
+                              const std::vector<size_t> &sizes, int device,
+                              nb::object owner) {
+  return nb::cast(nb::ndarray<nb::array_api>(reinterpret_cast<void *>(data),
+                                             sizes.size(), sizes.data(), owner,
+                                             nullptr, getDType(type),
+                                             nb::device::cuda::value, device),
+                  nb::rv_policy::reference);
+}
+
+static std::vector<int64_t> getSizes(const View &view) {
+  std::vector<int64_t> sizes;
+  for (size_t d = 0; d < view.keep.ndim(); ++d)
+    sizes.push_back(view.keep.shape(d));
+  return sizes;
+}
+
+/// Whether elements lie row-major and without gaps.
+static bool isPacked(const View &view) {
+  int64_t expected = 1;
+  bool packed = true;
+  for (size_t d = view.keep.ndim(); d-- > 0;) {
+    int64_t size = view.keep.shape(d);
+    if (size == 0)
+      return true;
+    packed &= size == 1 || view.keep.stride(d) == expected;
+    expected *= size;
+  }
+  return packed;
+}
+
 static std::string lower(nb::bytes text, const Options &options,
                          const std::string &phase) {
   Failure failure;
@@ -371,12 +538,14 @@ NB_MODULE(_native, m) {
       .def(
           "__init__",
           [](Options *self, std::string pipeline, std::string cpu,
-             std::string features, int optLevel, bool reference) {
-            new (self) Options{std::move(pipeline), std::move(cpu),
-                               std::move(features), optLevel, reference};
+             std::string features, int optLevel, bool reference,
+             std::string target) {
+            new (self) Options{
+                std::move(pipeline), std::move(cpu), std::move(features),
+                std::move(target),   optLevel,       reference};
           },
           "pipeline"_a = "", "cpu"_a = "", "features"_a = "", "opt_level"_a = 2,
-          "reference"_a = false);
+          "reference"_a = false, "target"_a = "");
   nb::class_<Module>(m, "Module")
       .def(nb::init<nb::bytes, const Options &,
                     const std::optional<std::string> &>(),
@@ -387,12 +556,61 @@ NB_MODULE(_native, m) {
       .def("types", &Module::getTypes, "function"_a, "of_results"_a)
       .def("entry", &Module::getEntry, "function"_a)
       .def("call", &Module::call, "function"_a, "arguments"_a, "bf16"_a,
-           "framework"_a, "num_outs"_a = 0);
+           "framework"_a, "num_outs"_a = 0)
+      .def("call_on_device", &Module::callOnDevice, "function"_a, "arguments"_a,
+           "device"_a, "stream"_a, "allocate"_a);
+  nb::class_<View>(m, "View")
+      .def(
+          "__init__",
+          [](View *self, nb::ndarray<nb::ro> array) {
+            new (self) View{std::move(array)};
+          },
+          "capsule"_a)
+      .def_prop_ro("address",
+                   [](const View &view) {
+                     return reinterpret_cast<uintptr_t>(view.keep.data());
+                   })
+      .def_prop_ro(
+          "element_type",
+          [](const View &view) { return getElementType(view.keep.dtype()); })
+      .def_prop_ro("sizes", &getSizes)
+      .def_prop_ro("is_packed", &isPacked)
+      .def_prop_ro("is_on_gpu",
+                   [](const View &view) {
+                     return view.keep.device_type() == nb::device::cuda::value;
+                   })
+      .def_prop_ro("device",
+                   [](const View &view) { return view.keep.device_id(); });
   m.def("lower", &lower, "text"_a, "options"_a, "phase"_a);
   m.def("add_derivative", &addDerivative, "text"_a, "function"_a, "name"_a,
         "is_forward"_a, "wrt"_a);
   m.def("save", &save, "text"_a, "options"_a, "path"_a, "target"_a = "",
         "header"_a = "", "prefix"_a = "", "linker"_a = "");
   m.def("version", [] { return takeString(quant_ste_version()); });
+  m.def("device_chip", &getChip, "device"_a = -1);
+  m.def("device_malloc", &allocateOnDevice, "device"_a, "bytes"_a,
+        "stream"_a = 0);
+  m.def("device_free", &freeOnDevice, "device"_a, "memory"_a, "stream"_a = 0);
+  m.def("copy_to_device", &copyToDevice, "device"_a, "to"_a, "source"_a,
+        "bytes"_a, "stream"_a = 0);
+  m.def("copy_to_host", &copyToHost, "device"_a, "to"_a, "source"_a, "bytes"_a,
+        "stream"_a = 0);
+  m.def("export_array", &exportArray, "data"_a, "element_type"_a, "sizes"_a,
+        "device"_a, "owner"_a);
+  m.def(
+      "enter_device",
+      [](int device) {
+        void *previous = quant_ste_cuda_enter_device(device);
+        if (const char *error = quant_ste_cuda_take_error())
+          throw Error(error);
+        return reinterpret_cast<uintptr_t>(previous);
+      },
+      "device"_a);
+  m.def(
+      "leave_device",
+      [](uintptr_t previous) {
+        quant_ste_cuda_leave_device(reinterpret_cast<void *>(previous));
+      },
+      "previous"_a);
   m.def("set_thread_count", &quant_ste_set_thread_count, "count"_a);
 }

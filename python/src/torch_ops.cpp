@@ -14,12 +14,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "quant_ste-c/Execution.h"
+#include "quant_ste/Runtime/Cuda.h"
 
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/TypeProperties.h>
+#include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -30,12 +33,14 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <bit>
 #include <mutex>
 #include <numeric>
 #include <shared_mutex>
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using at::ArrayRef;
 using at::IntArrayRef;
 using at::Tensor;
@@ -124,6 +129,9 @@ struct Plan {
   Layout layout = Layout::Flat;
   int64_t outer = 1, channels = 1, inner = 1;
   SmallVector<Operand, 4> operands; // after x
+  int capability = 0;               // of the GPU that x is on; 0: none
+
+  bool isOnGpu() const { return capability != 0; }
 };
 } // namespace
 
@@ -277,6 +285,22 @@ static at::ScalarType getDataType(const OpSpec &spec, const Call &call) {
   return type;
 }
 
+/// The compute capability of a GPU, 90 for 9.0.
+static int getCapability(const OpSpec &spec, c10::Device device) {
+  int32_t index = device.has_index() ? device.index() : 0;
+  static std::array<std::atomic<int>, 64> known{};
+  bool isFew = index >= 0 && static_cast<size_t>(index) < known.size();
+  if (isFew && known[index] != 0)
+    return known[index];
+  quant_ste_cuda_take_error();
+  int capability = quant_ste_cuda_capability(index);
+  TORCH_CHECK(capability > 0, "quant_ste::", spec.name, ": ",
+              quant_ste_cuda_take_error());
+  if (isFew)
+    known[index] = capability;
+  return capability;
+}
+
 /// `isWanted[i]`: the gradient of operand i will be computed, so that its value
 /// stays an operand.
 static Plan makePlan(const OpSpec &spec, const Call &call,
@@ -286,7 +310,9 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
   Tensor x = call.tensors[0];
   for (size_t i = 1; i < call.tensors.size(); ++i) {
     const Tensor &p = call.tensors[i];
-    TORCH_CHECK(p.device() == x.device(), "quant_ste::", spec.name,
+    // As everywhere in torch, a number of the host goes with any device.
+    TORCH_CHECK(p.device() == x.device() || (p.is_cpu() && p.dim() == 0),
+                "quant_ste::", spec.name,
                 ": expected operands on one device, got ", x.device(), " and ",
                 p.device());
     if (p.numel() == 1 && p.dim() <= x.dim())
@@ -298,6 +324,8 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
   }
   plan.x = makeDense(x.scalar_type() == type ? x : x.to(type));
   plan.inner = plan.x.numel();
+  if (!x.is_cpu())
+    plan.capability = getCapability(spec, x.device());
 
   bool isPlaced = false;
   SmallVector<int64_t, 5> order;
@@ -311,12 +339,17 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
     operand.type = type == at::kDouble ? at::kDouble : at::kFloat;
     if (arg.kind == ArgKind::Number) {
       operand.number = call.numbers[number++];
+      if (plan.isOnGpu())
+        operand.tensor =
+            at::full({}, operand.number, plan.x.options().dtype(operand.type));
       continue;
     }
     Tensor p = call.tensors[tensor - 1];
     operand.type = getParameterType(p.scalar_type(), type);
     if (p.numel() == 1) {
-      bool mayBake = arg.bake != Bake::Never && !isWanted[tensor - 1];
+      // The value of what is on a GPU takes a wait.
+      bool mayBake =
+          arg.bake != Bake::Never && !isWanted[tensor - 1] && p.is_cpu();
       if (mayBake) {
         double value = p.item().toDouble();
         if (arg.bake == Bake::Always || value == 0) {
@@ -326,6 +359,8 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
         }
       }
       operand.tensor = p.scalar_type() == operand.type ? p : p.to(operand.type);
+      if (p.device() != plan.x.device())
+        operand.tensor = operand.tensor.to(plan.x.device());
       continue;
     }
     p = alignToAxis(p, plan.x, call.axis);
@@ -380,7 +415,8 @@ static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
   Key key;
   key.push_back(static_cast<uint64_t>(isBackward) |
                 static_cast<uint64_t>(plan.layout) << 8 |
-                static_cast<uint64_t>(plan.x.scalar_type()) << 16 | wrt << 32);
+                static_cast<uint64_t>(plan.x.scalar_type()) << 16 | wrt << 32 |
+                static_cast<uint64_t>(plan.capability) << 48);
   for (const Operand &operand : plan.operands) {
     key.push_back(static_cast<uint64_t>(operand.extent) |
                   static_cast<uint64_t>(operand.type) << 8);
@@ -422,11 +458,27 @@ static std::string askText(const OpSpec &spec, const Plan &plan,
                    static_cast<int>(plan.layout), operands, words, wanted));
 }
 
-static quant_ste_entry compile(const OpSpec &spec, const std::string &text) {
+/// Options of quant-ste-gpu-pipeline for kernels that are not compiled yet.
+static std::string gpuOptions;
+
+static quant_ste_entry compile(const OpSpec &spec, const std::string &text,
+                               const Plan &plan) {
   char *error = nullptr;
+  quant_ste_compile_options options{};
+  std::string target;
+  if (plan.isOnGpu()) {
+    c10::Device device = plan.x.device();
+    char *chip =
+        quant_ste_device_chip(device.has_index() ? device.index() : 0, &error);
+    target = std::string("cuda:") + (chip ? chip : "");
+    quant_ste_error_free(chip);
+    options.target = target.c_str();
+    options.pipeline_options = gpuOptions.c_str();
+  }
   // Kept for as long as the process lives.
   quant_ste_module *module =
-      quant_ste_compile(text.data(), text.size(), nullptr, &error);
+      error ? nullptr
+            : quant_ste_compile(text.data(), text.size(), &options, &error);
   std::string message = error ? error : "";
   quant_ste_error_free(error);
   TORCH_CHECK(module, "quant_ste::", spec.name, ": ", message, "\n", text);
@@ -447,7 +499,7 @@ static quant_ste_entry findKernel(const OpSpec &spec, const Plan &plan,
         return kernel.entry;
   }
   quant_ste_entry entry =
-      compile(spec, askText(spec, plan, args, isBackward, wrt));
+      compile(spec, askText(spec, plan, args, isBackward, wrt), plan);
   std::unique_lock<std::shared_mutex> lock(spec.mutex);
   spec.kernels.push_back({std::move(key), entry});
   return entry;
@@ -537,9 +589,34 @@ static void useThreads() {
   quant_ste_set_thread_count(wanted);
 }
 
+/// Calls the kernel: on a GPU, on torch's current stream.
+static void runKernel(const OpSpec &spec, const Plan &plan,
+                      quant_ste_entry entry, Slots &slots) {
+  if (!plan.isOnGpu()) {
+    useThreads();
+    entry(slots.get());
+    return;
+  }
+  c10::Device device = plan.x.device();
+  c10::impl::VirtualGuardImpl torch(device.type());
+  void *stream = torch.getStream(device).native_handle();
+  void *previous = quant_ste_cuda_enter(stream);
+  void *context =
+      quant_ste_cuda_enter_device(device.has_index() ? device.index() : 0);
+  entry(slots.get());
+  quant_ste_cuda_leave_device(context);
+  bool failed = quant_ste_cuda_leave(previous);
+  TORCH_CHECK(!failed, "quant_ste::", spec.name, ": ",
+              quant_ste_cuda_last_error());
+}
+
 static Tensor runForward(const OpSpec &spec, const IValue *args) {
   std::array<bool, 16> isWanted{};
-  Plan plan = makePlan(spec, readCall(spec, args), isWanted.data());
+  Call call = readCall(spec, args);
+  c10::OptionalDeviceGuard guard;
+  if (!call.tensors[0].is_cpu())
+    guard.reset_device(call.tensors[0].device());
+  Plan plan = makePlan(spec, call, isWanted.data());
   Tensor y = at::empty_like(plan.x);
   quant_ste_entry entry = findKernel(spec, plan, args, false, 0);
   Slots slots;
@@ -547,8 +624,7 @@ static Tensor runForward(const OpSpec &spec, const IValue *args) {
   auto sizes = getKernelSizes(plan);
   addInputs(slots, plan, sizes, numbers);
   slots.add(y.data_ptr(), sizes);
-  useThreads();
-  entry(slots.get());
+  runKernel(spec, plan, entry, slots);
   return spec.givesFloat ? y.to(at::kFloat) : y;
 }
 
@@ -575,6 +651,9 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
   std::array<bool, 16> isWanted{};
   for (int64_t i : wrt)
     isWanted[i] = true;
+  c10::OptionalDeviceGuard guard;
+  if (!call.tensors[0].is_cpu())
+    guard.reset_device(call.tensors[0].device());
   Plan plan = makePlan(spec, call, isWanted.data());
   // Kernels count numbers as operands; tensors come first among neither.
   SmallVector<int64_t, 6> operandOf; // of each tensor, 0 being x
@@ -614,8 +693,7 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
     else
       slots.add(gradients[i].data_ptr(), sizes);
   }
-  useThreads();
-  entry(slots.get());
+  runKernel(spec, plan, entry, slots);
 
   std::vector<Tensor> results;
   for (int64_t i : wrt) {
@@ -639,8 +717,9 @@ namespace {
 using c10::DispatchKeySet;
 using c10::OperatorHandle;
 
-struct ForwardCPU : c10::OperatorKernel {
-  explicit ForwardCPU(const OpSpec &spec) : spec(spec) {}
+/// On processors and GPUs: where the tensors are.
+struct ForwardKernel : c10::OperatorKernel {
+  explicit ForwardKernel(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
     size_t n = spec.args.size();
     Tensor y = runForward(spec, stack->data() + stack->size() - n);
@@ -651,8 +730,8 @@ struct ForwardCPU : c10::OperatorKernel {
 };
 
 /// (dy, arguments..., wrt) -> gradients
-struct BackwardCPU : c10::OperatorKernel {
-  explicit BackwardCPU(const OpSpec &spec) : spec(spec) {}
+struct BackwardKernel : c10::OperatorKernel {
+  explicit BackwardKernel(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
     size_t n = spec.args.size() + 2;
     const IValue *args = stack->data() + stack->size() - n;
@@ -910,7 +989,8 @@ static void define(const std::string &name, const std::string &schema,
   const std::vector<at::Tag> tags = {at::Tag::pt2_compliant_tag};
   library.def(
       torch::schema(schema.c_str(), c10::AliasAnalysisKind::FROM_SCHEMA), tags);
-  library.impl(name.c_str(), box<ForwardCPU>(*spec, c10::DispatchKey::CPU));
+  for (auto key : {c10::DispatchKey::CPU, c10::DispatchKey::CUDA})
+    library.impl(name.c_str(), box<ForwardKernel>(*spec, key));
   library.impl(name.c_str(), box<ForwardMeta>(*spec, c10::DispatchKey::Meta));
   library.impl(name.c_str(),
                box<ForwardAutograd>(*spec, c10::DispatchKey::Autograd));
@@ -925,8 +1005,8 @@ static void define(const std::string &name, const std::string &schema,
   library.def(torch::schema(backwardSchema.c_str(),
                             c10::AliasAnalysisKind::FROM_SCHEMA),
               tags);
-  library.impl(backwardName.c_str(),
-               box<BackwardCPU>(*spec, c10::DispatchKey::CPU));
+  for (auto key : {c10::DispatchKey::CPU, c10::DispatchKey::CUDA})
+    library.impl(backwardName.c_str(), box<BackwardKernel>(*spec, key));
   library.impl(backwardName.c_str(),
                box<BackwardMeta>(*spec, c10::DispatchKey::Meta));
   library.impl(
@@ -941,4 +1021,7 @@ NB_MODULE(_ops, m) {
   m.doc() = "Registers the ops of quant_ste.torch; see its table.";
   m.attr("TORCH_VERSION") = QUANT_STE_TORCH_VERSION;
   m.def("define", &define);
+  m.def(
+      "set_gpu_options",
+      [](const std::string &options) { gpuOptions = options; }, "options"_a);
 }

@@ -192,7 +192,7 @@ def test_errors(module):
         module.f(X, "six")
     with pytest.raises(AttributeError, match="no function @h; the public functions are @f"):
         module.h
-    with pytest.raises(ValueError, match="expected target 'cpu', got 'tpu'"):
+    with pytest.raises(ValueError, match="expected target 'cpu', 'cuda' or 'cuda:<chip>', got 'tpu'"):
         quant_ste.compile(TEXT, target="tpu")
     with pytest.raises(quant_ste.CompileError, match="pipeline options"):
         quant_ste.compile(TEXT, pipeline="nonsense=1")

@@ -17,7 +17,8 @@
 // looked at when it is freed.
 //
 // emulated_log() is what was called, a line each; emulated_fail(name, code)
-// makes the next call of a function fail.
+// makes the next call of a function fail. $QUANT_STE_EMULATED_LOG is a file to
+// append the lines to, for programs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,6 +34,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -45,6 +47,7 @@ enum : int {
   kInvalidValue = 1,
   kOutOfMemory = 2,
   kInvalidImage = 200,
+  kInvalidDevice = 101,
   kNotFound = 500,
   kLaunchFailed = 719
 };
@@ -229,6 +232,7 @@ struct Kernel {
 };
 struct Module {
   std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::string chip;
   std::map<std::string, std::unique_ptr<Kernel>> kernels;
 };
 } // namespace
@@ -314,6 +318,11 @@ static llvm::Error loadInto(Module &loaded, llvm::StringRef image) {
   auto module = llvm::parseBitcodeFile({image, "image"}, *context);
   if (!module)
     return module.takeError();
+  for (llvm::Function &f : **module)
+    if (f.getCallingConv() == llvm::CallingConv::PTX_Kernel) {
+      loaded.chip = f.getFnAttribute("target-cpu").getValueAsString().str();
+      break;
+    }
   if (!translate(**module, **jit))
     return llvm::createStringError("not emulated");
 
@@ -358,8 +367,15 @@ static llvm::Error loadInto(Module &loaded, llvm::StringRef image) {
 //===----------------------------------------------------------------------===//
 
 namespace {
+struct Event {
+  std::chrono::steady_clock::time_point time;
+  bool isRecorded = false;
+};
 struct Emulated {
   std::string log;
+  /// Of the device, 90 for 9.0; and how many devices there are.
+  int capability = 90, devices = 2;
+  int live = 0; ///< Events that are not destroyed.
   std::map<std::string, int> failures;
   std::map<void *, size_t> memory;
   void *context = nullptr;
@@ -368,12 +384,19 @@ struct Emulated {
 } // namespace
 
 static Emulated emulated;
+/// The primary contexts of the devices.
+static int primaries[2];
 
 static constexpr size_t kGuard = 256;
 static constexpr unsigned char kGuardByte = 0xa5;
 
 /// Notes the call; the code that it is to fail with, or 0.
 static CUresult note(const char *function, const std::string &arguments = "") {
+  if (const char *path = std::getenv("QUANT_STE_EMULATED_LOG"))
+    if (std::FILE *file = std::fopen(path, "a")) {
+      std::fprintf(file, "%s(%s)\n", function, arguments.c_str());
+      std::fclose(file);
+    }
   emulated.log += std::string(function) + "(" + arguments + ")\n";
   auto failure = emulated.failures.find(function);
   if (failure == emulated.failures.end())
@@ -402,6 +425,10 @@ void emulated_fail(const char *function, int code) {
 /// Buffers that are not freed.
 int emulated_live() { return emulated.memory.size(); }
 void emulated_set_context(void *context) { emulated.context = context; }
+void emulated_set_capability(int capability) {
+  emulated.capability = capability;
+}
+int emulated_live_events() { return emulated.live; }
 
 CUresult cuInit(unsigned) { return note("cuInit"); }
 CUresult cuGetErrorString(CUresult code, const char **text) {
@@ -411,6 +438,9 @@ CUresult cuGetErrorString(CUresult code, const char **text) {
     return 0;
   case kOutOfMemory:
     *text = "out of memory";
+    return 0;
+  case kInvalidDevice:
+    *text = "invalid device ordinal";
     return 0;
   case kInvalidImage:
     *text = "device kernel image is invalid";
@@ -427,7 +457,25 @@ CUresult cuGetErrorString(CUresult code, const char **text) {
 }
 CUresult cuDeviceGet(int *device, int ordinal) {
   *device = ordinal;
-  return note("cuDeviceGet", number(ordinal));
+  if (CUresult code = note("cuDeviceGet", number(ordinal)))
+    return code;
+  return ordinal < emulated.devices ? 0 : kInvalidDevice;
+}
+CUresult cuDeviceGetAttribute(int *value, int attribute, int) {
+  switch (attribute) {
+  case 75: // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    *value = emulated.capability / 10;
+    return 0;
+  case 76: // ..._MINOR
+    *value = emulated.capability % 10;
+    return 0;
+  default:
+    return kInvalidValue;
+  }
+}
+CUresult cuCtxGetDevice(int *device) {
+  *device = emulated.context == &primaries[1] ? 1 : 0;
+  return 0;
 }
 CUresult cuCtxGetCurrent(void **context) {
   *context = emulated.context;
@@ -437,10 +485,9 @@ CUresult cuCtxSetCurrent(void *context) {
   emulated.context = context;
   return note("cuCtxSetCurrent");
 }
-CUresult cuDevicePrimaryCtxRetain(void **context, int) {
-  static int primary;
-  *context = &primary;
-  return note("cuDevicePrimaryCtxRetain");
+CUresult cuDevicePrimaryCtxRetain(void **context, int device) {
+  *context = &primaries[device];
+  return note("cuDevicePrimaryCtxRetain", number(device));
 }
 
 CUresult cuModuleLoadDataEx(void **module, const void *image, unsigned count,
@@ -464,6 +511,7 @@ CUresult cuModuleLoadDataEx(void **module, const void *image, unsigned count,
                  llvm::toString(std::move(error)).c_str());
     return kInvalidImage;
   }
+  note("image", loaded->chip);
   *module = loaded.release(); // for the life of the process
   return 0;
 }
@@ -566,6 +614,46 @@ CUresult cuMemcpyDtoHAsync_v2(void *host, CUdeviceptr device, size_t bytes,
   std::memcpy(host, reinterpret_cast<void *>(device), bytes);
   return 0;
 }
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes,
+                              void *s) {
+  if (CUresult code =
+          note("cuMemcpyDtoDAsync", number(bytes) + " " + stream(s)))
+    return code;
+  std::memcpy(reinterpret_cast<void *>(to), reinterpret_cast<void *>(from),
+              bytes);
+  return 0;
+}
+
+CUresult cuEventCreate(void **event, unsigned) {
+  if (CUresult code = note("cuEventCreate"))
+    return code;
+  *event = new Event;
+  ++emulated.live;
+  return 0;
+}
+CUresult cuEventRecord(void *event, void *s) {
+  static_cast<Event *>(event)->time = std::chrono::steady_clock::now();
+  static_cast<Event *>(event)->isRecorded = true;
+  return note("cuEventRecord", stream(s));
+}
+CUresult cuEventSynchronize(void *event) {
+  if (!static_cast<Event *>(event)->isRecorded)
+    return kInvalidValue;
+  return note("cuEventSynchronize");
+}
+CUresult cuEventElapsedTime(float *milliseconds, void *begin, void *end) {
+  *milliseconds =
+      std::chrono::duration<float, std::milli>(
+          static_cast<Event *>(end)->time - static_cast<Event *>(begin)->time)
+          .count();
+  return note("cuEventElapsedTime");
+}
+CUresult cuEventDestroy_v2(void *event) {
+  delete static_cast<Event *>(event);
+  --emulated.live;
+  return 0;
+}
+
 CUresult cuStreamSynchronize(void *s) {
   return note("cuStreamSynchronize", stream(s));
 }

@@ -2,6 +2,7 @@
 import ctypes
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,9 @@ dalpha 2
 
 def compile(output, *options):
     return subprocess.run(
-        [BUILD / "bin" / "qopt-compile", EXAMPLE, "--target=cuda:sm_90", "-o", output, *options],
+        [BUILD / "bin" / "qopt-compile", EXAMPLE, "-o", output,
+         *([] if any("--target" in str(o) for o in options) else ["--target=cuda:sm_90"]),
+         *options],
         capture_output=True, text=True)
 
 
@@ -61,6 +64,7 @@ def backward(library, x, alpha, dy, stream, n=None):
 
 def test_library(library):
     driver = emulation.Driver()
+    driver.log()
     rng = np.random.default_rng(0)
     x, dy = rng.standard_normal((2, 10007)).astype(np.float32) * 2
     alpha = np.array(2, np.float32)
@@ -109,11 +113,112 @@ def test_example(library):
     assert run.stderr.startswith("there is no CUDA driver on this machine: /nowhere/libcuda.so")
 
 
+def set_capability(capability):
+    emulation.Driver().library.emulated_set_capability(capability)
+
+
+def test_several_chips(tmp_path):
+    """The code for the GPU of the call; an error where there is none."""
+    path = tmp_path / "libpact.so"
+    said = compile(path, "--pipeline=bitcode", "--target=cuda:sm_90,sm_80+sm_90a")
+    assert said.returncode == 0, said.stderr
+    header = (tmp_path / "libpact.h").read_text()
+    assert "for cuda:sm_90,sm_80+sm_90a." in header
+    x, alpha = np.ones(5, np.float32), np.array(2, np.float32)
+    driver = emulation.Driver()
+    try:
+        set_capability(75)
+        code, text, _ = backward(path, x, alpha, x, None)
+        assert (code, text) == (7, "expected a GPU that runs code for sm_80, sm_90, sm_90a, "
+                                   "got one of sm_75")
+        for capability, chip in ((80, "sm_80"), (90, "sm_90a"), (120, "sm_90"), (89, None)):
+            driver.log()
+            set_capability(capability)
+            code, text, (y, _, dalpha) = backward(path, x, alpha, x, None)
+            assert (code, text) == (0, "no error")
+            images = [line for line in driver.log() if line.startswith("image")]
+            # What is loaded is not loaded again.
+            assert images == ([f"image({chip})"] if chip else [])
+            assert abs(y[0] - 1.0667) < 1e-4 and dalpha == 0
+    finally:
+        set_capability(90)
+
+
+def test_chips_are_checked(tmp_path):
+    for word, text in (("cuda:sm_80+sm_80", "expected each chip once, got 'cuda:sm_80+sm_80'"),
+                       ("cuda:", "expected a chip after 'cuda:'"),
+                       ("cuda:sm_80+sm_1", "expected a chip (sm_75, ")):
+        said = compile(tmp_path / "f.so", f"--target={word}")
+        assert said.returncode == 1 and text in said.stderr, said.stderr
+
+
+def test_time(tmp_path):
+    """qopt-run --target=cuda --time: by events of the GPU, after runs to warm up."""
+    log = tmp_path / "log"
+    arguments = [EXAMPLE, "--function=pact_backward", "--target=cuda:sm_90", "--pipeline=bitcode", "--input=4xf32=1,2,3,4",
+                 "--input=2", "--input=4xf32=1"]
+    run = subprocess.run([BUILD / "bin" / "qopt-run", *arguments, "--time", "--time-runs=7"],
+                         capture_output=True, text=True,
+                         env={**os.environ, "QUANT_STE_EMULATED_LOG": str(log)})
+    assert run.returncode == 0, run.stderr
+    assert "result[0]: 4xf32=1.0666667 2 2 2" in run.stdout, run.stdout
+    said = re.search(r"on the GPU min (.*) ms, median (.*) ms of 7 runs \(CUDA events\)",
+                     run.stderr)
+    assert said and 0 < float(said[1]) <= float(said[2]), run.stderr
+    lines = log.read_text().splitlines()
+    assert sum(line.startswith("cuLaunchKernel") for line in lines) == 1 + 3 + 7
+    assert sum(line.startswith("cuEventRecord") for line in lines) == 2 * (3 + 7)
+    assert sum(line.startswith("cuMemcpyHtoD") for line in lines) == 2 * 3
+
+
 def test_kernels_alone(tmp_path):
     assert compile(tmp_path / "f.ptx", "--pipeline=ptx=80").returncode == 0
     ptx = (tmp_path / "f.ptx").read_text()
     assert ".version 8.0\n.target sm_90\n" in ptx and ".entry pact_backward_aligned(" in ptx
     assert not (tmp_path / "f.h").exists()
+
+
+@pytest.mark.parametrize("image, magic", [("cubin", b"\x7fELF"), ("fatbin", b"\x50\xed\x55\xba")])
+def test_embedded_code(image, magic, tmp_path):
+    """What ptxas made goes into the library, or a tool is missing."""
+    output = tmp_path / "f.so"
+    none = subprocess.run(
+        [BUILD / "bin" / "qopt-compile", EXAMPLE, "--target=cuda:sm_90", f"--pipeline=image={image}",
+         "-o", output], capture_output=True, text=True,
+        env={**os.environ, "QUANT_STE_CUDA_BIN": "/nowhere"})
+    assert none.returncode == 1 and "expected 'ptxas' of the CUDA toolkit" in none.stderr
+    assert "without it, PTX can be made" in none.stderr and not output.exists()
+    if not shutil.which("ptxas") and not shutil.which("ptxas", path="/usr/local/cuda/bin"):
+        pytest.skip("there is no ptxas on the path or in /usr/local/cuda/bin")
+    said = compile(output, f"--pipeline=image={image}", "--target=cuda:sm_80+sm_90")
+    assert said.returncode == 0, said.stderr
+    code = output.read_bytes()
+    assert code.count(magic) >= 2 and b".target sm_" not in code
+
+
+def test_fatbin_of_several_chips(tmp_path):
+    """One file of code for each chip, and the PTX of the last, by the tools' own words."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("ptxas", "fatbinary"):
+        (tools / tool).write_text(f"""#!/bin/sh
+echo "{tool} $*" >> {tmp_path}/log
+for word; do case $word in
+  --output-file=*) echo cubin > "${{word#--output-file=}}";;
+  --create=*) echo fatbin > "${{word#--create=}}";;
+esac; done
+""")
+        (tools / tool).chmod(0o755)
+    said = subprocess.run(
+        [BUILD / "bin" / "qopt-compile", EXAMPLE, "--target=cuda:sm_90,sm_80", "-o",
+         tmp_path / "f.fatbin"], capture_output=True, text=True,
+        env={**os.environ, "QUANT_STE_CUDA_BIN": str(tools)})
+    assert said.returncode == 0, said.stderr
+    assert (tmp_path / "f.fatbin").read_text() == "fatbin\n"
+    log = (tmp_path / "log").read_text().splitlines()
+    assert [re.search("--gpu-name=(\\S+)", line)[1] for line in log[:2]] == ["sm_80", "sm_90"]
+    assert re.findall(r"kind=(\w+),sm=(\d+)", log[2]) == [("elf", "80"), ("elf", "90"),
+                                                         ("ptx", "90")]
 
 
 @pytest.mark.parametrize("kind", ["cubin", "fatbin"])

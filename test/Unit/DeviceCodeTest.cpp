@@ -63,13 +63,16 @@ TEST(DeviceCode, CubinAndFatbin) {
     GTEST_SKIP() << "there is no ptxas or no fatbinary on the path";
   std::string cubin = compile("cuda:sm_90", "cubin");
   EXPECT_EQ(cubin.substr(1, 3), "ELF");
-  EXPECT_GT(compile("cuda:sm_90", "fatbin").size(), cubin.size());
+  std::string fatbin = compile("cuda:sm_90", "fatbin");
+  EXPECT_GT(fatbin.size(), cubin.size());
+  EXPECT_GT(compile("cuda:sm_80+sm_90", "fatbin").size(), fatbin.size());
 }
 
 TEST(DeviceCode, WhatToolsSay) {
   if (!hasTools())
     GTEST_SKIP() << "there is no ptxas or no fatbinary on the path";
-  auto cubin = assembleDeviceCode("nonsense", "sm_90", DeviceBinary::Cubin);
+  auto cubin =
+      assembleDeviceCode(ChipCode{"sm_90", "nonsense"}, DeviceImage::Cubin);
   ASSERT_FALSE(bool(cubin));
   std::string text = llvm::toString(cubin.takeError());
   EXPECT_EQ(text.rfind("ptxas: ", 0), 0u) << text;
@@ -77,13 +80,17 @@ TEST(DeviceCode, WhatToolsSay) {
 
 TEST(DeviceCode, Refuses) {
   EXPECT_EQ(compile("cuda", "so"), "expected ptx, cubin or fatbin, got 'so'");
-  EXPECT_EQ(compile("cpu"), "expected a target cuda or cuda:<chip>, got 'cpu'");
+  EXPECT_EQ(compile("cpu"),
+            "expected cuda, cuda:sm_90 or cuda:sm_80+sm_90, got 'cpu'");
+  EXPECT_EQ(compile("cuda:sm_80+sm_90"),
+            "expected one chip for ptx, got 'cuda:sm_80+sm_90'; a "
+            "fatbin has room for several");
   EXPECT_EQ(compile("cuda:sm_60").rfind("expected a chip (sm_75, ", 0), 0u);
 }
 
 TEST(DeviceCode, MissingTool) {
   setenv("QUANT_STE_CUDA_BIN", "/nowhere", 1);
-  auto cubin = assembleDeviceCode("", "sm_90", DeviceBinary::Cubin);
+  auto cubin = assembleDeviceCode(ChipCode{"sm_90", ""}, DeviceImage::Cubin);
   unsetenv("QUANT_STE_CUDA_BIN");
   ASSERT_FALSE(bool(cubin));
   std::string text = llvm::toString(cubin.takeError());

@@ -14,7 +14,6 @@
 #include "quant_ste/Execution/AheadOfTime.h"
 #include "quant_ste/Execution/Kernels.h"
 #include "quant_ste/InitAll.h"
-#include "quant_ste/Transforms/GpuTarget.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -67,7 +66,8 @@ static void parseOptions(int argc, char **argv, Options &options) {
       cl::desc("cpu (this machine's), x86_64 or aarch64; with :processor or "
                ":processor,feature,-feature; several joined by + are chosen "
                "from when the program is loaded. cuda or cuda:sm_90: an NVIDIA "
-               "GPU"),
+               "GPU; cuda:sm_80+sm_90: the last that the GPU of a call can "
+               "run"),
       cl::cat(category));
   static cl::opt<std::string, true> function(
       "function", cl::value_desc("name"), cl::location(options.c.function),
@@ -157,50 +157,26 @@ static void printStep(StringRef step, double seconds) {
                                1e3 * seconds);
 }
 
-/// libQuantSTERuntime.a, unless given beside this program: in ../lib of the
-/// directory that it is in.
 static llvm::Expected<std::string> findRuntime(StringRef given) {
-  llvm::SmallString<128> path(given);
-  if (given.empty()) {
-    static int here;
-    path = llvm::sys::path::parent_path(
-        llvm::sys::fs::getMainExecutable("qopt-compile", &here));
-    llvm::sys::path::append(path, "..", "lib", "libQuantSTERuntime.a");
-    llvm::sys::path::remove_dots(path, /*remove_dot_dot=*/true);
-  }
-  if (llvm::sys::fs::exists(path))
-    return path.str().str();
-  return llvm::createStringError(
-      "expected the runtime of quant_ste at '" + path +
-      "'; give its path by --runtime, or write an object with -o f.o and link "
-      "it to the runtime");
-}
-
-/// What is wrong with the options for a GPU.
-static llvm::Error checkGpuOptions(Options &options) {
-  if (options.c.strides)
-    return llvm::createStringError(
-        "--strides: expected a processor as target, got '" + options.target +
-        "': arrays on a GPU are row-major");
-  StringRef chip = StringRef(options.target).split(':').second;
-  if (StringRef(options.target).contains(':'))
-    if (auto target = lookupGpuTarget(chip); !target)
-      return llvm::createStringError("--target: " +
-                                     llvm::toString(target.takeError()));
-  return llvm::Error::success();
+  static int here;
+  std::string program = llvm::sys::fs::getMainExecutable("qopt-compile", &here);
+  return findRuntimeArchive(given, llvm::sys::path::parent_path(program));
 }
 
 static llvm::Expected<CpuTarget> getTarget(Options &options) {
-  if (!options.c.forGpu) {
-    auto target = CpuTarget::parse(options.target, options.compile.codegen);
-    if (!target)
-      return llvm::createStringError("--target: " +
-                                     llvm::toString(target.takeError()));
-    return target;
-  }
-  if (auto error = checkGpuOptions(options))
-    return error;
-  return getGpuHost(options.compile.codegen);
+  if (options.c.forGpu && options.c.strides)
+    return llvm::createStringError(
+        "--strides: expected a processor as target, got '" + options.target +
+        "': arrays on a GPU are row-major");
+  auto target =
+      options.c.forGpu
+          ? parseGpuTarget(options.target, options.compile.pipelineOptions,
+                           options.compile.codegen)
+          : CpuTarget::parse(options.target, options.compile.codegen);
+  if (!target)
+    return llvm::createStringError("--target: " +
+                                   llvm::toString(target.takeError()));
+  return target;
 }
 
 static int writeKernels(const Options &options, ModuleOp module) {
@@ -266,7 +242,7 @@ static int run(Options &options, DialectRegistry &registry) {
   library.compile.configurePasses = configurePasses;
   library.target = *target;
   library.name = getLibraryName(options.output);
-  library.describe = isShared && !options.c.forGpu;
+  library.describe = isShared;
   llvm::SmallString<0> bytes;
   if (failed(compileLibrary(*module, *functions, library, *format, bytes)))
     return 1;

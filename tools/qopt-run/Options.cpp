@@ -86,9 +86,16 @@ void quant_ste::qopt_run::parseOptions(int argc, char **argv,
   static cl::opt<int, true> threads(
       "thread-count", cl::value_desc("n"), cl::location(options.threads),
       cl::desc("Threads of parallel loops (all)"), cl::cat(category));
-  static cl::opt<bool, true> time("time", cl::location(options.time),
-                                  cl::desc("Print compile and run time"),
-                                  cl::cat(category));
+  static cl::opt<bool, true> time(
+      "time", cl::location(options.time),
+      cl::desc("Print compile and run time; on a GPU, of several further runs, "
+               "by its own clock"),
+      cl::cat(category));
+  static cl::opt<unsigned, true> timeRuns(
+      "time-runs", cl::value_desc("n"), cl::location(options.timeRuns),
+      cl::init(20),
+      cl::desc("Runs on a GPU that --time measures, after 3 to warm up (20)"),
+      cl::cat(category));
   static cl::opt<bool, true> cache(
       "cache", cl::location(options.cache),
       cl::desc("Keep compiled code on disk, and use it: in "

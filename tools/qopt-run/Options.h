@@ -26,6 +26,7 @@ struct Options {
   int64_t maxElements = 0;
   bool reference = false;
   bool time = false;
+  unsigned timeRuns = 20;
 };
 
 /// Exits with status 1 when a flag is not known or not well-formed.

@@ -214,6 +214,32 @@ static void printProducts() {
                  << quant_ste_matmul_library();
 }
 
+/// How long the function takes on the GPU, without the copies of this program.
+static LogicalResult printDeviceTimes(const Options &options,
+                                      const Program &program,
+                                      const Signature &f,
+                                      ArrayRef<HostArray> arguments) {
+  constexpr unsigned kWarmups = 3;
+  auto compiled = selectFunction(program.getFunctions(), f.function);
+  if (!compiled) {
+    fail(compiled.takeError());
+    return failure();
+  }
+  auto times =
+      program.timeOnDevice(**compiled, arguments, kWarmups, options.timeRuns);
+  if (!times) {
+    fail(times.takeError());
+    return failure();
+  }
+  if (times->empty())
+    return success();
+  llvm::sort(*times);
+  llvm::errs() << llvm::format(
+      "on the GPU min %.4f ms, median %.4f ms of %u runs (CUDA events)\n",
+      times->front(), (*times)[times->size() / 2], options.timeRuns);
+  return success();
+}
+
 static CompileOptions getCompileOptions(const Options &options) {
   CompileOptions compile;
   compile.target = options.target;
@@ -354,6 +380,9 @@ static int run(const Options &options, DialectRegistry &registry) {
         runTime);
     printProducts();
     llvm::errs() << '\n' << steps;
+    if (job.program && job.program->isForGPU() &&
+        failed(printDeviceTimes(options, *job.program, f, *job.arguments)))
+      return 1;
   }
   return 0;
 }

@@ -43,8 +43,19 @@ LogicalResult compileLibrary(ModuleOp module, ArrayRef<CFunction> functions,
                              const LibraryOptions &options, CodeFormat format,
                              SmallVectorImpl<char> &bytes);
 
-/// The host of a GPU: any processor of this machine's kind.
-CpuTarget getGpuHost(const CodegenOptions &base);
+/// Code for GPUs, `cuda`, `cuda:sm_90` or `cuda:sm_80+sm_90` (or with commas),
+/// with the host, any processor of this machine's kind, as codegen. Plain
+/// `cuda` is the chip that the options of the pipeline say. In the order of the
+/// chips; a call takes the last that the GPU can run.
+llvm::Expected<CpuTarget> parseGpuTarget(StringRef word,
+                                         StringRef pipelineOptions,
+                                         const CodegenOptions &base);
+
+/// The runtime that shared libraries for GPUs contain, libQuantSTERuntime.a:
+/// `given`, else in the directory of a program or library, or in ../lib of
+/// that.
+llvm::Expected<std::string> findRuntimeArchive(StringRef given,
+                                               StringRef directory);
 
 /// A program that links, "clang" or "cc", and what to say when there is none.
 llvm::Expected<std::string> findLinker(StringRef given);

@@ -126,16 +126,20 @@ void writeCHeader(raw_ostream &os, StringRef library, StringRef source,
 ///     "signature": "(?xf32) -> (?xf32)",
 ///     "values": [{"name": "x", "type": "f32", "shape": [null], ...}, ...],
 ///     "parameters": [["data", 0], ["size", 0, 0], ["data", 1]]}]}
+/// Those for a GPU have a parameter ["stream"].
 std::string describeAsJSON(StringRef library, ArrayRef<CFunction> functions);
 
 /// Adds to an LLVM module, for each C function, a definition that checks what
 /// it is given and calls one of the functions `name + suffixes[i]`, where i is
 /// the last of the processors in `masks` that this is; and the function that
-/// explains errors. No masks: not looked at. Adds the names to `visible`.
+/// explains errors. No masks: not looked at. Several `chips`, as
+/// quant_ste_cuda_choose takes them: the last that the GPU of the call can run.
+/// Adds the names to `visible`.
 LogicalResult buildCInterface(llvm::Module &module, StringRef library,
                               ArrayRef<CFunction> functions,
                               ArrayRef<std::string> suffixes,
                               ArrayRef<CpuidMask> masks,
+                              ArrayRef<int32_t> chips,
                               llvm::StringSet<> &visible);
 
 } // namespace mlir::quant_ste

@@ -30,8 +30,8 @@ struct LoadOptions {
 };
 
 struct CompileOptions {
-  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90": kernels
-  /// for an NVIDIA GPU, and `codegen` for the host.
+  /// "cpu" or empty: a processor, see `codegen`; "cuda" or "cuda:sm_90":
+  /// kernels for an NVIDIA GPU, and `codegen` for the host.
   std::string target;
   /// Options of the lowering pipeline, as in a textual pass pipeline:
   /// "openmp=false".
@@ -59,6 +59,18 @@ LogicalResult resolveDerivatives(ModuleOp module,
 /// emitted.
 LogicalResult lowerToLLVM(ModuleOp module, ArrayRef<Signature> functions,
                           const CompileOptions &options);
+
+/// A call on arrays in the memory of a GPU.
+struct DeviceCall {
+  /// The number of the GPU; negative: that of the thread's context, else 0.
+  int device = -1;
+  /// A CUstream; null: the default one. The work is put on it, and nothing
+  /// waits.
+  void *stream = nullptr;
+  /// Gives memory of the GPU for a result of this type and shape; null: there
+  /// is none.
+  function_ref<void *(unsigned result, const HostArray &like)> allocate;
+};
 
 class ObjectCache;
 
@@ -95,6 +107,19 @@ public:
   call(const Signature &function, ArrayRef<HostArray> arguments,
        ArrayRef<HostArray> outs = {}) const;
 
+  bool isForGPU() const { return isForGpu; }
+  /// The same for arrays that lie on a GPU, whose data are addresses there and
+  /// have no gaps; those of scalars are the host's. Results lie where
+  /// `call.allocate` said. The work may still be under way.
+  llvm::Expected<SmallVector<HostArray>>
+  callOnDevice(const Signature &function, ArrayRef<HostArray> arguments,
+               const DeviceCall &call) const;
+  /// Copies the arguments to the GPU and runs there, first some times to warm
+  /// up: the milliseconds of each further run, by CUDA events.
+  llvm::Expected<std::vector<double>>
+  timeOnDevice(const Signature &function, ArrayRef<HostArray> arguments,
+               unsigned warmups, unsigned runs) const;
+
   /// The compiled entry itself (see getEntryName), for callers that check the
   /// arguments. Null: the function cannot be called.
   void (*getEntry(const Signature &function) const)(void **) {
@@ -104,7 +129,8 @@ public:
 private:
   Program();
   llvm::Expected<SmallVector<HostArray>>
-  callOnDevice(const Signature &function, ArrayRef<HostArray> arguments) const;
+  callWithCopies(const Signature &function,
+                 ArrayRef<HostArray> arguments) const;
 
   bool isForGpu = false;
   std::unique_ptr<llvm::orc::LLJIT> jit;

@@ -45,6 +45,8 @@ struct Level {
   /// As written: "x86-64-v3", "haswell,-avx2".
   std::string name;
   CodegenOptions codegen;
+  /// "sm_90": a GPU of which this is the host's code; empty: none.
+  std::string chip = {};
 };
 
 /// A target word: `cpu` (this machine's), `cpu:x86-64-v3`, `x86_64`,

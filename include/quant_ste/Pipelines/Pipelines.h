@@ -10,6 +10,7 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
+#include "quant_ste/Transforms/GpuTarget.h"
 
 namespace mlir::quant_ste {
 
@@ -144,6 +145,9 @@ enum class GpuPhase {
 
 template <> ArrayRef<StringLiteral> getPhaseNames<GpuPhase>();
 
+/// What multiplies matrices on a GPU.
+enum class GpuMatmul { Inline, Cublas };
+
 struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
   ListOption<std::string> rules{
       *this, "rules",
@@ -162,6 +166,26 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
   Option<bool> bitcode{*this, "bitcode",
                        llvm::cl::desc("LLVM bitcode in place of PTX"),
                        llvm::cl::init(false)};
+  Option<DeviceImage> image{
+      *this, "image", llvm::cl::desc("What the host code contains"),
+      llvm::cl::values(
+          clEnumValN(DeviceImage::PTX, "ptx",
+                     "Assembly, which the driver compiles when it is first "
+                     "used (default)"),
+          clEnumValN(DeviceImage::Cubin, "cubin",
+                     "Code for the chip alone, by ptxas"),
+          clEnumValN(DeviceImage::Fatbin, "fatbin",
+                     "Both, by ptxas and fatbinary")),
+      llvm::cl::init(DeviceImage::PTX)};
+  Option<GpuMatmul> matmul{
+      *this, "matmul", llvm::cl::desc("What computes matrix products"),
+      llvm::cl::values(
+          clEnumValN(GpuMatmul::Inline, "inline",
+                     "A plain kernel: the bits of the CPU (default)"),
+          clEnumValN(GpuMatmul::Cublas, "cublas",
+                     "cuBLAS, which has to be there when the code runs. It "
+                     "rounds otherwise, but f32 is never narrowed")),
+      llvm::cl::init(GpuMatmul::Inline)};
   Option<GpuPhase, PhaseParser<GpuPhase>> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "

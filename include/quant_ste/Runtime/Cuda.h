@@ -45,6 +45,28 @@ void *quant_ste_cuda_enter(void *stream);
 bool quant_ste_cuda_leave(void *previous);
 const char *quant_ste_cuda_last_error(void);
 
+/* The compute capability of a device, 90 for 9.0; of the current context's
+ * where `device` is negative. -1 after an error. */
+int32_t quant_ste_cuda_capability(int32_t device);
+
+/* Which of some codes the current context's device is to run: the last that it
+ * can, or -1, with an error. Each says what it is for: ten times the compute
+ * capability, 900 for sm_90, whose PTX all later devices run; and 1 more for
+ * code that runs on that one alone (sm_90a), 2 more for a cubin, which later
+ * devices of the same major version run. */
+int32_t quant_ste_cuda_choose(const int32_t *codes, int32_t count);
+
+/* Around work on a device: makes its primary context the thread's, unless the
+ * thread's is of that device already; then goes back to the one before, which
+ * the first returns. A negative number changes nothing. */
+void *quant_ste_cuda_enter_device(int32_t device);
+void quant_ste_cuda_leave_device(void *previous);
+
+/* Notes the time on the stream, NULL after an error; waits for the second of
+ * two such notes, says how many milliseconds lie between, and frees both. */
+void *quant_ste_cuda_record(void);
+double quant_ste_cuda_elapsed(void *begin, void *end);
+
 /* Waits for the thread's stream. */
 void quant_ste_cuda_synchronize(void);
 
@@ -52,6 +74,7 @@ void quant_ste_cuda_synchronize(void);
 void quant_ste_cuda_copy_to_device(void *device, const void *host,
                                    int64_t bytes);
 void quant_ste_cuda_copy_to_host(void *host, const void *device, int64_t bytes);
+void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes);
 
 /* Memory of the GPU, in the order of the stream. NULL for no bytes, and after
  * an error. */
@@ -65,6 +88,17 @@ void quant_ste_cuda_free(void *device);
 void quant_ste_cuda_launch(int64_t *id, const void *image, int64_t bytes,
                            const char *kernel, int64_t blocks, int64_t threads,
                            void **arguments);
+
+/* c += a * b in the memory of the GPU by cuBLAS ($QUANT_STE_LIBCUBLAS, else the
+ * newest libcublas.so), on the stream. The arguments are those of
+ * quant_ste_matmul (Matmul.h); of the loops of each kind the last is that of
+ * the matrices, and each operand has a matrix's loop along which it lies in
+ * memory without gaps. Factors are of one type, c's or narrower; f32 is
+ * multiplied and summed in f32 (never TF32), f16 and bf16 are summed in f32. */
+struct quant_ste_matmul_args;
+struct quant_ste_matmul_loop;
+void quant_ste_cuda_matmul(const struct quant_ste_matmul_args *args,
+                           const struct quant_ste_matmul_loop *loops);
 
 #ifdef __cplusplus
 }

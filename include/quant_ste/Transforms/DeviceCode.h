@@ -37,14 +37,18 @@ FailureOr<std::string> emitDeviceCode(gpu::GPUModuleOp module,
 /// "binary"; empty if it has no kernels.
 StringRef getDeviceCode(ModuleOp module);
 
-/// What a CUDA toolkit makes of PTX: code for the one chip, or both together.
-enum class DeviceBinary { Cubin, Fatbin };
+/// PTX, and the chip that it was made for.
+struct ChipCode {
+  std::string chip, ptx;
+};
 
-/// Runs ptxas, and fatbinary: from $QUANT_STE_CUDA_BIN where that is set, else
+/// What a CUDA toolkit makes of PTX: a cubin of one chip, or code for all of
+/// these chips and the PTX of the last, which later chips can run. Runs ptxas,
+/// and fatbinary: from $QUANT_STE_CUDA_BIN where that is set, else
 /// from $PATH, $CUDA_HOME/bin or /usr/local/cuda/bin. The error says which tool
 /// is missing, or what it said.
-llvm::Expected<std::string> assembleDeviceCode(StringRef ptx, StringRef chip,
-                                               DeviceBinary kind);
+llvm::Expected<std::string> assembleDeviceCode(ArrayRef<ChipCode> codes,
+                                               DeviceImage kind);
 
 } // namespace mlir::quant_ste
 

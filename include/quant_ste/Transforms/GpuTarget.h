@@ -14,6 +14,16 @@
 
 namespace mlir::quant_ste {
 
+/// What host code contains of its kernels.
+enum class DeviceImage {
+  /// Assembly, which the driver compiles for its GPU. Needs no CUDA toolkit.
+  PTX,
+  /// What ptxas makes of it: code for one chip.
+  Cubin,
+  /// Both, by fatbinary.
+  Fatbin,
+};
+
 /// A chip, and the shape of the kernels that stream best on it. What a sum's
 /// bits depend on is not here: that is the same for every chip.
 struct GpuTarget {
@@ -28,6 +38,10 @@ struct GpuTarget {
   /// Blocks of a kernel without sums; each then runs through its share.
   int64_t maxBlocks;
 
+  /// 90 for sm_90 and sm_90a.
+  int getCapability() const;
+  /// sm_90a: code for it runs on no other chip.
+  bool isForOneChip() const { return chip.ends_with("a"); }
   /// Does it round to bf16 by an instruction?
   bool hasBFloat() const { return minPtx >= 70; }
 };
@@ -37,6 +51,10 @@ ArrayRef<GpuTarget> getGpuTargets();
 
 /// The chip of that name; the error says which there are.
 llvm::Expected<const GpuTarget *> lookupGpuTarget(StringRef chip);
+
+/// The newest of these chips whose code a GPU of this compute capability (90
+/// for 9.0) can run. The error says what the GPU is.
+llvm::Expected<const GpuTarget *> lookupGpuTarget(int capability);
 
 /// Can code in this version of PTX (0: the first that knows the chip) be made
 /// for the chip? LLVM itself ends the process where it cannot.

@@ -467,7 +467,17 @@ def QuantSTESerializeGPUPass
     Option<"ptx", "ptx", "unsigned", /*default=*/"0",
            "PTX version, 78 for 7.8 (0: the first that knows the chip)">,
     Option<"bitcode", "bitcode", "bool", /*default=*/"false",
-           "LLVM bitcode in place of PTX">
+           "LLVM bitcode in place of PTX">,
+    Option<"image", "image", "::mlir::quant_ste::DeviceImage",
+           /*default=*/"::mlir::quant_ste::DeviceImage::PTX",
+           "What is made of the PTX by a CUDA toolkit",
+           [{::llvm::cl::values(
+             clEnumValN(::mlir::quant_ste::DeviceImage::PTX, "ptx",
+                        "Nothing"),
+             clEnumValN(::mlir::quant_ste::DeviceImage::Cubin, "cubin",
+                        "Code for the chip, by ptxas"),
+             clEnumValN(::mlir::quant_ste::DeviceImage::Fatbin, "fatbin",
+                        "Code for the chip and PTX, by fatbinary"))}]>
   ];
   let dependentDialects = ["::mlir::gpu::GPUDialect",
                            "::mlir::NVVM::NVVMDialect"];
@@ -1036,9 +1046,40 @@ def QuantSTEProductsToRuntimePass
     Option<"requireLibrary", "require-library", "bool", /*default=*/"false",
            "It is an error if there is no library">,
     Option<"parallel", "parallel", "bool", /*default=*/"true",
-           "Use the threads of OpenMP">];
+           "Use the threads of OpenMP">,
+    Option<"device", "device", "bool", /*default=*/"false",
+           "Buffers are in the memory of a GPU: products of matrices become "
+           "calls of quant_ste_cuda_matmul (Runtime/Cuda.h), which cuBLAS "
+           "serves; everything else stays">];
   let statistics = [
     Statistic<"numProducts", "products", "Number of products made calls">];
+}
+
+def QuantSTEPackCapturesPass
+    : Pass<"quant-ste-pack-captures", "::mlir::ModuleOp"> {
+  let summary = "Hand threads one pointer to all that a parallel region takes";
+  let description = [{
+    LLVM's translation of `omp.parallel` puts each value that the region takes
+    from outside into memory of its own, and the addresses of these into a
+    structure: two stores and two loads for each, of which a kernel has dozens.
+    This pass stores the values into one structure and loads them inside.
+    Constants are made again, and arguments that a callee does not use are not
+    handed over.
+
+    Before:
+    ```mlir
+    omp.parallel { ... llvm.call @task(%i, %size, %x) : (i64, i64, !llvm.ptr) -> () ... }
+    ```
+    After:
+    ```mlir
+    %all = llvm.alloca %one x !llvm.struct<(i64, ptr)> : (i64) -> !llvm.ptr
+    llvm.store %size, %0
+    llvm.store %x, %1
+    omp.parallel { ... %2 = llvm.load ... llvm.call @task(%i, %2, %3) ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::omp::OpenMPDialect"];
 }
 
 def QuantSTEOrderStoresPass : Pass<"quant-ste-order-stores"> {

@@ -723,8 +723,10 @@ SmallVector<Value> NestEmitter::getPartialIndices(Scope &scope,
 }
 
 void NestEmitter::addToOutput(Scope &scope, unsigned output, Value sum) {
-  Value old = body.load(scope, k.outputs[output]);
-  sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old, sum);
+  if (!k.isZero(output)) {
+    Value old = body.load(scope, k.outputs[output]);
+    sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old, sum);
+  }
   body.store(scope, k.outputs[output], sum);
 }
 

@@ -25,6 +25,7 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 static constexpr StringLiteral kFunction = "quant_ste_matmul";
+static constexpr StringLiteral kDeviceFunction = "quant_ste_cuda_matmul";
 
 //===----------------------------------------------------------------------===//
 // What is a product
@@ -75,6 +76,7 @@ struct Product {
   SmallVector<unsigned> batch, rows, columns, terms;
 
   static FailureOr<Product> match(linalg::LinalgOp op);
+  LogicalResult orderForBlas();
 
 private:
   LogicalResult readMaps();
@@ -120,6 +122,59 @@ LogicalResult Product::sortLoops() {
   }
   // A matrix times a vector is bound by memory: a vector loop does it.
   return success(!rows.empty() && !columns.empty() && !terms.empty());
+}
+
+/// The loop that runs along memory in this operand, or none.
+static std::optional<unsigned>
+findContiguousLoop(Value buffer, ArrayRef<SmallVector<int64_t>> dims) {
+  int64_t offset;
+  SmallVector<int64_t> strides;
+  if (dims.empty() ||
+      failed(cast<MemRefType>(buffer.getType())
+                 .getStridesAndOffset(strides, offset)) ||
+      strides.back() != 1)
+    return std::nullopt;
+  const int64_t *step = llvm::find(dims.back(), 1);
+  return step - dims.back().begin();
+}
+
+/// Can cuBLAS compute it: are the operands matrices, stored by rows or by
+/// columns, of one type? The last loop of each kind is then one of the matrix;
+/// the runtime runs through the others.
+LogicalResult Product::orderForBlas() {
+  auto typeOf = [&](unsigned i) {
+    return getElementTypeOrSelf(op->getOperand(i).getType());
+  };
+  if (typeOf(0) != typeOf(1) ||
+      (typeOf(0) != typeOf(2) && (!typeOf(2).isF32() || typeOf(0).isF64())))
+    return failure();
+  for (AffineMap map : op.getIndexingMapsArray())
+    if (!map.isProjectedPermutation())
+      return failure();
+  // Of each kind, the one loop that has to be the matrix's.
+  std::array<std::optional<unsigned>, 3> chosen;
+  std::array<SmallVector<unsigned> *, 3> kinds = {&rows, &columns, &terms};
+  for (unsigned operand = 0; operand < 3; ++operand) {
+    auto loop = findContiguousLoop(op->getOperand(operand), steps[operand]);
+    if (!loop)
+      return failure();
+    bool isFree = false;
+    for (auto [kind, choice] : llvm::zip_equal(kinds, chosen)) {
+      if (!llvm::is_contained(*kind, *loop) || (choice && *choice != *loop))
+        continue;
+      choice = loop;
+      isFree = true;
+    }
+    if (!isFree)
+      return failure();
+  }
+  for (auto [kind, choice] : llvm::zip_equal(kinds, chosen)) {
+    if (!choice)
+      continue;
+    llvm::erase(*kind, *choice);
+    kind->push_back(*choice);
+  }
+  return success();
 }
 
 /// Below so many multiplications a call costs more than it gains.
@@ -190,7 +245,7 @@ struct CallBuilder {
                                     word(getAddress(memref)));
   }
 
-  void build(int64_t threads, bool library);
+  void build(StringRef function, int64_t threads, bool library);
   void storeOperand(unsigned operand, Value args, Value loops,
                     ArrayRef<unsigned> order);
 };
@@ -227,7 +282,7 @@ void CallBuilder::storeOperand(unsigned operand, Value args, Value loops,
 }
 
 /// Fills a quant_ste_matmul_args and its loops, word by word.
-void CallBuilder::build(int64_t threads, bool library) {
+void CallBuilder::build(StringRef function, int64_t threads, bool library) {
   static_assert(sizeof(quant_ste_matmul_args) == 12 * 8 &&
                 sizeof(quant_ste_matmul_loop) == 4 * 8);
   linalg::LinalgOp op = product.op;
@@ -252,17 +307,17 @@ void CallBuilder::build(int64_t threads, bool library) {
     store(word(int64_t(count)), args, at++);
   store(word(threads), args, at++);
   store(word(int64_t(library)), args, at++);
-  func::CallOp::create(b, kFunction, TypeRange{},
+  func::CallOp::create(b, function, TypeRange{},
                        ValueRange{getPointer(args), getPointer(loops)});
 }
 
 /// The function of the runtime, declared; an error if the module has another of
 /// this name.
-static LogicalResult declareFunction(ModuleOp module) {
+static LogicalResult declareFunction(ModuleOp module, StringRef name) {
   auto pointer = LLVM::LLVMPointerType::get(module.getContext());
   auto type =
       FunctionType::get(module.getContext(), {pointer, pointer}, TypeRange{});
-  if (Operation *other = module.lookupSymbol(kFunction)) {
+  if (Operation *other = module.lookupSymbol(name)) {
     auto function = dyn_cast<func::FuncOp>(other);
     if (function && function.isExternal() && function.getFunctionType() == type)
       return success();
@@ -270,7 +325,7 @@ static LogicalResult declareFunction(ModuleOp module) {
                             "a function of the runtime");
   }
   OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
-  auto function = func::FuncOp::create(b, module.getLoc(), kFunction, type);
+  auto function = func::FuncOp::create(b, module.getLoc(), name, type);
   function.setPrivate();
   return success();
 }
@@ -283,7 +338,8 @@ struct ProductsToRuntime
   void runOnOperation() override {
     std::vector<Product> products;
     getOperation().walk([&](linalg::LinalgOp op) {
-      if (FailureOr<Product> product = Product::match(op); succeeded(product))
+      FailureOr<Product> product = Product::match(op);
+      if (succeeded(product) && (!device || succeeded(product->orderForBlas())))
         products.push_back(std::move(*product));
     });
     if (products.empty())
@@ -294,13 +350,14 @@ struct ProductsToRuntime
           "this was built (matmul=library)");
       return signalPassFailure();
     }
-    if (failed(declareFunction(getOperation())))
+    StringRef function = device ? kDeviceFunction : kFunction;
+    if (failed(declareFunction(getOperation(), function)))
       return signalPassFailure();
     for (Product &product : products) {
       OpBuilder b(product.op);
       CallBuilder builder{ImplicitLocOpBuilder(product.op.getLoc(), b),
                           product};
-      builder.build(parallel ? 0 : 1, library);
+      builder.build(function, parallel ? 0 : 1, library);
       product.op->erase();
       ++numProducts;
     }

@@ -91,10 +91,9 @@ static llvm::Error run(StringRef tool, ArrayRef<std::string> arguments,
       (error.empty() && said ? StringRef(*said).rtrim().str() : error));
 }
 
-llvm::Expected<std::string> quant_ste::assembleDeviceCode(StringRef ptx,
-                                                          StringRef chip,
-                                                          DeviceBinary kind) {
-  TemporaryFiles files;
+/// Writes the PTX to a file, and what ptxas makes of it to another.
+static llvm::Expected<std::pair<std::string, std::string>>
+assemble(const ChipCode &code, TemporaryFiles &files) {
   auto source = files.add("ptx"), cubin = files.add("cubin");
   if (!source)
     return source.takeError();
@@ -103,28 +102,45 @@ llvm::Expected<std::string> quant_ste::assembleDeviceCode(StringRef ptx,
   std::error_code failed;
   {
     llvm::raw_fd_ostream os(*source, failed);
-    os << ptx;
+    os << code.ptx;
   }
   if (failed)
     return llvm::createStringError(*source + ": " + failed.message());
   // Without fmad ptxas contracts nothing that PTX leaves open.
   if (auto error = run("ptxas",
-                       {"-O3", "--fmad=false", "--gpu-name=" + chip.str(),
+                       {"-O3", "--fmad=false", "--gpu-name=" + code.chip,
                         *source, "--output-file=" + *cubin},
                        files))
     return error;
-  if (kind == DeviceBinary::Cubin)
-    return readFile(*cubin);
+  return std::pair(*source, *cubin);
+}
+
+llvm::Expected<std::string>
+quant_ste::assembleDeviceCode(ArrayRef<ChipCode> codes, DeviceImage kind) {
+  assert(!codes.empty() && (codes.size() == 1 || kind == DeviceImage::Fatbin) &&
+         "a fatbin alone has room for several");
+  if (kind == DeviceImage::PTX)
+    return codes.back().ptx;
+  TemporaryFiles files;
+  SmallVector<std::string> images;
+  for (const ChipCode &code : codes) {
+    auto made = assemble(code, files);
+    if (!made)
+      return made.takeError();
+    auto [source, cubin] = *made;
+    if (kind == DeviceImage::Cubin)
+      return readFile(cubin);
+    std::string number = StringRef(code.chip).drop_front(3).str(); // sm_
+    images.push_back("--image3=kind=elf,sm=" + number + ",file=" + cubin);
+    if (&code == &codes.back())
+      images.push_back("--image3=kind=ptx,sm=" + number + ",file=" + source);
+  }
   auto fatbin = files.add("fatbin");
   if (!fatbin)
     return fatbin.takeError();
-  std::string number =
-      chip.drop_while([](char c) { return !isdigit(c); }).str();
-  if (auto error = run("fatbinary",
-                       {"--create=" + *fatbin, "-64",
-                        "--image3=kind=elf,sm=" + number + ",file=" + *cubin,
-                        "--image3=kind=ptx,sm=" + number + ",file=" + *source},
-                       files))
+  SmallVector<std::string> arguments = {"--create=" + *fatbin, "-64"};
+  llvm::append_range(arguments, images);
+  if (auto error = run("fatbinary", arguments, files))
     return error;
   return readFile(*fatbin);
 }

@@ -98,6 +98,9 @@ quant_ste::emitDeviceCode(gpu::GPUModuleOp module,
   SmallVector<char> code;
   llvm::raw_svector_ostream os(code);
   if (options.format == DeviceFormat::LLVM) {
+    for (llvm::Function &function : *llvmModule)
+      if (!function.isDeclaration())
+        function.addFnAttr("target-cpu", options.chip);
     // In LLVM's wrapper, which says how long it is.
     SmallVector<char> bitcode;
     llvm::raw_svector_ostream raw(bitcode);
@@ -131,6 +134,20 @@ struct SerializeGPU
     : quant_ste::impl::QuantSTESerializeGPUPassBase<SerializeGPU> {
   using QuantSTESerializeGPUPassBase::QuantSTESerializeGPUPassBase;
 
+  gpu::CompilationTarget getFormat() const {
+    if (bitcode)
+      return gpu::CompilationTarget::Offload;
+    switch (image) {
+    case DeviceImage::PTX:
+      return gpu::CompilationTarget::Assembly;
+    case DeviceImage::Cubin:
+      return gpu::CompilationTarget::Binary;
+    case DeviceImage::Fatbin:
+      return gpu::CompilationTarget::Fatbin;
+    }
+    llvm_unreachable("unknown image");
+  }
+
   void runOnOperation() override {
     DeviceCodeOptions options{chip, ptx,
                               bitcode ? DeviceFormat::LLVM : DeviceFormat::PTX};
@@ -139,14 +156,20 @@ struct SerializeGPU
       FailureOr<std::string> code = emitDeviceCode(module, options);
       if (failed(code))
         return signalPassFailure();
+      if (!bitcode && image != DeviceImage::PTX) {
+        auto assembled = assembleDeviceCode(ChipCode{chip, *code}, image);
+        if (!assembled) {
+          module.emitError(llvm::toString(assembled.takeError()));
+          return signalPassFailure();
+        }
+        *code = std::move(*assembled);
+      }
       OpBuilder b(module);
       auto target = NVVM::NVVMTargetAttr::get(&getContext(), /*O=*/3, kTriple,
                                               chip.getValue());
       auto object = gpu::ObjectAttr::get(
-          &getContext(), target,
-          bitcode ? gpu::CompilationTarget::Offload
-                  : gpu::CompilationTarget::Assembly,
-          b.getStringAttr(*code), DictionaryAttr(), gpu::KernelTableAttr());
+          &getContext(), target, getFormat(), b.getStringAttr(*code),
+          DictionaryAttr(), gpu::KernelTableAttr());
       gpu::BinaryOp::create(b, module.getLoc(), module.getName(),
                             /*offloadingHandler=*/nullptr,
                             ArrayRef<Attribute>{object});

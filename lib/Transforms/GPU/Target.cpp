@@ -40,6 +40,29 @@ llvm::Expected<const GpuTarget *> quant_ste::lookupGpuTarget(StringRef chip) {
                                  "), got '" + chip + "'");
 }
 
+int GpuTarget::getCapability() const {
+  int number = 0;
+  StringRef rest = chip;
+  bool isNumber = rest.consume_front("sm_") && !rest.consumeInteger(10, number);
+  assert(isNumber && "the table has chips with numbers");
+  (void)isNumber;
+  return number;
+}
+
+llvm::Expected<const GpuTarget *> quant_ste::lookupGpuTarget(int capability) {
+  const GpuTarget *best = nullptr;
+  for (const GpuTarget &target : kTargets)
+    if (!target.isForOneChip() && target.getCapability() <= capability &&
+        (!best || target.getCapability() > best->getCapability()))
+      best = &target;
+  if (best)
+    return best;
+  return llvm::createStringError("expected a GPU of compute capability 7.5 or "
+                                 "later, got " +
+                                 Twine(capability / 10) + "." +
+                                 Twine(capability % 10));
+}
+
 llvm::Error quant_ste::checkPtxVersion(const GpuTarget &target, unsigned ptx) {
   if (ptx == 0 || (ptx >= target.minPtx && ptx <= kMaxPtx))
     return llvm::Error::success();

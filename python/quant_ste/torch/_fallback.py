@@ -10,7 +10,7 @@ import functools
 import torch
 from torch import Tensor
 
-from .. import _module
+from .. import _module, _native
 from ._table import BAKED, ELEMENT, ONE, Op, get_text
 
 _NAMES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32",
@@ -19,9 +19,28 @@ _NAMES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32",
 _LIBRARY = torch.library.Library("quant_ste", "FRAGMENT")
 
 
+#: Options of quant-ste-gpu-pipeline for kernels that are not compiled yet.
+gpu_options = ""
+
+
 @functools.lru_cache(maxsize=None)
-def _kernel(op: Op, *key):
-    return _module.compile(get_text(op, *key)).kernel
+def _compiled(op: Op, target: str, *key):
+    return _module.compile(get_text(op, *key), target,
+                           pipeline=gpu_options if target != "cpu" else "").kernel
+
+
+@functools.lru_cache(maxsize=None)
+def _target(device: torch.device) -> str:
+    if device.type == "cpu":
+        return "cpu"
+    try:
+        return f"cuda:{_native.device_chip(device.index or 0)}"
+    except _native.Error as error:
+        raise RuntimeError(f"quant_ste: {error}") from None
+
+
+def _kernel(op: Op, device: torch.device, *key):
+    return _compiled(op, _target(device), *key)
 
 
 def _split(op: Op, args):
@@ -67,19 +86,24 @@ def _plan(op: Op, args, wanted=()):
     given, described = [], []
     for i, p in enumerate(aligned, 1):
         if not isinstance(p, Tensor):
-            given.append(torch.tensor(float(p), dtype=wide))
+            given.append(torch.full((), float(p), dtype=wide, device=x.device))
             described.append((ONE, _NAMES[wide], 0.0))
             continue
+        on_host = p.device.type == "cpu"
+        if p.device != x.device and not (on_host and p.dim() == 0):
+            raise RuntimeError(f"quant_ste::{op.name}: expected operands on one device, got "
+                               f"{x.device} and {p.device}")
         kept = dtype if p.dtype == dtype or dtype == torch.float64 else torch.float32
         choice = bake.get(names[i], "never")
-        if p.numel() == 1 and choice != "never" and i not in wanted:
+        # The value of what is on a GPU takes a wait.
+        if p.numel() == 1 and choice != "never" and i not in wanted and on_host:
             value = float(p)
             if choice == "always" or value == 0:
                 given.append(None)
                 described.append((BAKED, _NAMES[wide], value))
                 continue
         if p.numel() == 1:
-            given.append(p.reshape(()).to(kept))
+            given.append(p.reshape(()).to(x.device, kept))
             described.append((ONE, _NAMES[kept], 0.0))
         else:
             given.append(p.expand(shape).to(kept).contiguous().reshape(-1))
@@ -90,7 +114,7 @@ def _plan(op: Op, args, wanted=()):
 def _forward(op: Op, *args):
     x, given, _, key = _plan(op, args)
     y = torch.empty_like(x)
-    _kernel(op, False, *key, ())(x.detach().reshape(-1), *(p for p in given if p is not None),
+    _kernel(op, x.device, False, *key, ())(x.detach().reshape(-1), *(p for p in given if p is not None),
                                  y.view(-1))
     return y.float() if op.gives_float else y
 
@@ -104,7 +128,7 @@ def _backward(op: Op, dy, *rest):
     gradients = [torch.empty_like(x.view(-1) if p == 0 else given[p - 1]) for p in positions]
     order = sorted(range(len(positions)), key=positions.__getitem__)
     cotangent = dy.to(x.dtype).expand(x.shape).contiguous().view(-1)
-    _kernel(op, True, *key, tuple(positions[i] for i in order))(
+    _kernel(op, x.device, True, *key, tuple(positions[i] for i in order))(
         x.reshape(-1), *(p for p in given if p is not None), cotangent,
         *(gradients[i] for i in order))
     finished = []
@@ -181,12 +205,14 @@ def define(op: Op) -> None:
         missing = op.arguments[len(args):]
         return _meta(op, *args, *(given.get(a.name, _default(a)) for a in missing))
 
-    _LIBRARY.impl(op.name, forward, "CPU")
+    for device in ("CPU", "CUDA"):
+        _LIBRARY.impl(op.name, forward, device)
     torch.library.register_fake(f"quant_ste::{op.name}", meta, lib=_LIBRARY)
     if op.backward_schema:
         backward_name = f"{name}_backward" + (f".{overload}" if overload else "")
         _LIBRARY.define(op.backward_schema, tags=tags)
-        _LIBRARY.impl(backward_name, lambda *args: _backward(op, *args), "CPU")
+        for device in ("CPU", "CUDA"):
+            _LIBRARY.impl(backward_name, lambda *args: _backward(op, *args), device)
         torch.library.register_fake(
             f"quant_ste::{backward_name}",
             lambda dy, *args: [torch.empty_like([a for a in args[:-1]
