@@ -105,7 +105,8 @@ private:
   SmallVector<Value> getPartialIndices(Scope &scope, ArrayRef<Value> numbers);
   void addToOutput(Scope &scope, unsigned output, Value sum);
   Value sumUnits(Scope &scope, Value buffer, arith::AtomicRMWKind kind);
-  void finishColumns(Scope &scope, unsigned loop);
+  std::optional<unsigned> findSummedLanes();
+  void finishLanes(Scope &scope, unsigned loop, unsigned last);
 
   ImplicitLocOpBuilder b;
   StreamKernel &k;
@@ -763,27 +764,53 @@ Value NestEmitter::sumUnits(Scope &scope, Value buffer,
   return sum;
 }
 
-/// Adds the partial results to the outputs, from the loop `loop` on.
-void NestEmitter::finishColumns(Scope &scope, unsigned loop) {
-  unsigned v = k.getVectorLoop();
-  while (loop < v && !k.kept[loop])
+/// The last kept loop, if all sums run along memory in it: then vectors of
+/// partial results are added.
+std::optional<unsigned> NestEmitter::findSummedLanes() {
+  if (isColumnForm)
+    return k.getVectorLoop();
+  int last = k.kept.find_last();
+  if (last < 0)
+    return std::nullopt;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind &&
+        (output.loops.back() != static_cast<unsigned>(last) ||
+         !cast<MemRefType>(output.value.getType()).isLastDimUnitStride()))
+      return std::nullopt;
+  return last;
+}
+
+/// Adds the partial results to the outputs, from the kept loop `loop` on, in
+/// vectors along the kept loop `last`.
+void NestEmitter::finishLanes(Scope &scope, unsigned loop, unsigned last) {
+  while (loop < last && !k.kept[loop])
     ++loop;
-  if (loop < v) {
+  if (loop < last) {
     this->loop(index(0), k.sizes[loop], index(1), {},
                [&](Value i, ValueRange) -> SmallVector<Value> {
                  Scope at = scope;
                  at.ivs[loop] = i;
-                 finishColumns(at, loop + 1);
+                 finishLanes(at, loop + 1, last);
                  return {};
                });
     return;
   }
-  forColumns(scope, {index(0), k.sizes[v]}, kColumnLanes, [&](Scope &lanes) {
+  forColumns(scope, {index(0), k.sizes[last]}, kColumnLanes, [&](Scope &lanes) {
+    lanes.ivs[last] = lanes.ivs[k.getVectorLoop()];
     unsigned next = 0;
-    for (auto [i, kind] : llvm::enumerate(k.reductions))
-      if (kind)
-        addToOutput(lanes, i,
-                    sumUnits(lanes, partials->getBuffer(next++), *kind));
+    for (auto [i, kind] : llvm::enumerate(k.reductions)) {
+      if (!kind)
+        continue;
+      const StreamOperand &output = k.outputs[i];
+      auto at = llvm::map_to_vector(
+          output.loops, [&](unsigned loop) { return lanes.ivs[loop]; });
+      Value sum = sumUnits(lanes, partials->getBuffer(next++), *kind);
+      if (!k.isZero(i)) {
+        Value old = body.loadAt(lanes, output.value, at);
+        sum = arith::getReductionOp(*kind, b, b.getLoc(), old, sum);
+      }
+      body.storeAt(lanes, output.value, at, sum);
+    }
   });
 }
 
@@ -808,12 +835,13 @@ void NestEmitter::emit() {
   if (isColumnForm)
     isWhole &= getConstantIntValue(elements).value_or(kCachedElements + 1) <=
                kCachedElements;
+  std::optional<unsigned> lanes = findSummedLanes();
   if (k.isReduction() && !k.isContraction && !isWhole)
-    partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
+    partials.emplace(b, k, kept, cut, /*keptLast=*/lanes.has_value());
   streams = testStreaming();
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
-  if (partials && isColumnForm)
-    finishColumns(top, 0);
+  if (partials && lanes)
+    finishLanes(top, 0, *lanes);
   else if (partials)
     partials->finish(b);
   k.op.erase();
