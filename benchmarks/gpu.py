@@ -209,8 +209,10 @@ class Library:
         self.explain = self.library[described["error"]]
         self.explain.restype, self.explain.argtypes = ctypes.c_char_p, [ctypes.c_int]
         self.functions = {f["name"]: f for f in described["functions"]}
+        self.entries = {}
         for f in described["functions"]:
-            entry = self.library[f["c_name"]]
+            # Each look-up makes another object.
+            entry = self.entries[f["name"]] = self.library[f["c_name"]]
             entry.restype = ctypes.c_int
             entry.argtypes = [ctypes.c_int64 if p[0] in ("size", "stride") else ctypes.c_void_p
                               for p in f["parameters"]]
@@ -232,7 +234,7 @@ class Library:
         if len(tensors) != len(f["values"]):
             raise SystemExit(f"error: {self.path}: @{name} has {len(f['values'])} arguments and "
                              f"results, got {len(tensors)}")
-        entry, given, has_stream = self.library[f["c_name"]], [], False
+        entry, given, has_stream = self.entries[name], [], False
         for kind, *at in f["parameters"]:
             if kind == "data":
                 given.append(tensors[at[0]].data_ptr())
