@@ -232,10 +232,12 @@ llvm::Error quant_ste::emitCode(llvm::Module &module,
   } else {
     StepTimer timer(options, "code generation");
     llvm::legacy::PassManager codegen;
-    if (machine.addPassesToEmitFile(codegen, os, nullptr,
-                                    format == CodeFormat::Assembly
-                                        ? llvm::CodeGenFileType::AssemblyFile
-                                        : llvm::CodeGenFileType::ObjectFile))
+    auto type = format == CodeFormat::Assembly
+                    ? llvm::CodeGenFileType::AssemblyFile
+                    : llvm::CodeGenFileType::ObjectFile;
+    // MLIR has verified what this comes from, and LLVM's tests its passes.
+    constexpr bool kDisableVerify = true;
+    if (machine.addPassesToEmitFile(codegen, os, nullptr, type, kDisableVerify))
       return llvm::createStringError("LLVM cannot emit code for " +
                                      machine.getTargetTriple().str());
     codegen.run(module);

@@ -149,6 +149,8 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());
   cleanUp(pm);
+  if (options.openmp)
+    pm.addPass(createQuantSTEPackCapturesPass());
   pm.addPass(createQuantSTEFenceExtensionsPass());
   pm.addPass(createQuantSTEOrderStoresPass());
 }

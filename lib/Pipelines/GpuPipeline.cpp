@@ -40,6 +40,8 @@ static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
   }
   QuantSTEMapToGPUPassOptions map;
   map.chip = options.chip;
+  // Before bodies are taken apart: the polynomials are the ones of the CPU.
+  pm.addPass(createQuantSTEExpandMathPass());
   pm.addPass(createQuantSTEMapToGPUPass(map));
   cleanUp(pm);
 }

@@ -108,6 +108,8 @@ const quant_ste_jit_symbol *quant_ste_jit_symbols(size_t *count) {
       {"quant_ste_cuda_aligned_alloc", address(quant_ste_cuda_aligned_alloc)},
       {"quant_ste_cuda_matmul", address(quant_ste_cuda_matmul)},
       {"quant_ste_cuda_free", address(quant_ste_cuda_free)},
+      {"quant_ste_cuda_copy_to_host", address(quant_ste_cuda_copy_to_host)},
+      {"quant_ste_cuda_synchronize", address(quant_ste_cuda_synchronize)},
       {"__powisf2", address(__powisf2)},
       {"__powidf2", address(__powidf2)},
       {"quant_ste_matmul", address(quant_ste_matmul)},

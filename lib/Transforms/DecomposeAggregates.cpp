@@ -32,6 +32,14 @@ struct DecomposeAggregates
     });
     IRRewriter rewriter(&getContext());
     for (linalg::AggregatedOpInterface op : ops) {
+      // Upstream takes the largest float of the type for a fact.
+      Type element = getElementTypeOrSelf(op->getResult(0));
+      if (!isa<FloatType>(element)) {
+        op->emitOpError("expected elements of a floating-point type, got ")
+            << element;
+        signalPassFailure();
+        continue;
+      }
       rewriter.setInsertionPoint(op);
       FailureOr<SmallVector<Value>> parts = op.decomposeOperation(rewriter);
       if (succeeded(parts))

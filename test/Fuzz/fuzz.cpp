@@ -82,7 +82,10 @@ static std::vector<std::string> readCorpus(MLIRContext &context) {
         std::string generic;
         llvm::raw_string_ostream os(generic);
         module->print(os, OpPrintingFlags().printGenericOpForm());
-        if (generic.size() < 20000)
+        // The verifier of MLIR's transform dialect crashes on a script with a
+        // handle less.
+        bool isScript = StringRef(generic).contains("\"transform.");
+        if (generic.size() < 20000 && !isScript)
           modules.push_back(std::move(generic));
       }
       text.clear();
@@ -274,6 +277,8 @@ private:
     }
     case 17: // one element type for another, everywhere
       replaceAll(text, "f32>", (oneOf(kElements) + ">").str());
+      // MLIR's parser crashes on this one.
+      replaceAll(text, "array<index", "array<i64");
       break;
     case 18: // one size for another, everywhere
       replaceAll(text, pick(2) ? "<?x" : "<4x",
@@ -369,10 +374,19 @@ static int runApart(MLIRContext &context, StringRef text) {
   return status;
 }
 
-static void writeFile(const Twine &path, StringRef text) {
-  std::error_code error;
-  llvm::raw_fd_ostream os(path.str(), error);
-  os << text;
+/// Keeps a module for whom looks into it; what stops us is said, and the run
+/// goes on.
+static void writeFile(StringRef path, StringRef text) {
+  auto write = [&](raw_ostream &os) {
+    os << text;
+    return llvm::Error::success();
+  };
+  std::error_code error =
+      llvm::sys::fs::create_directories(llvm::sys::path::parent_path(path));
+  llvm::Error failure =
+      error ? llvm::errorCodeToError(error) : llvm::writeToOutput(path, write);
+  if (failure)
+    llvm::errs() << path << ": " << llvm::toString(std::move(failure)) << '\n';
 }
 
 int main(int argc, char **argv) {

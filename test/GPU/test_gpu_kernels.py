@@ -274,3 +274,93 @@ def test_uncertain_ownership():
     for n in (0, 1, 2, 5):
         assert_all_same(text, x, np.float32(0.7), np.int64(n))
         assert driver.live_buffers() == 0
+
+
+def test_index():
+    """Elements as wide as addresses: a map and a sum."""
+    text = """
+      func.func @f(%x: tensor<?xindex>, %zero: tensor<index>)
+          -> (tensor<?xindex>, tensor<index>) {
+        %twice = linalg.map { arith.addi } ins(%x, %x : tensor<?xindex>, tensor<?xindex>)
+                   outs(%x : tensor<?xindex>)
+        %sum = linalg.reduce { arith.addi } ins(%x : tensor<?xindex>)
+                 outs(%zero : tensor<index>) dimensions = [0]
+        return %twice, %sum : tensor<?xindex>, tensor<index>
+      }"""
+    x = np.arange(-500, 503, dtype=np.int64) * (1 << 40)
+    assert_all_same(text, x, np.zeros((), np.int64))
+
+
+def bits(shape, packed, row_dims, dtype):
+    """@pack: the mask of x as bits, and a result beside it; @unpack: with it, dx and
+    its sum for each of the last dimension."""
+    x, p = f"tensor<{shape}x{dtype}>", f"tensor<{packed}xi8>"
+    m = f"tensor<{shape}xi1>"
+    rank = shape.count("x") + 1
+    every = ", ".join(f"d{i}" for i in range(rank))
+    last = f"tensor<{shape.split('x')[-1]}x{dtype}>"
+    return f"""
+      #all = affine_map<({every}) -> ({every})>
+      #one = affine_map<({every}) -> ()>
+      #last = affine_map<({every}) -> (d{rank - 1})>
+      func.func @pack(%x: {x}, %a: tensor<{dtype}>, %e: {x}, %em: {m}, %es: {last})
+          -> ({p}, {x}, {last}) {{
+        %y, %m, %s = linalg.generic {{indexing_maps = [#all, #one, #all, #all, #last],
+            iterator_types = [{', '.join(['"reduction"'] * (rank - 1) + ['"parallel"'])}]}}
+            ins(%x, %a : {x}, tensor<{dtype}>) outs(%e, %em, %es : {x}, {m}, {last}) {{
+        ^bb0(%v: {dtype}, %b: {dtype}, %o: {dtype}, %om: i1, %os: {dtype}):
+          %y = arith.minimumf %v, %b : {dtype}
+          %c = arith.cmpf olt, %v, %b : {dtype}
+          %t = arith.addf %os, %v : {dtype}
+          linalg.yield %y, %c, %t : {dtype}, i1, {dtype}
+        }} -> ({x}, {m}, {last})
+        %p = quant_ste.pack_bits %m row_dims({row_dims}) : {m} -> {p}
+        return %p, %y, %s : {p}, {x}, {last}
+      }}
+      func.func @pack_alone(%x: {x}, %z: {x}) -> {p} {{
+        %m = arith.cmpf ogt, %x, %z : {x}
+        %p = quant_ste.pack_bits %m row_dims({row_dims}) : {m} -> {p}
+        return %p : {p}
+      }}
+      func.func @unpack(%p: {p}, %dy: {x}, %z: {x}, %es: {last}) -> ({x}, {last}) {{
+        %m = quant_ste.unpack_bits %p row_dims({row_dims}) : {p} -> {m}
+        %dx, %s = linalg.generic {{indexing_maps = [#all, #all, #all, #last],
+            iterator_types = [{', '.join(['"reduction"'] * (rank - 1) + ['"parallel"'])}]}}
+            ins(%m, %dy : {m}, {x}) outs(%z, %es : {x}, {last}) {{
+        ^bb0(%c: i1, %g: {dtype}, %zero: {dtype}, %os: {dtype}):
+          %d = arith.select %c, %g, %zero : {dtype}
+          %t = arith.addf %os, %d : {dtype}
+          linalg.yield %d, %t : {dtype}, {dtype}
+        }} -> ({x}, {last})
+        return %dx, %s : {x}, {last}
+      }}"""
+
+
+@pytest.mark.parametrize("shape, row_dims", [
+    ((5, 100), 1), ((3, 37, 16), 1), ((700, 16), 1), ((2, 5, 7), 2), ((4, 3, 1000), 1), ((33, 12), 1)],
+    ids=str)
+@pytest.mark.parametrize("dtype", ["f32", "bf16", pytest.param("f64", marks=pytest.mark.slow)])
+def test_packed_bits(shape, row_dims, dtype):
+    """In the CPU's layout, whatever loops write and read them."""
+    row = np.prod(shape[len(shape) - row_dims:])
+    packed = (*shape[:len(shape) - row_dims], -(-row // 8))
+    text = bits(*("x".join(map(str, s)) for s in (shape, packed)), row_dims, dtype)
+    kind = DTYPES[dtype]
+    rng = np.random.default_rng(9)
+    x, dy = (rng.standard_normal(shape).astype(kind) for _ in range(2))
+    zeros, sums = np.zeros(shape, kind), np.zeros(shape[-1], kind)
+    gpu, cpu = on_gpu(text), on_cpu(text)
+    given = x, kind(0.25), zeros, np.zeros(shape, bool), sums
+    got, want = gpu.call("pack", *given), cpu.call("pack", *given)
+    flat = (x < kind(0.25)).reshape(*shape[:len(shape) - row_dims], row)
+    np.testing.assert_array_equal(got[0].view(np.uint8),
+                                  np.packbits(flat, axis=-1, bitorder="little"))
+    np.testing.assert_array_equal(got[0], want[0])
+    assert_same_bits(got[1], want[1], "y")
+    np.testing.assert_array_equal(gpu.call("pack_alone", x, zeros)[0],
+                                  cpu.call("pack_alone", x, zeros)[0])
+    again, wanted = (m.call("unpack", want[0], dy, zeros, sums) for m in (gpu, cpu))
+    assert_same_bits(again[0], wanted[0], "dx")
+    for a, b in ((got[2], want[2]), (again[1], wanted[1])):
+        bound = 20 * SUM_ERROR[dtype] * (1 + np.abs(dy.astype(float)).sum())
+        assert (np.abs(a.astype(float) - b.astype(float)) <= bound).all()

@@ -88,3 +88,42 @@ func.func @"1.odd name"(%x: tensor<?xf32>, %a: tensor<f32>) -> tensor<?xf32> {
   %y = quant_ste.pact %x, %a bits(3) grad(pact) : tensor<?xf32>, tensor<f32>
   return %y : tensor<?xf32>
 }
+
+// -----
+
+// Packed bits: a thread has eight elements and stores their byte.
+// CHECK-LABEL: .visible .entry bits_aligned(
+// CHECK-COUNT-4: ld.global.nc.v4.b32
+// CHECK-COUNT-8: setp.gt.f32
+// CHECK: or.b32
+// CHECK: st.global.b8
+func.func @bits(%x: tensor<?xf32>, %z: tensor<?xf32>) -> tensor<?xi8> {
+  %m = arith.cmpf ogt, %x, %z : tensor<?xf32>
+  %p = quant_ste.pack_bits %m : tensor<?xi1> -> tensor<?xi8>
+  return %p : tensor<?xi8>
+}
+
+// -----
+
+// Read back: four elements at a time, whose bits are in one byte.
+// CHECK-LABEL: .visible .entry masked_aligned(
+// CHECK-DAG: ld.global.nc.b8
+// CHECK-DAG: ld.global.nc.v4.b32
+// CHECK: st.global.v4.b32
+func.func @masked(%p: tensor<13xi8>, %dy: tensor<100xf32>) -> tensor<100xf32> {
+  %zero = arith.constant dense<0.0> : tensor<100xf32>
+  %m = quant_ste.unpack_bits %p : tensor<13xi8> -> tensor<100xi1>
+  %dx = arith.select %m, %dy, %zero : tensor<100xi1>, tensor<100xf32>
+  return %dx : tensor<100xf32>
+}
+
+// -----
+
+// A table of constants is in the image.
+// CHECK: .global .align 64 .b8 __constant_8xf32[32]
+// CHECK-LABEL: .visible .entry table_aligned(
+func.func @table(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %t = arith.constant dense<[0.0, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]> : tensor<8xf32>
+  %y = arith.addf %x, %t : tensor<8xf32>
+  return %y : tensor<8xf32>
+}

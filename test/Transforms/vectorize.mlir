@@ -125,19 +125,21 @@ func.func @columns(%x: memref<16x80xf32>, %s: memref<80xf32>) {
 
 // -----
 
-// Long columns of long rows: the sums so far are in memory, each row is read as
-// a whole. Short rows go several at a time, their sums in registers.
+// Long columns: the sums so far are in memory, and in registers for several
+// rows. Of rows that are neither short nor in pages of their own, for one.
 // CHECK-LABEL: func @long_columns
 // CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x?xf32>
-// CHECK: %[[LONG:.*]] = arith.cmpi uge, %{{.*}}, %c128
-// CHECK: scf.if %[[LONG]]
-// CHECK:   scf.for %[[I:[a-z0-9]+]] = {{.*}} step %c1
-// CHECK:     scf.for %[[J:[a-z0-9]+]] = {{.*}} step %c32
+// CHECK: %[[FEW:.*]] = arith.divui %c128, %{{.*}}
+// CHECK: %[[SHORT:.*]] = arith.minui %[[FEW]], %c16
+// CHECK: %[[SOME:.*]] = arith.maxui %[[SHORT]], %c1
+// CHECK: %[[LONG:.*]] = arith.cmpi uge, %{{.*}}, %c1024
+// CHECK: %[[ROWS:.*]] = arith.select %[[LONG]], %c4, %[[SOME]]
+// CHECK: scf.for {{.*}} step %[[ROWS]]
+// CHECK:   scf.for %[[J:[a-z0-9]+]] = {{.*}} step %c32
+// CHECK:     vector.load
+// CHECK:     scf.for %[[I:[a-z0-9]+]] = {{.*}} -> (vector<32xf32>)
 // CHECK:       vector.load %[[X]][%[[I]], %[[J]]]
-// CHECK:       vector.store
-// CHECK: else
-// CHECK:   scf.for {{.*}} step %c32
-// CHECK:     scf.for {{.*}} -> (vector<32xf32>)
+// CHECK:     vector.store
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #col = affine_map<(d0, d1) -> (d1)>
 func.func @long_columns(%x: memref<?x?xf32>, %s: memref<?xf32>) {
@@ -145,6 +147,50 @@ func.func @long_columns(%x: memref<?x?xf32>, %s: memref<?xf32>) {
       ins(%x : memref<?x?xf32>) outs(%s : memref<?xf32>) {
   ^bb0(%in: f32, %acc: f32):
     %0 = arith.addf %acc, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// What the columns of long rows have of their own is loaded once for several.
+// CHECK-LABEL: func @columns_of_rows
+// CHECK-SAME: %[[X:[a-z0-9]+]]: memref<64x4096xf32>, %[[S:[a-z0-9]+]]: memref<4096xf32>
+// CHECK: scf.for %{{.*}} step %c8
+// CHECK:   scf.for %[[J:[a-z0-9]+]] = {{.*}} step %c64
+// CHECK:     vector.load %[[S]][%[[J]]]
+// CHECK:     scf.for %[[I:[a-z0-9]+]] =
+// CHECK-NEXT:  vector.load %[[X]][%[[I]], %[[J]]]
+// CHECK-NOT:   vector.load
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#col = affine_map<(d0, d1) -> (d1)>
+func.func @columns_of_rows(%x: memref<64x4096xf32>, %s: memref<4096xf32>, %y: memref<64x4096xf32>) {
+  linalg.generic {indexing_maps = [#id, #col, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : memref<64x4096xf32>, memref<4096xf32>) outs(%y : memref<64x4096xf32>) {
+  ^bb0(%in: f32, %scale: f32, %out: f32):
+    %0 = arith.mulf %in, %scale : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// Of a row of 49, one element is in a masked vector.
+// CHECK-LABEL: func @short_rows
+// CHECK: scf.for {{.*}} to %c48 step %c16
+// CHECK:   vector.load {{.*}} vector<16xf32>
+// CHECK-NOT: mask
+// CHECK: vector.constant_mask [1]
+// CHECK-NOT: scf.for
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+func.func @short_rows(%x: memref<8x49xf32>, %s: memref<8xf32>, %y: memref<8x49xf32>) {
+  linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %s : memref<8x49xf32>, memref<8xf32>) outs(%y : memref<8x49xf32>) {
+  ^bb0(%in: f32, %scale: f32, %out: f32):
+    %0 = arith.mulf %in, %scale : f32
     linalg.yield %0 : f32
   }
   return
@@ -254,6 +300,20 @@ func.func @storage(%x: memref<?xbf16>, %m: memref<?xi1>) {
 // CHECK: vector.store
 func.func @copy(%x: memref<8x128xf32, strided<[256, 1]>>, %y: memref<8x128xf32>) {
   memref.copy %x, %y : memref<8x128xf32, strided<[256, 1]>> to memref<8x128xf32>
+  return
+}
+
+// -----
+
+// A large copy is a kernel like any other: on all threads, and past the caches.
+// CHECK-LABEL: func @large_copy
+// CHECK-SAME: %{{.*}}: memref<?x4xf32>, %{{.*}}: memref<?x4xf32>, %[[A:[a-z0-9]+]]: memref<8xf32>, %[[B:[a-z0-9]+]]: memref<8xf32>
+// CHECK: scf.forall
+// CHECK: vector.store {{.*}} nontemporal = true
+// CHECK: memref.copy %[[A]], %[[B]]
+func.func @large_copy(%x: memref<?x4xf32>, %y: memref<?x4xf32>, %a: memref<8xf32>, %b: memref<8xf32>) {
+  memref.copy %x, %y : memref<?x4xf32> to memref<?x4xf32>
+  memref.copy %a, %b : memref<8xf32> to memref<8xf32>
   return
 }
 

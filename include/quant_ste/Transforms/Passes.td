@@ -1055,6 +1055,33 @@ def QuantSTEProductsToRuntimePass
     Statistic<"numProducts", "products", "Number of products made calls">];
 }
 
+def QuantSTEPackCapturesPass
+    : Pass<"quant-ste-pack-captures", "::mlir::ModuleOp"> {
+  let summary = "Hand threads one pointer to all that a parallel region takes";
+  let description = [{
+    LLVM's translation of `omp.parallel` puts each value that the region takes
+    from outside into memory of its own, and the addresses of these into a
+    structure: two stores and two loads for each, of which a kernel has dozens.
+    This pass stores the values into one structure and loads them inside.
+    Constants are made again, and arguments that a callee does not use are not
+    handed over.
+
+    Before:
+    ```mlir
+    omp.parallel { ... llvm.call @task(%i, %size, %x) : (i64, i64, !llvm.ptr) -> () ... }
+    ```
+    After:
+    ```mlir
+    %all = llvm.alloca %one x !llvm.struct<(i64, ptr)> : (i64) -> !llvm.ptr
+    llvm.store %size, %0
+    llvm.store %x, %1
+    omp.parallel { ... %2 = llvm.load ... llvm.call @task(%i, %2, %3) ... }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::omp::OpenMPDialect"];
+}
+
 def QuantSTEOrderStoresPass : Pass<"quant-ste-order-stores"> {
   let summary = "Make stores past the caches visible before a function returns";
   let description = [{

@@ -45,6 +45,8 @@ struct StreamKernel {
   SmallVector<StreamOperand> inputs, outputs;
   /// For each output: how it is reduced, unless it sees all loops.
   SmallVector<std::optional<arith::AtomicRMWKind>> reductions;
+  /// Outputs that are sums and hold zeros until then: nobody reads these.
+  llvm::SmallBitVector startsAtZero;
   /// Loops that every reduced output sees; all, if there is none.
   llvm::SmallBitVector kept;
   /// A sum of products of two operands that see different loops. Its terms must
@@ -57,6 +59,9 @@ struct StreamKernel {
 
   unsigned getNumLoops() const { return loops.size(); }
   unsigned getVectorLoop() const { return loops.size() - 1; }
+  bool isZero(unsigned output) const {
+    return output < startsAtZero.size() && startsAtZero[output];
+  }
   bool isReduction() const {
     return llvm::any_of(reductions, [](auto &r) { return r.has_value(); });
   }

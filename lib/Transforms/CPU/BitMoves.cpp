@@ -13,6 +13,7 @@
 #include "BitMoves.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -66,4 +67,50 @@ void quant_ste::storeBits(ImplicitLocOpBuilder &b, Value buffer, ValueRange at,
                                   bytes);
   else
     vector::StoreOp::create(b, bytes, buffer, byteAt);
+}
+
+//===----------------------------------------------------------------------===//
+// Without mask registers
+//===----------------------------------------------------------------------===//
+
+/// f(0), f(1), ... as a vector of i32.
+static Value makeLanes(ImplicitLocOpBuilder &b, int64_t width,
+                       function_ref<int32_t(int64_t)> f) {
+  auto lanes =
+      llvm::to_vector(llvm::map_range(llvm::seq<int64_t>(0, width), f));
+  auto type = VectorType::get({width}, b.getI32Type());
+  return arith::ConstantOp::create(
+      b, DenseElementsAttr::get(type, ArrayRef<int32_t>(lanes)));
+}
+
+Value quant_ste::shiftBitsOut(ImplicitLocOpBuilder &b, Value buffer,
+                              ValueRange at, int64_t width) {
+  Value byte = memref::LoadOp::create(b, buffer, toBytes(b, at));
+  byte = arith::ExtUIOp::create(b, b.getI32Type(), byte);
+  if (width < 8) {
+    Value seven = arith::ConstantIndexOp::create(b, 7);
+    Value place = arith::AndIOp::create(b, at.back(), seven);
+    place = arith::IndexCastUIOp::create(b, b.getI32Type(), place);
+    byte = arith::ShRUIOp::create(b, byte, place);
+  }
+  Value single = makeLanes(b, width, [](int64_t i) { return 1 << i; });
+  Type type = single.getType();
+  Value lanes = vector::BroadcastOp::create(b, type, byte);
+  lanes = arith::AndIOp::create(b, lanes, single);
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(type));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ne, lanes, zero);
+}
+
+void quant_ste::shiftBitsIn(ImplicitLocOpBuilder &b, Value buffer,
+                            ValueRange at, Value booleans, Value mask) {
+  assert(cast<VectorType>(booleans.getType()).getDimSize(0) == 8 &&
+         "a byte has one writer");
+  if (mask)
+    booleans = arith::AndIOp::create(b, booleans, mask);
+  Value single = makeLanes(b, 8, [](int64_t i) { return 1 << i; });
+  Value zero = arith::ConstantOp::create(b, b.getZeroAttr(single.getType()));
+  Value lanes = arith::SelectOp::create(b, booleans, single, zero);
+  Value byte = vector::ReductionOp::create(b, vector::CombiningKind::OR, lanes);
+  byte = arith::TruncIOp::create(b, b.getI8Type(), byte);
+  memref::StoreOp::create(b, byte, buffer, toBytes(b, at));
 }

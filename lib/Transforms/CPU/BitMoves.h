@@ -21,6 +21,16 @@ Value loadBits(ImplicitLocOpBuilder &b, Value buffer, ValueRange at,
 void storeBits(ImplicitLocOpBuilder &b, Value buffer, ValueRange at,
                Value booleans, Value mask);
 
+/// `width` booleans of one byte, for a target without mask registers: 1, 2, 4
+/// or 8. The last of the indices counts bits and is a multiple of that. The
+/// first of them exists.
+Value shiftBitsOut(ImplicitLocOpBuilder &b, Value buffer, ValueRange at,
+                   int64_t width);
+/// Eight booleans as a byte, the same way. Those that `mask` (null: all) says
+/// do not exist become 0.
+void shiftBitsIn(ImplicitLocOpBuilder &b, Value buffer, ValueRange at,
+                 Value booleans, Value mask);
+
 } // namespace mlir::quant_ste
 
 #endif // QUANT_STE_TRANSFORMS_CPU_BITMOVES_H

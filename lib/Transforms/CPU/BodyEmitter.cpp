@@ -13,8 +13,9 @@
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-BodyEmitter::BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel)
-    : b(b), k(kernel) {
+BodyEmitter::BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel,
+                         bool hasMaskRegisters)
+    : b(b), k(kernel), hasMaskRegisters(hasMaskRegisters) {
   auto loopsOf = [&](const StreamOperand &operand) {
     llvm::SmallBitVector loops(k.getNumLoops());
     for (unsigned loop : operand.loops)
@@ -161,6 +162,8 @@ static SmallVector<Value> indicesOf(const BodyEmitter::Scope &scope,
 
 Value BodyEmitter::load(Scope &scope, const StreamOperand &operand) {
   SmallVector<Value> at = indicesOf(scope, operand);
+  if (operand.bit && !hasMaskRegisters)
+    return shiftBitsOut(b, operand.value, at, scope.width);
   if (operand.bit)
     return loadBits(b, operand.value, at, scope.width, scope.mask);
   if (!operand.sees(k.getVectorLoop()))
@@ -189,6 +192,8 @@ Value BodyEmitter::loadAt(Scope &scope, Value buffer, ValueRange at) {
 void BodyEmitter::store(Scope &scope, const StreamOperand &operand,
                         Value value) {
   SmallVector<Value> at = indicesOf(scope, operand);
+  if (operand.bit && !hasMaskRegisters)
+    return shiftBitsIn(b, operand.value, at, value, scope.mask);
   if (operand.bit)
     return storeBits(b, operand.value, at, value, scope.mask);
   storeAt(scope, operand.value, at, value);

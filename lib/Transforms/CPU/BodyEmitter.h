@@ -37,7 +37,9 @@ public:
     bool isNonTemporal = false;
   };
 
-  BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel);
+  /// `hasMaskRegisters`: a vector of booleans is a register, as on CPUs.
+  BodyEmitter(ImplicitLocOpBuilder &b, StreamKernel &kernel,
+              bool hasMaskRegisters = true);
 
   /// The scope outside of all loops.
   Scope makeScope();
@@ -77,6 +79,7 @@ private:
 
   ImplicitLocOpBuilder &b;
   StreamKernel &k;
+  bool hasMaskRegisters;
   /// The loops that each value of the body depends on.
   DenseMap<Value, llvm::SmallBitVector> seen;
 };

@@ -25,9 +25,12 @@ static constexpr int64_t kColumns = 4096; // its columns
 /// Columns that are summed at a time: each has its own sum, so that this is a
 /// free choice. Values that columns have of their own live in registers.
 static constexpr int64_t kColumnLanes = 32;
-/// The sums of shorter rows stay in registers for several rows. Of longer ones
-/// each row is read as a whole: memory is slow out of its order.
-static constexpr int64_t kLongRow = 128, kShortRows = 16;
+/// What columns have of their own, and their sums, stay in registers for
+/// several rows if these are as short as lines of the caches, and together no
+/// longer than kLongRow, or if each has a page of memory of its own. In
+/// between, several rows would be read out of order: memory is slow then.
+static constexpr int64_t kLongRow = 128, kShortRows = 16, kPage = 4096;
+static constexpr int64_t kLongRows = 8, kSummedLongRows = 4;
 /// Sums of at most so many elements, which the caches hold, need no such care.
 static constexpr int64_t kCachedElements = 32768;
 /// Results of a kernel that moves so many bytes would not stay in the caches.
@@ -66,6 +69,7 @@ private:
   loop(Value lo, Value hi, Value step, ValueRange init,
        function_ref<SmallVector<Value>(Value, ValueRange)> emitBody);
 
+  bool hasValuesOfColumns();
   void planUnits();
   Value countUnitsPerTask();
   void forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit);
@@ -75,7 +79,14 @@ private:
   Value testStreaming();
 
   void emitUnit(Scope scope, ArrayRef<Value> numbers);
+  SmallVector<Value>
+  forLanes(const Scope &scope, Range range, int64_t width, bool isMasked,
+           ValueRange init,
+           function_ref<SmallVector<Value>(Scope &, ValueRange)> emit);
+  Value getSplit(Range range, int64_t width);
   void emitRowUnit(Scope &scope, Range range, ArrayRef<Value> numbers);
+  Value countRowsTogether(int64_t longRows);
+  void emitRowsTogether(Scope &scope, Range columns, Range rows);
   void emitColumns(Scope &scope, Range columns, Range rows,
                    ArrayRef<Value> numbers);
   void forColumns(Scope &scope, Range columns, int64_t width,
@@ -101,13 +112,21 @@ private:
   /// Sums go down columns: the vector loop is kept and outside of these.
   bool isColumnForm = false;
   SmallVector<unsigned> innerLoops;
-  /// Of a contraction: the loop of which several iterations run together.
+  /// The loop of which several iterations run together: of a contraction, or
+  /// where the columns of an elementwise kernel have values of their own.
   std::optional<unsigned> rowLoop;
   std::optional<PartialSums> partials;
   /// Whether stores go past the caches; null for never.
   Value streams;
 };
 } // namespace
+
+/// Of an element in memory.
+static int64_t getBytes(const StreamOperand &operand) {
+  Type type = getElementTypeOrSelf(operand.value);
+  return type.isIntOrFloat() ? llvm::divideCeil(type.getIntOrFloatBitWidth(), 8)
+                             : sizeof(int64_t);
+}
 
 SmallVector<Value> NestEmitter::loop(
     Value lo, Value hi, Value step, ValueRange init,
@@ -127,6 +146,22 @@ SmallVector<Value> NestEmitter::loop(
 // Units
 //===----------------------------------------------------------------------===//
 
+/// Does an elementwise kernel read what is the same for the rows of the loop
+/// around the vector loop, and nothing that rows have of their own?
+bool NestEmitter::hasValuesOfColumns() {
+  unsigned v = k.getVectorLoop();
+  if (v == 0)
+    return false;
+  auto isOfColumns = [&](const StreamOperand &input) {
+    return input.sees(v) && !input.sees(v - 1);
+  };
+  auto isOfRows = [&](const StreamOperand &input) {
+    return input.sees(v - 1) && !input.sees(v);
+  };
+  return llvm::any_of(k.inputs, isOfColumns) &&
+         llvm::none_of(k.inputs, isOfRows);
+}
+
 void NestEmitter::planUnits() {
   unsigned v = k.getVectorLoop();
   isColumnForm = k.isReduction() && k.kept[v];
@@ -138,10 +173,12 @@ void NestEmitter::planUnits() {
     } else if (k.isContraction && d != v) {
       rowLoop = d;
     }
+  if (!k.isReduction() && hasValuesOfColumns())
+    rowLoop = v - 1;
   for (unsigned d = 0; d < k.getNumLoops(); ++d) {
     int64_t block = 1;
     if (!isColumnForm)
-      block = d == v ? kTile : 1;
+      block = d == v ? kTile : d == rowLoop ? kShortRows : 1;
     else if (d == v)
       block = k.isContraction ? kProductUnitColumns : kColumns;
     else if (d == rowLoop)
@@ -284,6 +321,8 @@ void NestEmitter::emitUnit(Scope scope, ArrayRef<Value> numbers) {
   body.emit(scope);
   if (isColumnForm)
     emitColumns(scope, along, rows, numbers);
+  else if (rowLoop)
+    emitRowsTogether(scope, along, rows);
   else
     emitRowUnit(scope, along, numbers);
 }
@@ -294,10 +333,6 @@ Value NestEmitter::testStreaming() {
   if (k.isContraction)
     return {};
   unsigned v = k.getVectorLoop();
-  auto getBytes = [](const StreamOperand &operand) -> int64_t {
-    Type type = getElementTypeOrSelf(operand.value);
-    return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
-  };
   auto isWhole = [&](const StreamOperand &operand) {
     return operand.isBuffer() &&
            getElementTypeOrSelf(operand.value).isIntOrFloat() &&
@@ -382,14 +417,41 @@ SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
   return results;
 }
 
-/// The whole vectors from range.first on, then the rest in masked ones.
-void NestEmitter::emitRowUnit(Scope &scope, Range range,
-                              ArrayRef<Value> numbers) {
-  unsigned v = k.getVectorLoop();
+/// The lanes of `range` in vectors of `width`; in the last one only some exist
+/// if `isMasked`.
+SmallVector<Value> NestEmitter::forLanes(
+    const Scope &scope, Range range, int64_t width, bool isMasked,
+    ValueRange init,
+    function_ref<SmallVector<Value>(Scope &, ValueRange)> emit) {
+  auto [lo, hi] = range;
+  return loop(lo, hi, index(width), init,
+              [&, hi = hi](Value i, ValueRange accs) {
+                Scope lanes = scope;
+                lanes.width = width;
+                lanes.ivs[k.getVectorLoop()] = i;
+                if (isMasked) {
+                  Value left = arith::SubIOp::create(b, hi, i);
+                  lanes.mask = vector::CreateMaskOp::create(
+                      b, body.getVectorType(lanes, b.getI1Type()), left);
+                }
+                return emit(lanes, accs);
+              });
+}
+
+/// Where the whole vectors of `width` lanes end.
+Value NestEmitter::getSplit(Range range, int64_t width) {
   auto [lo, hi] = range;
   Value rest =
-      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(kLanes - 1));
-  Value split = fold<arith::SubIOp>(hi, rest);
+      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(width - 1));
+  return fold<arith::SubIOp>(hi, rest);
+}
+
+/// The whole vectors from range.first on, then the rest in shorter ones, the
+/// last of them masked.
+void NestEmitter::emitRowUnit(Scope &scope, Range range,
+                              ArrayRef<Value> numbers) {
+  auto [lo, hi] = range;
+  Value split = getSplit(range, kLanes);
   auto neutral = [&](int64_t width) {
     SmallVector<Value> values;
     for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
@@ -398,30 +460,28 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
             getNeutral(b, *kind, getElementTypeOrSelf(output.value), width));
     return values;
   };
-  auto whole = loop(lo, split, index(kLanes), neutral(kLanes),
-                    [&](Value i, ValueRange accs) {
-                      Scope lanes = scope;
-                      lanes.width = kLanes;
-                      lanes.ivs[v] = i;
-                      return emitInnermost(lanes, accs);
-                    });
-  auto masked = loop(split, hi, index(kTailLanes), neutral(kTailLanes),
-                     [&](Value i, ValueRange accs) {
-                       Scope lanes = scope;
-                       lanes.width = kTailLanes;
-                       lanes.ivs[v] = i;
-                       Value left = arith::SubIOp::create(b, hi, i);
-                       lanes.mask = vector::CreateMaskOp::create(
-                           b, body.getVectorType(lanes, b.getI1Type()), left);
-                       return emitInnermost(lanes, accs);
-                     });
+  auto emitLanes = [&](Scope &lanes, ValueRange accs) {
+    return emitInnermost(lanes, accs);
+  };
+  auto whole = forLanes(scope, {lo, split}, kLanes, /*isMasked=*/false,
+                        neutral(kLanes), emitLanes);
+  SmallVector<Value> tail = neutral(kTailLanes);
+  // Where there are many rows, most of a short one needs no mask either.
+  Value end = split;
+  if (k.getNumLoops() > 1) {
+    end = getSplit(range, kTailLanes);
+    tail = forLanes(scope, {split, end}, kTailLanes, /*isMasked=*/false, tail,
+                    emitLanes);
+  }
+  tail = forLanes(scope, {end, hi}, kTailLanes, /*isMasked=*/true, tail,
+                  emitLanes);
   Value isLong = b.createOrFold<arith::CmpIOp>(
       b.getLoc(), arith::CmpIPredicate::ne, split, lo);
   unsigned next = 0;
   for (auto [i, kind] : llvm::enumerate(k.reductions)) {
     if (!kind)
       continue;
-    Value sum = reduceLanes(b, *kind, isLong, whole[next], masked[next]);
+    Value sum = reduceLanes(b, *kind, isLong, whole[next], tail[next]);
     if (partials)
       body.storeAt(scope, partials->getBuffer(next),
                    getPartialIndices(scope, numbers), sum);
@@ -431,36 +491,63 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
   }
 }
 
+/// Some rows of an elementwise kernel: what the columns have of their own is
+/// loaded once for all of them.
+void NestEmitter::emitRowsTogether(Scope &scope, Range columns, Range rows) {
+  Value together = countRowsTogether(kLongRows);
+  auto emitLanes = [&](Scope &lanes, Range rows) {
+    body.emit(lanes);
+    loop(rows.first, rows.second, index(1), {},
+         [&](Value row, ValueRange) -> SmallVector<Value> {
+           Scope at = lanes;
+           at.ivs[*rowLoop] = row;
+           emitInnermost(at, {});
+           return {};
+         });
+  };
+  loop(rows.first, rows.second, together, {},
+       [&, last = rows.second](Value first, ValueRange) -> SmallVector<Value> {
+         Value end = arith::AddIOp::create(b, first, together);
+         end = arith::MinUIOp::create(b, end, last);
+         forColumns(scope, columns, kLanes,
+                    [&](Scope &lanes) { emitLanes(lanes, {first, end}); });
+         return {};
+       });
+}
+
+/// Of rows as long as a page of memory, `longRows`.
+Value NestEmitter::countRowsTogether(int64_t longRows) {
+  Value length = k.sizes[k.getVectorLoop()];
+  Value some = fold<arith::DivUIOp>(index(kLongRow),
+                                    fold<arith::MaxUIOp>(length, index(1)));
+  some = fold<arith::MinUIOp>(some, index(kShortRows));
+  some = fold<arith::MaxUIOp>(some, index(1));
+  int64_t bytes = 1;
+  for (const StreamOperand &output : k.outputs)
+    bytes = std::max(bytes, getBytes(output));
+  Value isLong = b.createOrFold<arith::CmpIOp>(
+      b.getLoc(), arith::CmpIPredicate::uge, length, index(kPage / bytes));
+  return b.createOrFold<arith::SelectOp>(b.getLoc(), isLong, index(longRows),
+                                         some);
+}
+
 //===----------------------------------------------------------------------===//
 // Columns: the vector loop is outside of the reduced ones
 //===----------------------------------------------------------------------===//
 
 void NestEmitter::forColumns(Scope &scope, Range columns, int64_t width,
                              function_ref<void(Scope &)> emitLanes) {
-  unsigned v = k.getVectorLoop();
   auto [lo, hi] = columns;
-  Value rest =
-      fold<arith::AndIOp>(fold<arith::SubIOp>(hi, lo), index(width - 1));
-  Value split = fold<arith::SubIOp>(hi, rest);
-  loop(lo, split, index(width), {},
-       [&](Value i, ValueRange) -> SmallVector<Value> {
-         Scope lanes = scope;
-         lanes.width = width;
-         lanes.ivs[v] = i;
-         emitLanes(lanes);
-         return {};
-       });
-  loop(split, hi, index(kTailLanes), {},
-       [&](Value i, ValueRange) -> SmallVector<Value> {
-         Scope lanes = scope;
-         lanes.width = kTailLanes;
-         lanes.ivs[v] = i;
-         Value left = arith::SubIOp::create(b, hi, i);
-         lanes.mask = vector::CreateMaskOp::create(
-             b, body.getVectorType(lanes, b.getI1Type()), left);
-         emitLanes(lanes);
-         return {};
-       });
+  Value split = getSplit(columns, width), end = getSplit(columns, kTailLanes);
+  for (auto [from, to, lanes, isMasked] :
+       {std::tuple(lo, split, width, false),
+        std::tuple(split, end, kTailLanes, false),
+        std::tuple(end, hi, kTailLanes, true)})
+    forLanes(scope, {from, to}, lanes, isMasked, {},
+             [&](Scope &lanes, ValueRange) -> SmallVector<Value> {
+               emitLanes(lanes);
+               return {};
+             });
 }
 
 void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
@@ -481,39 +568,16 @@ void NestEmitter::emitColumns(Scope &scope, Range columns, Range rows,
                      getNeutral(b, *kind, getElementTypeOrSelf(output.value),
                                 lanes.width));
   });
-  // A long row is worth loading the sums so far, and what the columns have of
-  // their own: reading memory in its order is worth more.
-  auto emitRows = [&, lo = rows.first, hi = rows.second](Scope &scope) {
-    loop(lo, hi, index(1), {},
-         [&](Value row, ValueRange) -> SmallVector<Value> {
-           Scope at = scope;
-           at.ivs[innerLoops.front()] = row;
-           body.emit(at); // what the row has of its own
-           forColumns(at, columns, kColumnLanes, [&](Scope &lanes) {
-             emitSums(lanes, {}, Range(), numbers);
-           });
-           return {};
+  Value together = countRowsTogether(kSummedLongRows);
+  loop(rows.first, rows.second, together, {},
+       [&, last = rows.second](Value first, ValueRange) -> SmallVector<Value> {
+         Value end = arith::AddIOp::create(b, first, together);
+         end = arith::MinUIOp::create(b, end, last);
+         forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
+           emitSums(lanes, innerLoops, {first, end}, numbers);
          });
-  };
-  Value length = k.sizes[k.getVectorLoop()];
-  Value isLong = b.createOrFold<arith::CmpIOp>(
-      b.getLoc(), arith::CmpIPredicate::uge, length, index(kLongRow));
-  emitEither(
-      isLong, [&] { emitRows(scope); },
-      [&] {
-        Value together = fold<arith::DivUIOp>(
-            index(kLongRow), fold<arith::MaxUIOp>(length, index(1)));
-        together = fold<arith::MinUIOp>(together, index(kShortRows));
-        loop(rows.first, rows.second, together, {},
-             [&](Value first, ValueRange) -> SmallVector<Value> {
-               Value end = arith::AddIOp::create(b, first, together);
-               end = arith::MinUIOp::create(b, end, rows.second);
-               forColumns(scope, columns, kColumnLanes, [&](Scope &lanes) {
-                 emitSums(lanes, innerLoops, {first, end}, numbers);
-               });
-               return {};
-             });
-      });
+         return {};
+       });
 }
 
 /// Emits `whether`'s branches with the builder `b`, or the one that is taken.
@@ -657,8 +721,10 @@ SmallVector<Value> NestEmitter::getPartialIndices(Scope &scope,
 }
 
 void NestEmitter::addToOutput(Scope &scope, unsigned output, Value sum) {
-  Value old = body.load(scope, k.outputs[output]);
-  sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old, sum);
+  if (!k.isZero(output)) {
+    Value old = body.load(scope, k.outputs[output]);
+    sum = arith::getReductionOp(*k.reductions[output], b, b.getLoc(), old, sum);
+  }
   body.store(scope, k.outputs[output], sum);
 }
 

@@ -125,9 +125,10 @@ void PartialSums::finish(ImplicitLocOpBuilder &b) {
       };
 
   unsigned reduction = 0;
-  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
+  for (auto [i, output, kind] : llvm::enumerate(k.outputs, k.reductions)) {
     if (!kind)
       continue;
+    bool isZero = k.isZero(i);
     Value buffer = buffers[reduction++];
     Type element = getElementTypeOrSelf(buffer.getType());
     Type wide = getWideType(element, b);
@@ -157,8 +158,10 @@ void PartialSums::finish(ImplicitLocOpBuilder &b) {
           position += k.kept[d];
         at.push_back(keptIvs[position]);
       }
-      Value old = memref::LoadOp::create(outer, loc, output.value, at);
-      total = arith::getReductionOp(*kind, outer, loc, old, total);
+      if (!isZero) {
+        Value old = memref::LoadOp::create(outer, loc, output.value, at);
+        total = arith::getReductionOp(*kind, outer, loc, old, total);
+      }
       memref::StoreOp::create(outer, loc, total, output.value, at);
       return SmallVector<Value>();
     };

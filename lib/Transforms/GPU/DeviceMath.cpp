@@ -104,10 +104,11 @@ struct DeviceMath : quant_ste::impl::QuantSTEDeviceMathPassBase<DeviceMath> {
                                           op->getOperands())
                 .getResult(0);
       } else {
-        op->emitError(
-            "expected math that a GPU has exact instructions for, got "
-            "a function of a library, whose results differ from one "
-            "version to the next");
+        op->emitError("expected math that a GPU has exact instructions or the "
+                      "dialect a polynomial for, got '")
+            << op->getName()
+            << "', a function of a library, whose results differ from one "
+               "version to the next";
         return WalkResult::interrupt();
       }
       op->replaceAllUsesWith(ValueRange{v});

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -44,6 +45,44 @@ gpu::GPUFuncOp KernelLibrary::unique(gpu::GPUFuncOp function) {
   alike.push_back(function);
   SymbolTable(module).insert(function);
   return function;
+}
+
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+/// Of every table, so that vectors of it are aligned wherever its views begin
+/// at a multiple of their size.
+static constexpr int64_t kTableAlignment = 64;
+
+Value quant_ste::getRootBuffer(Value buffer) {
+  while (auto view = buffer.getDefiningOp<ViewLikeOpInterface>())
+    buffer = view.getViewSource();
+  return buffer;
+}
+
+memref::GetGlobalOp quant_ste::getTable(Value buffer) {
+  return getRootBuffer(buffer).getDefiningOp<memref::GetGlobalOp>();
+}
+
+void KernelLibrary::addTable(memref::GetGlobalOp table) {
+  if (module.lookupSymbol(table.getNameAttr().getAttr()))
+    return;
+  auto global = SymbolTable::lookupNearestSymbolFrom<memref::GlobalOp>(
+      table, table.getNameAttr());
+  OpBuilder b = OpBuilder::atBlockBegin(module.getBody());
+  auto copy = cast<memref::GlobalOp>(b.clone(*global));
+  copy.setAlignment(
+      std::max<uint64_t>(copy.getAlignment().value_or(0), kTableAlignment));
+}
+
+Value KernelBuilder::addTable(memref::GetGlobalOp table) {
+  library.addTable(table);
+  OpBuilder::InsertionGuard guard(device);
+  device.setInsertionPointToStart(&function.getBody().front());
+  auto inside = cast<memref::GetGlobalOp>(device.clone(*table));
+  return memref::ExtractStridedMetadataOp::create(device, inside)
+      .getBaseBuffer();
 }
 
 //===----------------------------------------------------------------------===//
@@ -123,7 +162,9 @@ Value KernelBuilder::passBuffer(Value buffer, ArrayRef<Value> sizes,
     for (StringRef name : {LLVM::LLVMDialect::getNoAliasAttrName(),
                            LLVM::LLVMDialect::getReadonlyAttrName()})
       attributes.push_back(device.getNamedAttr(name, device.getUnitAttr()));
-  Value base = addArgument(metadata.getBaseBuffer(), attributes);
+  memref::GetGlobalOp table = getTable(buffer);
+  Value base = table ? addTable(table)
+                     : addArgument(metadata.getBaseBuffer(), attributes);
 
   auto [typeStrides, typeOffset] = type.getStridesAndOffset();
   Value offset = index(device, 0);
@@ -164,6 +205,12 @@ Value KernelBuilder::addShared(int64_t size, Type element) {
   return function.addWorkgroupAttribution(type, device.getLoc());
 }
 
+int64_t quant_ste::getElementBytes(Type element) {
+  if (element.isIndex())
+    return IndexType::kInternalStorageBitWidth / 8;
+  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+}
+
 //===----------------------------------------------------------------------===//
 // Launch
 //===----------------------------------------------------------------------===//
@@ -173,11 +220,11 @@ Value KernelBuilder::addShared(int64_t size, Type element) {
 static bool alignVectors(gpu::GPUFuncOp function) {
   bool hasVectors = false;
   auto align = [&](auto op, VectorType type) {
-    int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
     if (type.getNumElements() == 1 ||
         cast<MemRefType>(op.getBase().getType()).getMemorySpace())
       return;
-    op.setAlignment(bits / 8);
+    op.setAlignment(type.getNumElements() *
+                    getElementBytes(type.getElementType()));
     hasVectors = true;
   };
   function.walk([&](vector::LoadOp op) { align(op, op.getVectorType()); });

@@ -10,6 +10,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace mlir::quant_ste {
@@ -17,6 +18,15 @@ namespace mlir::quant_ste {
 /// Threads of every block.
 inline constexpr int64_t kBlockThreads = 256;
 inline constexpr int64_t kWarpThreads = 32;
+
+/// Of an integer, an index or a float, in memory.
+int64_t getElementBytes(Type element);
+
+/// The buffer that a value is a view of.
+Value getRootBuffer(Value buffer);
+
+/// The table of constants that a value is a view of, if it is one.
+memref::GetGlobalOp getTable(Value buffer);
 
 /// The kernels of a module. Of several that are equal it keeps one.
 class KernelLibrary {
@@ -26,6 +36,9 @@ public:
 
   /// Takes the function in, or erases it in favour of an equal one.
   gpu::GPUFuncOp unique(gpu::GPUFuncOp function);
+
+  /// Makes the kernels have a table of constants of their own.
+  void addTable(memref::GetGlobalOp table);
 
 private:
   gpu::GPUModuleOp module;
@@ -42,7 +55,8 @@ public:
   /// The value inside the kernel: an argument, or a constant made again.
   Value pass(Value scalar);
   /// The buffer inside the kernel, where its sizes are `sizes` of the host. A
-  /// constant buffer is one that nothing writes to while the kernel runs.
+  /// constant buffer is one that nothing writes to while the kernel runs. A
+  /// table of constants is no argument: the kernels have it.
   Value passBuffer(Value buffer, ArrayRef<Value> sizes, bool isConstant);
   /// Memory that a block shares.
   Value addShared(int64_t size, Type element);
@@ -67,6 +81,7 @@ public:
 
 private:
   Value addArgument(Value value, ArrayRef<NamedAttribute> attributes = {});
+  Value addTable(memref::GetGlobalOp table);
   void launchFunction(gpu::GPUFuncOp callee, Value blocks);
 
   KernelLibrary &library;

@@ -23,8 +23,11 @@ struct KernelOptions {
   DenseMap<unsigned, Value> initial;
 };
 
+/// Can emitGpuStream do it? If not, `why` gets the reason.
+bool canEmitGpuStream(const StreamKernel &kernel, std::string &why);
+
 /// Replaces the kernel's op by launches of kernels that stream through memory.
-/// Not for contractions.
+/// Not for contractions, and not unless canEmitGpuStream.
 void emitGpuStream(OpBuilder &builder, StreamKernel &kernel,
                    const KernelOptions &options);
 

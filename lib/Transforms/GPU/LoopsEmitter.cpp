@@ -11,22 +11,14 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/SCF/Utils/Utils.h"
-#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "mlir/Transforms/RegionUtils.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
 
-/// The buffer that a value is a view of.
-static Value getRoot(Value v) {
-  while (auto view = v.getDefiningOp<ViewLikeOpInterface>())
-    v = view.getViewSource();
-  return v;
-}
-
 bool quant_ste::mayOverlap(linalg::GenericOp op, Value input) {
   return llvm::any_of(op.getDpsInits(), [&](Value output) {
-    return getRoot(output) == getRoot(input);
+    return getRootBuffer(output) == getRootBuffer(input);
   });
 }
 

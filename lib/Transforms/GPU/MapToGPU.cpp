@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelEmitter.h"
+#include "SerialKernels.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -89,35 +90,47 @@ static void moveListsToStack(func::FuncOp function) {
   }
 }
 
-/// Does an access of the host go to a list that moveListsToStack made, or to an
-/// argument of the helper?
-static bool isOfHost(func::FuncOp function, Value buffer) {
-  return buffer.getDefiningOp<memref::AllocaOp>() ||
-         (function.isPrivate() &&
-          function.getName().starts_with("dealloc_helper"));
+/// What helps to free buffers compares addresses in the host's memory.
+static bool isHelper(func::FuncOp function) {
+  return function.isPrivate() &&
+         function.getName().starts_with("dealloc_helper");
 }
 
-/// What the kernels cannot do for the host: it has no access to the memory.
-static LogicalResult checkHost(func::FuncOp function) {
-  WalkResult result = function.walk([&](Operation *op) {
-    auto load = dyn_cast<memref::LoadOp>(op);
-    auto store = dyn_cast<memref::StoreOp>(op);
-    if (load || store) {
-      if (isOfHost(function, load ? load.getMemref() : store.getMemref()))
-        return WalkResult::advance();
-      op->emitError("expected tensors to be read and written by kernels only, "
-                    "got an access to one element from the host");
-      return WalkResult::interrupt();
+/// Do kernels and the host alone read a table of constants, each its own copy?
+static bool isOnlyRead(memref::GetGlobalOp table) {
+  SmallVector<Value> views{table};
+  while (!views.empty())
+    for (Operation *user : views.pop_back_val().getUsers()) {
+      if (isa<memref::DimOp, memref::LoadOp, memref::CopyOp, linalg::LinalgOp>(
+              user))
+        continue;
+      if (!isa<ViewLikeOpInterface>(user))
+        return false;
+      llvm::append_range(views, user->getResults());
     }
-    if (isa<memref::GetGlobalOp>(op)) {
-      op->emitError(
-          "expected constants of one value, got a table, which is not "
-          "in the memory of the GPU; pass it as an argument");
-      return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
+  return true;
+}
+
+/// Something else wants the address of a table: of a buffer that a kernel
+/// copies it to, as long as the function runs.
+static void copyTables(func::FuncOp function) {
+  SmallVector<memref::GetGlobalOp> tables;
+  function.walk([&](memref::GetGlobalOp table) {
+    if (!isOnlyRead(table))
+      tables.push_back(table);
   });
-  return failure(result.wasInterrupted());
+  for (memref::GetGlobalOp table : tables) {
+    Block &entry = function.getBody().front();
+    table->moveBefore(&entry, entry.begin());
+    OpBuilder b(table->getContext());
+    b.setInsertionPointAfter(table);
+    Location loc = table.getLoc();
+    Value buffer = memref::AllocOp::create(b, loc, table.getType());
+    auto copy = memref::CopyOp::create(b, loc, table, buffer);
+    table.getResult().replaceAllUsesExcept(buffer, copy);
+    b.setInsertionPoint(entry.getTerminator());
+    memref::DeallocOp::create(b, loc, buffer);
+  }
 }
 
 /// No kernel can be made for a rank that only the run tells.
@@ -196,37 +209,58 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       if (failed(checkRanks(function)))
         return signalPassFailure();
       moveListsToStack(function);
+      copyTables(function);
       generalize(function);
       takeFills(function);
-      SmallVector<linalg::GenericOp> generics;
-      function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
-      for (linalg::GenericOp op : generics) {
+      auto getOptions = [&](Operation *op) {
         if (!library) {
           builder.setInsertionPointToEnd(module.getBody());
           kernels = gpu::GPUModuleOp::create(builder, module.getLoc(),
                                              "quant_ste_kernels");
           library.emplace(kernels);
         }
-        KernelOptions options{*library, **found, function.getName().str(),
-                              initial.lookup(op)};
-        emit(builder, op, options);
-      }
-      if (failed(checkHost(function)))
-        return signalPassFailure();
+        return KernelOptions{*library, **found, function.getName().str(),
+                             initial.lookup(op)};
+      };
+      if (!isHelper(function))
+        for (Operation *op : findSerialCode(function))
+          emitGpuSerial(builder, op, getOptions(op));
+      SmallVector<linalg::GenericOp> generics;
+      function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      for (linalg::GenericOp op : generics)
+        emit(builder, op, getOptions(op));
+      if (!isHelper(function))
+        readElements(function);
     }
     if (library)
       module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
                       builder.getUnitAttr());
   }
 
+  /// What is left of accesses to elements.
+  void readElements(func::FuncOp function) {
+    SmallVector<memref::LoadOp> loads;
+    function.walk([&](memref::LoadOp op) {
+      if (!isOfHost(op.getMemref()))
+        loads.push_back(op);
+    });
+    for (memref::LoadOp op : loads) {
+      remark::missed(op.getLoc(), remark::RemarkOpts::name("HostReads")
+                                      .category(getArgument())
+                                      .function(function.getName()))
+          << "the host waits for the GPU to read an element";
+      readFromHost(op);
+    }
+  }
+
   void emit(OpBuilder &builder, linalg::GenericOp op,
             const KernelOptions &options) {
     std::string why;
     FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
-    if (succeeded(kernel) && !kernel->isContraction)
-      return emitGpuStream(builder, *kernel, options);
-    if (succeeded(kernel))
+    if (succeeded(kernel) && kernel->isContraction)
       why = "its products must be added in order";
+    else if (succeeded(kernel) && canEmitGpuStream(*kernel, why))
+      return emitGpuStream(builder, *kernel, options);
     if (!why.empty())
       remark::missed(op.getLoc(), remark::RemarkOpts::name("PlainLoops")
                                       .category(getArgument())

@@ -40,6 +40,10 @@ static Value shuffleWord(ImplicitLocOpBuilder &b, Value word, int64_t offset) {
 
 Value quant_ste::shuffleXor(ImplicitLocOpBuilder &b, Value v, int64_t offset) {
   Type type = v.getType(), word = b.getI32Type();
+  if (type.isIndex()) {
+    v = arith::IndexCastOp::create(b, b.getI64Type(), v);
+    return arith::IndexCastOp::create(b, type, shuffleXor(b, v, offset));
+  }
   unsigned bits = type.getIntOrFloatBitWidth();
   if (bits == 32)
     return shuffleWord(b, v, offset);

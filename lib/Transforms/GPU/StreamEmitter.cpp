@@ -31,8 +31,11 @@ static constexpr int64_t kMaxPartials = 1056;
 static constexpr int64_t kColumnRows = 16;
 static constexpr int64_t kMaxSharedBytes = 32 * 1024;
 
-static int64_t getBytes(Type element) {
-  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+/// Are there results of packed bits?
+static bool packsBits(const StreamKernel &k) {
+  return llvm::any_of(k.outputs, [](const StreamOperand &output) {
+    return static_cast<bool>(output.bit);
+  });
 }
 
 /// Of a kernel with sums. Eight lanes are computed in f32, which takes twice
@@ -43,15 +46,26 @@ static int64_t getSumUnroll(int64_t width) {
 
 /// Ops of a body that leave registers for many threads.
 static constexpr int64_t kSmallBody = 40;
+/// Operands whose vectors do, all of them being under way at once.
+static constexpr int64_t kFewOperands = 2;
+/// Ops of a body that want all registers of a thread: some polynomials.
+static constexpr int64_t kHugeBody = 150;
 
 /// Blocks that are to fit on a multiprocessor: none of a thread's registers may
 /// end in memory for it.
 static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
   auto isWide = [](const StreamOperand &operand) {
-    return getBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
+    return getElementBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
   };
   auto size = static_cast<int64_t>(k.getBody().getOperations().size());
-  bool isLarge = size > kSmallBody || llvm::any_of(k.outputs, isWide);
+  if (size > kHugeBody)
+    return 1;
+  auto isLoaded = [&](const StreamOperand &input) {
+    return input.isBuffer() && input.sees(k.getVectorLoop());
+  };
+  bool isLarge = size > kSmallBody ||
+                 llvm::count_if(k.inputs, isLoaded) > kFewOperands ||
+                 llvm::any_of(k.outputs, isWide);
   if (!k.isReduction())
     return isLarge ? 2 : k.getNumLoops() > 1 ? 4 : target.minBlocks;
   auto isSum = [](auto &kind) { return kind.has_value(); };
@@ -70,7 +84,8 @@ public:
       : host(host), k(k), options(options), width(width),
         kernel(host, options.library, options.name,
                getMinBlocks(k, options.target)),
-        b(kernel.device), sizes(k.sizes), body(b, k) {}
+        b(kernel.device), sizes(k.sizes),
+        body(b, k, /*hasMaskRegisters=*/false) {}
 
 protected:
   template <class Op> Value fold(ImplicitLocOpBuilder &b, Value x, Value y) {
@@ -200,6 +215,8 @@ Scope StreamEmitter::passAll() {
     }
     SmallVector<Value> dims = llvm::map_to_vector(
         operand.loops, [&](unsigned loop) { return sizes[loop]; });
+    if (operand.bit)
+      dims.back() = fold<arith::CeilDivUIOp>(host, dims.back(), index(host, 8));
     bool isConstant = isInput && !mayOverlap(k.op, operand.value);
     operand.value = kernel.passBuffer(operand.value, dims, isConstant);
   };
@@ -217,10 +234,10 @@ Scope StreamEmitter::passAll() {
 Value StreamEmitter::areAccessesAligned() {
   Value excess = index(host, 0);
   auto look = [&](const StreamOperand &operand) {
-    if (!operand.isBuffer() || !operand.sees(k.getVectorLoop()))
+    if (!operand.isBuffer() || !operand.sees(k.getVectorLoop()) || operand.bit)
       return;
     auto type = cast<MemRefType>(operand.value.getType());
-    int64_t bytes = getBytes(type.getElementType());
+    int64_t bytes = getElementBytes(type.getElementType());
     Value mask = index(host, width * bytes - 1), size = index(host, bytes);
     auto metadata =
         memref::ExtractStridedMetadataOp::create(host, operand.value);
@@ -229,8 +246,11 @@ Value StreamEmitter::areAccessesAligned() {
       return fold<arith::MulIOp>(
           host, ShapedType::isDynamic(known) ? v : index(host, known), size);
     };
-    Value at =
-        memref::ExtractAlignedPointerAsIndexOp::create(host, operand.value);
+    // Where a table is, only the kernel knows; it begins at a multiple of more.
+    Value at = getTable(operand.value)
+                   ? index(host, 0)
+                   : memref::ExtractAlignedPointerAsIndexOp::create(
+                         host, operand.value);
     at = fold<arith::AddIOp>(host, at, scaled(offset, metadata.getOffset()));
     for (auto [known, stride] : llvm::zip_equal(
              ArrayRef(strides).drop_back(), metadata.getStrides().drop_back()))
@@ -253,13 +273,13 @@ SmallVector<Value> StreamEmitter::neutral() {
 }
 
 void StreamEmitter::preload(Scope &scope) {
-  auto load = [&](BlockArgument arg, const StreamOperand &operand) {
+  auto load = [&](Value arg, const StreamOperand &operand) {
     if (!arg.use_empty() && operand.isBuffer() &&
         operand.sees(k.getVectorLoop()) && !scope.vectors.contains(arg))
       scope.vectors[arg] = body.load(scope, operand);
   };
   for (auto [i, input] : llvm::enumerate(k.inputs))
-    load(k.getInputArg(i), input);
+    load(input.bit ? input.bit : k.getInputArg(i), input);
 }
 
 /// Computes the elements at scope.ivs and stores what is not summed.
@@ -302,6 +322,9 @@ Value StreamEmitter::floorLog2(Value v) {
 /// the sizes alone.
 void RowEmitter::planTeams() {
   unroll = k.isReduction() ? getSumUnroll(width) : options.target.unroll;
+  // Eight lanes of f32 are two accesses.
+  if (packsBits(k) && !k.isReduction())
+    unroll = std::max<int64_t>(1, unroll / 2);
   for (unsigned d = 0; d < k.getVectorLoop(); ++d)
     (k.isReduction() && !k.kept[d] ? runLoops : rowLoops).push_back(d);
   isFlat = k.getNumLoops() == 1;
@@ -653,16 +676,19 @@ void ColumnEmitter::emit() {
 // Choice
 //===----------------------------------------------------------------------===//
 
-/// Lanes of a vector: the widest operand that the vector loop runs along fills
-/// an access.
+/// Lanes of a vector, of which a thread stores whole bytes: the widest operand
+/// that the vector loop runs along fills an access.
 static int64_t getWidth(const StreamKernel &k) {
   int64_t bytes = 1;
   auto look = [&](const StreamOperand &operand) {
-    if (operand.isBuffer() && operand.sees(k.getVectorLoop()))
-      bytes = std::max(bytes, getBytes(getElementTypeOrSelf(operand.value)));
+    if (operand.isBuffer() && operand.sees(k.getVectorLoop()) && !operand.bit)
+      bytes =
+          std::max(bytes, getElementBytes(getElementTypeOrSelf(operand.value)));
   };
   llvm::for_each(k.inputs, look);
   llvm::for_each(k.outputs, look);
+  if (packsBits(k))
+    return 8;
   return std::max<int64_t>(1, std::min<int64_t>(kAccessBytes / bytes, 8));
 }
 
@@ -671,7 +697,8 @@ static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
   int64_t width = getWidth(k), shared = 0;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      shared += kBlockThreads * getBytes(getElementTypeOrSelf(output.value));
+      shared +=
+          kBlockThreads * getElementBytes(getElementTypeOrSelf(output.value));
   while (width > 1 && shared * width > kMaxSharedBytes)
     width /= 2;
   auto emit = [&](int64_t lanes) {
@@ -692,6 +719,26 @@ static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
   emit(width);
   host.setInsertionPointToStart(choice.elseBlock());
   emit(1);
+}
+
+bool quant_ste::canEmitGpuStream(const StreamKernel &k, std::string &why) {
+  bool runsDown = k.isReduction() && k.kept[k.getVectorLoop()];
+  if (!runsDown || !packsBits(k))
+    return true;
+  linalg::GenericOp op = k.op;
+  int64_t columns = 1, shared = 0;
+  for (unsigned loop : k.loops.back()) {
+    int64_t size = op.getStaticLoopRanges()[loop];
+    columns = ShapedType::isDynamic(size) ? 1 : columns * size;
+  }
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind)
+      shared +=
+          8 * kBlockThreads * getBytes(getElementTypeOrSelf(output.value));
+  if (columns % 8 == 0 && shared <= kMaxSharedBytes)
+    return true;
+  why = "sums down columns and whole bytes of bits do not go together";
+  return false;
 }
 
 void quant_ste::emitGpuStream(OpBuilder &builder, StreamKernel &k,
