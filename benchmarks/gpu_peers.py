@@ -95,7 +95,7 @@ def triton_kernels(torch):
 
     @triton.jit
     def quant_backward(x, s, dy, dx, ds, inner, blocks, channels, factor, LOW: tl.constexpr,
-                       HIGH: tl.constexpr, BLOCK: tl.constexpr):
+                       HIGH: tl.constexpr, IS_LSQ: tl.constexpr, BLOCK: tl.constexpr):
         row = tl.program_id(0).to(tl.int64) // blocks
         at = tl.program_id(0).to(tl.int64) % blocks * BLOCK + tl.arange(0, BLOCK)
         inside = at < inner
@@ -104,13 +104,16 @@ def triton_kernels(torch):
         scale = tl.load(s + row % channels)
         q = v / scale
         rounded = tl.floor(q + 0.5)
-        kept = (rounded >= LOW) & (rounded <= HIGH)
+        if IS_LSQ:
+            kept = (q > LOW) & (q < HIGH)
+        else:
+            kept = (rounded >= LOW) & (rounded <= HIGH)
         tl.store(dx + row * inner + at, tl.where(kept, g, 0.0), mask=inside)
         bounded = tl.minimum(tl.maximum(rounded, LOW), HIGH)
         tl.atomic_add(ds + row % channels,
                       factor * tl.sum(g * (bounded - tl.where(kept, q, 0.0))))
 
-    def quantizer(axis, factor):
+    def quantizer(axis, factor, is_lsq=False):
         def grid(x, s):
             channels = s.numel() if axis is not None else 1
             inner = x.numel() // (x.shape[0] if axis == 0 else x.shape[0] * x.shape[1]
@@ -129,7 +132,7 @@ def triton_kernels(torch):
             ds.zero_()
             launch, inner, blocks, channels, block = grid(x, s)
             quant_backward[launch](x, s, dy, dx, ds, inner, blocks, channels, factor, LOW=-8,
-                                   HIGH=7, BLOCK=block)
+                                   HIGH=7, IS_LSQ=is_lsq, BLOCK=block)
         return forward, backward
 
     def forward(x, a, y):
@@ -138,7 +141,7 @@ def triton_kernels(torch):
     def backward(x, a, dy, dx, da):
         da.zero_()
         pact_backward[(triton.cdiv(x.numel(), 4096),)](x, a, dy, dx, da, x.numel(), BLOCK=4096)
-    return {"pact": (forward, backward), "lsq": quantizer(None, 0.01),
+    return {"pact": (forward, backward), "lsq": quantizer(None, 0.01, True),
             "int_quant": quantizer(None, 1.0), "int_quant_channel": quantizer(0, 1.0),
             "int_quant_image": quantizer(1, 1.0)}
 
