@@ -734,7 +734,7 @@ bool quant_ste::canEmitGpuStream(const StreamKernel &k, std::string &why) {
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
       shared +=
-          8 * kBlockThreads * getBytes(getElementTypeOrSelf(output.value));
+          8 * kBlockThreads * getElementBytes(getElementTypeOrSelf(output.value));
   if (columns % 8 == 0 && shared <= kMaxSharedBytes)
     return true;
   why = "sums down columns and whole bytes of bits do not go together";
