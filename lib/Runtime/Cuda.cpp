@@ -9,7 +9,7 @@
 
 #include "CudaThread.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -179,15 +179,17 @@ static CUcontext getPrimaryContext(int ordinal) {
   return context;
 }
 
+static bool hasDriver() {
+  if (error.empty() && !getDriver().missing.empty())
+    fail(getDriver().missing);
+  return error.empty();
+}
+
 /// Whether this thread can work: a driver, a context and no error so far.
 static bool isReady(CUcontext *context = nullptr) {
-  if (!error.empty())
+  if (!hasDriver())
     return false;
   const Driver &driver = getDriver();
-  if (!driver.missing.empty()) {
-    fail(driver.missing);
-    return false;
-  }
   CUcontext current = nullptr;
   if (!check(driver.cuCtxGetCurrent(&current), "cuCtxGetCurrent"))
     return false;
@@ -279,16 +281,22 @@ void quant_ste_cuda_leave_device(void *previous) {
     check(driver.cuCtxSetCurrent(previous), "cuCtxSetCurrent");
 }
 
+/// To ask makes no context, which takes memory and time.
 int32_t quant_ste_cuda_capability(int32_t ordinal) {
-  if (!isReady())
+  if (!hasDriver())
     return -1;
   const Driver &driver = getDriver();
+  CUcontext context = nullptr;
   CUdevice device = 0;
   int major = 0, minor = 0;
-  bool isKnown = ordinal < 0
+  if (ordinal < 0 &&
+      !check(driver.cuCtxGetCurrent(&context), "cuCtxGetCurrent"))
+    return -1;
+  int number = std::max<int>(ordinal, 0); // where work without a context goes
+  bool isKnown = context
                      ? check(driver.cuCtxGetDevice(&device), "cuCtxGetDevice")
-                     : check(driver.cuDeviceGet(&device, ordinal),
-                             "GPU number " + std::to_string(ordinal));
+                     : check(driver.cuDeviceGet(&device, number),
+                             "GPU number " + std::to_string(number));
   if (!isKnown ||
       !check(driver.cuDeviceGetAttribute(&major, kCapabilityMajor, device),
              "cuDeviceGetAttribute") ||
@@ -376,8 +384,8 @@ void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes) {
           "cuMemcpyDtoDAsync");
 }
 
-/// What a pool keeps for the next call when the GPU is waited for. By default it
-/// gives everything back to the system then, and the next call pays for new
+/// What a pool keeps for the next call when the GPU is waited for. By default
+/// it gives everything back to the system then, and the next call pays for new
 /// memory.
 static constexpr uint64_t kKeptBytes = uint64_t(256) << 20;
 
