@@ -3,42 +3,58 @@
 
     benchmarks/gpu.py --build FOLDER --chip sm_90   where quant_ste was built
     benchmarks/gpu.py --run FOLDER                  where the GPU is
+    benchmarks/gpu.py --docs FILE.json              figures to docs/performance.md
 
-The first writes one shared library for each kernel, by qopt-compile; the second
-needs these, the files of this folder, and a torch with CUDA (and triton, unless
---peers says otherwise). Without --build or --run both are done here.
+The first writes libraries for the GPU and, to compare with, for x86-64 processors, by
+qopt-compile, and `check.json`, what is where. The second needs that folder, this file and
+gpu_peers.py, and a torch with CUDA (and triton, unless --peers says otherwise): nothing
+of quant_ste, LLVM or a CUDA toolkit.
 
-Times are medians of pairs that take turns with a copy of the same bytes, by CUDA
-events, in a loop long enough for the clock. `of copy` is the copy's time per byte
-over the kernel's.
+First everything is checked: each class of kernel against the same function on the
+processor (the bits of all but sums) and against torch; sums have the same bits twice.
+Then times: medians of rounds in which all take turns, by CUDA events, in a loop long
+enough for the clock, or as a CUDA graph of 20 calls where one can be made (`graph`),
+which leaves out what calls cost the host. `of stream` is the time per byte of a stream
+with the kernel's own reads and writes (a copy forward, dx = x + dy backward) over the
+kernel's. After --time-limit seconds nothing new is begun; --json is written after each row.
 """
 import argparse
+import contextlib
 import ctypes
 import json
+import math
 import pathlib
+import platform
+import re
 import shutil
 import statistics
 import subprocess
 import sys
+import time
+
+import gpu_peers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
-# %T is f32 or bf16. Functions @forward and @backward; parameters are f32.
+# ===----------------------------------------------------------------------===
+# What there is
+# ===----------------------------------------------------------------------===
+
+# %T is the type of the data. @forward gives y, @backward dx and the first parameter's
+# gradient.
 _BODY = """
-func.func private @q(%x: tensor<{shape}x%T>, {declared}) -> tensor<{shape}x%T> {{
-  %y = quant_ste.{op} : tensor<{shape}x%T>, {types}
-  return %y : tensor<{shape}x%T>
+func.func private @q(%x: {x}, {declared}) -> {x} {{
+  %y = quant_ste.{op} : {x}, {types}
+  return %y : {x}
 }}
-func.func @forward(%x: tensor<{shape}x%T>, {declared}) -> tensor<{shape}x%T> {{
-  %y = quant_ste.{op} : tensor<{shape}x%T>, {types}
-  return %y : tensor<{shape}x%T>
+func.func @forward(%x: {x}, {declared}) -> {x} {{
+  %y = quant_ste.{op} : {x}, {types}
+  return %y : {x}
 }}
-func.func @backward(%x: tensor<{shape}x%T>, {declared}, %dy: tensor<{shape}x%T>)
-    -> (tensor<{shape}x%T>, {wanted}) {{
+func.func @backward(%x: {x}, {declared}, %dy: {x}) -> ({x}, {wanted}) {{
   %y, %dx, %dp = quant_ste.vjp @q(%x, {used}) cotangents(%dy) wrt [0, 1]
-    : (tensor<{shape}x%T>, {types}), (tensor<{shape}x%T>)
-    -> (tensor<{shape}x%T>, tensor<{shape}x%T>, {wanted})
-  return %dx, %dp : tensor<{shape}x%T>, {wanted}
+    : ({x}, {types}), ({x}) -> ({x}, {x}, {wanted})
+  return %dx, %dp : {x}, {wanted}
 }}
 """
 
@@ -46,289 +62,702 @@ func.func @backward(%x: tensor<{shape}x%T>, {declared}, %dy: tensor<{shape}x%T>)
 def _text(op, shape, parameters):
     """`parameters`: name -> type; the gradient of the first is wanted."""
     return _BODY.format(
-        op=op, shape=shape, used=", ".join(f"%{p}" for p in parameters),
+        op=op, x=f"tensor<{shape}x%T>", used=", ".join(f"%{p}" for p in parameters),
         declared=", ".join(f"%{p}: {t}" for p, t in parameters.items()),
         types=", ".join(parameters.values()), wanted=next(iter(parameters.values())))
 
 
 _SCALAR, _CHANNELS = "tensor<f32>", "tensor<?xf32>"
 _INT = dict(s=_SCALAR, z=_SCALAR, b=_SCALAR)
+_PER_CHANNEL = {**_INT, "s": _CHANNELS}
+#: With gradients, to measure.
 KERNELS = {
-    "pact": _text("pact %x, %a bits(4) grad(pact)", "?", dict(a=_SCALAR)),
+    "pact": _text("pact %x, %a bits(4) grad(pact_paper)", "?", dict(a=_SCALAR)),
     "lsq": _text("lsq %x, %s qmin(-8) qmax(7) grad_scale(0.01) grad(lsq)", "?", dict(s=_SCALAR)),
     "int_quant": _text("int_quant %x, %s, %z, %b signed grad(clipped)", "?", _INT),
     "int_quant_channel": _text("int_quant %x, %s axes([0]), %z, %b signed grad(clipped)", "?x?",
-                               {**_INT, "s": _CHANNELS}),
+                               _PER_CHANNEL),
+    "int_quant_image": _text("int_quant %x, %s axes([1]), %z, %b signed grad(clipped)", "?x?x?",
+                             _PER_CHANNEL),
+    "int_quant_last": _text("int_quant %x, %s axes([1]), %z, %b signed grad(clipped)", "?x?",
+                            _PER_CHANNEL),
 }
-TYPES = {"f32": 4, "bf16": 2}
-CHANNEL_SIZE = 4096  # elements of a channel
-MODULES = [(name, dtype) for name in KERNELS for dtype in TYPES]
+#: Other classes of kernels, forward alone and checked alone.
+CHECKED = {
+    "float_quant": """
+func.func @forward(%x: tensor<?x%T>, %s: tensor<f32>) -> tensor<?x%T> {
+  %y = quant_ste.float_quant %x, %s format(e4m3_ocp) signed saturating grad(clipped)
+    : tensor<?x%T>, tensor<f32>
+  return %y : tensor<?x%T>
+}""",
+    "sign": """
+func.func @forward(%x: tensor<?x%T>, %s: tensor<f32>) -> tensor<?x%T> {
+  %y = quant_ste.binary_quant %x, %s grad(ste) : tensor<?x%T>, tensor<f32>
+  return %y : tensor<?x%T>
+}""",
+    "product": """
+func.func @forward(%x: tensor<?x96x%T>, %w: tensor<96x80x%T>) -> tensor<?x80xf32> {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x96x%T>
+  %e = tensor.empty(%n) : tensor<?x80xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x80xf32>) -> tensor<?x80xf32>
+  %y = linalg.matmul ins(%x, %w : tensor<?x96x%T>, tensor<96x80x%T>)
+    outs(%f : tensor<?x80xf32>) -> tensor<?x80xf32>
+  return %y : tensor<?x80xf32>
+}""",
+}
+CHECKED["product_cublas"] = CHECKED["product"]
+TYPES = {"f32": 4, "bf16": 2, "f16": 2}
+#: Kernels that are measured in these types, and checked in all.
+MEASURED_TYPES = ("f32", "bf16")
+CHANNEL_SIZE = 4096  # elements of a channel of [C, n]
+IMAGE = (64, 784)    # C and n of [N, C, n]
+LAST = 256           # C of [n, C]
+#: Sizes to check, around vectors, blocks and rows.
+TAILS = (0, 1, 3, 4, 255, 4096, 4097, 100003)
 
 
-def _library(folder, name, dtype):
-    return folder / f"lib{name}_{dtype}.so"
+def resnet18():
+    """The shapes of its weights."""
+    shapes, width = [(64, 3, 7, 7)], 64
+    for stage in range(4):
+        out = 64 << stage
+        for block in range(2):
+            shapes += [(out, width, 3, 3), (out, out, 3, 3)]
+            if width != out:
+                shapes.append((out, width, 1, 1))
+            width = out
+    return shapes + [(1000, 512)]
+
+
+def transformer():
+    """A decoder of 1.1 billion parameters, as Llama's: 22 layers of 2048."""
+    wide, narrow, inner = 2048, 256, 5632
+    layer = [(wide, wide), (narrow, wide), (narrow, wide), (wide, wide), (inner, wide),
+             (inner, wide), (wide, inner)]
+    return [(32000, wide), *(layer * 22), (32000, wide)]
+
+
+def small(shapes):
+    """The same number of tensors, for machines without a GPU."""
+    return [tuple(max(1, n // 256) for n in s) for s in shapes]
+
+
+NETWORKS = {"resnet18": (resnet18, "f32"), "transformer": (transformer, "bf16")}
+
+
+def _network_text(shapes, dtype):
+    """All weights in one function: each its own scale."""
+    types = [f"tensor<{'x'.join(map(str, s))}x{dtype}>" for s in shapes]
+    arguments = ", ".join([f"%w{i}: {t}" for i, t in enumerate(types)]
+                          + [f"%s{i}: tensor<f32>" for i in range(len(types))])
+    body = "".join(f"  %q{i} = quant_ste.int_quant %w{i}, %s{i}, %z, %b signed grad(clipped)\n"
+                   f"    : {t}, tensor<f32>, tensor<f32>, tensor<f32>\n"
+                   for i, t in enumerate(types))
+    results = ", ".join(f"%q{i}" for i in range(len(types)))
+    return (f"func.func @forward({arguments}) -> ({', '.join(types)}) {{\n"
+            "  %z = arith.constant dense<0.0> : tensor<f32>\n"
+            "  %b = arith.constant dense<4.0> : tensor<f32>\n"
+            f"{body}  return {results} : {', '.join(types)}\n}}\n")
 
 
 # ===----------------------------------------------------------------------===
 # --build
 # ===----------------------------------------------------------------------===
 
-def build(folder, chip, qopt_compile, pipeline):
+def build(folder, chip, qopt_compile, pipeline, is_small, kernels):
     folder.mkdir(parents=True, exist_ok=True)
-    for name, dtype in MODULES:
-        source = folder / f"{name}_{dtype}.mlir"
-        source.write_text(KERNELS[name].replace("%T", dtype))
-        subprocess.run([qopt_compile, source, f"--target=cuda:{chip}", f"--pipeline={pipeline}",
-                        "-o", _library(folder, name, dtype)], check=True)
-        print(f"{_library(folder, name, dtype)}")
+
+    def compile(name, text, target, options, suffix=""):
+        source = folder / f"{name}.mlir"
+        source.write_text(text)
+        library = folder / f"lib{name}{suffix}.so"
+        subprocess.run([qopt_compile, source, f"--target={target}",
+                        f"--pipeline={options.strip()}", "-o", library], check=True)
+        print(library, flush=True)
+    for name, text in {**KERNELS, **CHECKED}.items():
+        for dtype in TYPES if name in kernels else ():
+            made = text.replace("%T", dtype)
+            cublas = " matmul=cublas" if name.endswith("cublas") else ""
+            compile(f"{name}_{dtype}", made, f"cuda:{chip}", pipeline + cublas)
+            compile(f"{name}_{dtype}", made, "x86_64:x86-64-v3", "openmp=false", "_cpu")
+    shapes = {}
+    for name, (get, dtype) in NETWORKS.items():
+        shapes[name] = small(get()) if is_small else get()
+        compile(name, _network_text(shapes[name], dtype), f"cuda:{chip}", pipeline)
+    (folder / "check.json").write_text(json.dumps(
+        dict(chip=chip, pipeline=pipeline, shapes=shapes)) + "\n")
 
 
 # ===----------------------------------------------------------------------===
 # Calls
 # ===----------------------------------------------------------------------===
 
-class Kernel:
-    """A library's @forward and @backward on tensors that lie where it computes."""
+_NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
 
-    def __init__(self, folder, name, dtype):
-        path = _library(folder, name, dtype)
+
+class Library:
+    """A library's functions on tensors of torch, by the description that it contains."""
+
+    def __init__(self, torch, path):
         if not path.exists():
-            raise SystemExit(f"error: no {path}: run with --build {folder} first")
-        self.name, self.dtype, self.library = name, dtype, ctypes.CDLL(str(path))
-        self.explain = getattr(self.library, path.stem + "_error")
-        self.explain.restype = ctypes.c_char_p
+            raise SystemExit(f"error: no {path}: run with --build {path.parent} first")
+        self.torch, self.path, self.library = torch, path, ctypes.CDLL(str(path))
+        text = ctypes.addressof(ctypes.c_char.in_dll(self.library, "quant_ste_library"))
+        described = json.loads(ctypes.string_at(text))
+        self.explain = self.library[described["error"]]
+        self.explain.restype, self.explain.argtypes = ctypes.c_char_p, [ctypes.c_int]
+        self.functions = {f["name"]: f for f in described["functions"]}
+        self.entries = {}
+        for f in described["functions"]:
+            # Each look-up makes another object.
+            entry = self.entries[f["name"]] = self.library[f["c_name"]]
+            entry.restype = ctypes.c_int
+            entry.argtypes = [ctypes.c_int64 if p[0] in ("size", "stride") else ctypes.c_void_p
+                              for p in f["parameters"]]
 
-    def shape(self, elements):
-        if self.name.endswith("channel"):
-            inner = min(elements, CHANNEL_SIZE)
-            return elements // inner, inner
-        return (elements,)
+    def results(self, name, arguments):
+        """Tensors for what the function gives."""
+        values = self.functions[name]["values"]
+        made = []
+        for v in values[len(arguments):]:
+            sizes = [n if isinstance(n, int) else arguments[n[0]].shape[n[1]] for n in v["sizes"]]
+            made.append(self.torch.empty(sizes, dtype=getattr(self.torch, _NAMES[v["type"]]),
+                                         device=arguments[0].device))
+        return made
 
-    def parameter_shapes(self, shape):
-        first = shape[:1] if self.name.endswith("channel") else ()
-        return [first] + [()] * (2 if self.name.startswith("int_quant") else 0)
+    def bind(self, name, arguments, results, stream):
+        """A call without arguments. `stream()` is asked each time."""
+        f = self.functions[name]
+        tensors = [*arguments, *results]
+        if len(tensors) != len(f["values"]):
+            raise SystemExit(f"error: {self.path}: @{name} has {len(f['values'])} arguments and "
+                             f"results, got {len(tensors)}")
+        entry, given, has_stream = self.entries[name], [], False
+        for kind, *at in f["parameters"]:
+            if kind == "data":
+                given.append(tensors[at[0]].data_ptr())
+            elif kind == "size":
+                given.append(tensors[at[0]].shape[at[1]])
+            else:
+                has_stream = True
 
-    def _call(self, function, pointers, shapes, results, stream):
-        given = []
-        for pointer, shape in zip(pointers, shapes):
-            given.append(ctypes.c_void_p(pointer))
-            given += [ctypes.c_int64(n) for n in shape]
-        given += [ctypes.c_void_p(p) for p in (*results, stream)]
-        code = getattr(self.library, function)(*given)
-        if code:
-            raise SystemExit(f"error: {self.name} {self.dtype}: {self.explain(code).decode()}")
-
-    def forward(self, x, parameters, y, shape, stream):
-        self._call("forward", (x, *parameters), (shape, *self.parameter_shapes(shape)), (y,),
-                   stream)
-
-    def backward(self, x, parameters, dy, dx, dp, shape, stream):
-        self._call("backward", (x, *parameters, dy),
-                   (shape, *self.parameter_shapes(shape), shape), (dx, dp), stream)
-
-
-# ===----------------------------------------------------------------------===
-# Peers: the formulas in torch
-# ===----------------------------------------------------------------------===
-
-def formulas(torch):
-    """name -> (forward, backward) on f32; what Brevitas and the papers say."""
-    def unit(x, s, low, high):
-        scaled = x / s
-        return scaled, torch.clamp(torch.round(scaled), low, high)
-
-    def pact(x, a):
-        scale = a / 15
-        return torch.round(torch.where(x < 0, 0, torch.minimum(x, a)) / scale) * scale
-
-    def pact_backward(x, a, dy):
-        clipped = x >= a
-        return (torch.where((x >= 0) & ~clipped, dy, 0),
-                torch.where(clipped, dy, 0).sum())
-
-    def int_quant(x, s, z, b):
-        last = 2 ** (b - 1)
-        s = s.reshape(-1, *([1] * (x.dim() - 1))) if s.dim() else s
-        return (torch.clamp(torch.round(x / s + z), -last, last - 1) - z) * s
-    return {"pact": (pact, pact_backward), "int_quant": (int_quant, None),
-            "int_quant_channel": (int_quant, None)}, unit
+        def call():
+            code = entry(*given, stream()) if has_stream else entry(*given)
+            if code:
+                raise SystemExit(f"error: {self.path.name}: @{name}: "
+                                 f"{self.explain(code).decode()}")
+        call.tensors = tensors  # alive as long as the call
+        return call
 
 
-def triton_pact(torch):
-    """The one-pass backward as one would write it by hand."""
-    import triton
-    import triton.language as tl
+class Machine:
+    """Where tensors are, and the clock: a GPU, or the processor that stands in for one."""
 
-    @triton.jit
-    def kernel(x, dy, a, dx, da, n, BLOCK: tl.constexpr):
-        at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-        inside = at < n
-        v = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
-        g = tl.load(dy + at, mask=inside, other=0.0).to(tl.float32)
-        alpha = tl.load(a)
-        clipped = v >= alpha
-        tl.store(dx + at, tl.where((v >= 0) & (v < alpha), g, 0.0), mask=inside)
-        tl.atomic_add(da, tl.sum(tl.where(clipped, g, 0.0)))
+    def __init__(self, torch, emulated):
+        self.torch, self.emulated = torch, emulated
+        self.device = "cpu" if emulated else "cuda"
 
-    def backward(x, a, dy, dx, da):
-        n = x.numel()
-        da.zero_()
-        kernel[(triton.cdiv(n, 4096),)](x, dy, a, dx, da, n, BLOCK=4096)
-    return backward
+    def stream(self):
+        return 0 if self.emulated else self.torch.cuda.current_stream().cuda_stream
 
+    def synchronize(self):
+        if not self.emulated:
+            self.torch.cuda.synchronize()
 
-# ===----------------------------------------------------------------------===
-# --run
-# ===----------------------------------------------------------------------===
-
-def load_torch():
-    """torch with a GPU, or an end that says why there is none."""
-    try:
-        import torch
-    except ImportError as error:
-        raise SystemExit(f"nothing was measured: there is no torch here ({error})")
-    if not torch.cuda.is_available():
-        raise SystemExit("nothing was measured: there is no NVIDIA GPU here "
-                         f"(torch {torch.__version__}, CUDA {torch.version.cuda})")
-    return torch
-
-
-class Problem:
-    """Tensors of a kernel, and calls on them."""
-
-    def __init__(self, torch, kernel, elements):
-        self.torch, self.kernel = torch, kernel
-        self.shape = kernel.shape(elements)
-        dtype = getattr(torch, {"f32": "float32"}.get(kernel.dtype, "bfloat16"))
-        generator = torch.Generator("cuda").manual_seed(elements)
-        self.x, self.dy = (torch.randn(self.shape, device="cuda", generator=generator).to(dtype)
-                           for _ in range(2))
-        shapes = kernel.parameter_shapes(self.shape)
-        values = (0.05 if kernel.name != "pact" else 1.5), 0.0, 8.0
-        self.parameters = [torch.full(s, v, device="cuda") for s, v in zip(shapes, values)]
-        self.y, self.dx = torch.empty_like(self.x), torch.empty_like(self.x)
-        self.dp = torch.empty_like(self.parameters[0])
-        self.stream = torch.cuda.current_stream().cuda_stream
-
-    @property
-    def bytes(self):
-        return self.x.numel() * self.x.element_size()
-
-    def _parameters(self):
-        return [p.data_ptr() for p in self.parameters]
-
-    def forward(self):
-        self.kernel.forward(self.x.data_ptr(), self._parameters(), self.y.data_ptr(), self.shape,
-                            self.stream)
-
-    def backward(self):
-        self.kernel.backward(self.x.data_ptr(), self._parameters(), self.dy.data_ptr(),
-                             self.dx.data_ptr(), self.dp.data_ptr(), self.shape, self.stream)
-
-    def copy(self):
-        self.y.copy_(self.x)
-
-    def check(self, formulas):
-        """The formula's values in f32 to one step; sums to 1e-3, twice the same bits."""
-        torch = self.torch
-        forward, backward = formulas.get(self.kernel.name, (None, None))
-        self.forward()
-        if forward:
-            want = forward(self.x.float(), *self.parameters)
-            step = self.parameters[0].max().item()
-            wrong = (self.y.float() - want).abs() > (1e-5 if self.x.element_size() == 4 else step)
-            if wrong.any():
-                raise SystemExit(f"error: {self.kernel.name} {self.kernel.dtype}: "
-                                 f"{int(wrong.sum())} values of {wrong.numel()} are wrong")
-        self.backward()
-        first = self.dp.clone()
-        self.backward()
-        if not torch.equal(first, self.dp):
-            raise SystemExit(f"error: {self.kernel.name}: a sum has other bits the second time")
-        if backward:
-            dx, dp = backward(self.x.float(), *self.parameters, self.dy.float())
-            if not torch.equal(self.dx.float(), dx):
-                raise SystemExit(f"error: {self.kernel.name}: dx is wrong")
-            bound = 1e-3 * self.dy.float().abs().sum()
-            if (dp - self.dp).abs() > bound:
-                raise SystemExit(f"error: {self.kernel.name}: the parameter's gradient is wrong")
-
-
-def measure(torch, functions, pairs):
-    """name -> median seconds; the functions take turns."""
-    def once(function, repeats):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    def time(self, function, repeats):
+        """Seconds of one call."""
+        if self.emulated:
+            begin = time.perf_counter()
+            for _ in range(repeats):
+                function()
+            return (time.perf_counter() - begin) / repeats
+        begin, end = (self.torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         for _ in range(repeats):
             function()
         end.record()
         end.synchronize()
         return begin.elapsed_time(end) * 1e-3 / repeats
+
+    def graph(self, function, calls=20):
+        """Replays so many calls at once; None where they cannot be captured."""
+        if self.emulated:
+            return None
+        torch = self.torch
+        try:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                function()
+            torch.cuda.current_stream().wait_stream(side)
+            torch.cuda.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                for _ in range(calls):
+                    function()
+            graph.replay()
+            torch.cuda.synchronize()
+        except (RuntimeError, SystemExit) as error:
+            print(f"  (no graph: {str(error).splitlines()[0]})", file=sys.stderr)
+            with contextlib.suppress(RuntimeError):
+                torch.cuda.synchronize()
+            return None
+        return graph.replay
+
+    def describe(self):
+        if self.emulated:
+            return {"device": "none: emulated", "torch": self.torch.__version__}
+        torch = self.torch
+        properties = torch.cuda.get_device_properties(0)
+        found = {"device": properties.name, "multiprocessors": properties.multi_processor_count,
+                 "memory_GiB": round(properties.total_memory / 2**30, 1),
+                 "capability": "{}.{}".format(*torch.cuda.get_device_capability(0)),
+                 "torch": torch.__version__, "CUDA": torch.version.cuda}
+        fields = ("driver_version", "clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem",
+                  "power.limit", "temperature.gpu")
+        if shutil.which("nvidia-smi"):
+            said = subprocess.run(["nvidia-smi", f"--query-gpu={','.join(fields)}", "-i", "0",
+                                   "--format=csv,noheader"], capture_output=True, text=True)
+            if said.returncode == 0:
+                found.update(zip(fields, map(str.strip, said.stdout.split(","))))
+        return found
+
+
+def load_torch(emulated):
+    """torch with a GPU, or an end that says why there is none."""
+    try:
+        import torch
+    except ImportError as error:
+        raise SystemExit(f"nothing was measured: there is no torch here ({error})")
+    if not emulated and not torch.cuda.is_available():
+        raise SystemExit("nothing was measured: there is no NVIDIA GPU here "
+                         f"(torch {torch.__version__}, CUDA {torch.version.cuda})")
+    return torch
+
+
+# ===----------------------------------------------------------------------===
+# Tensors of a kernel
+# ===----------------------------------------------------------------------===
+
+def shape_of(name, elements):
+    """The shape with about so many elements."""
+    if name.endswith("channel"):
+        inner = min(max(elements, 1), CHANNEL_SIZE)
+        return elements // inner, inner
+    if name.endswith("image"):
+        inner = min(max(elements // IMAGE[0], 1), IMAGE[1])
+        return elements // (IMAGE[0] * inner), IMAGE[0], inner
+    if name.endswith("last"):
+        return elements // LAST, LAST
+    if name.startswith("product"):
+        return elements // 96, 96
+    return (elements,)
+
+
+class Problem:
+    """Tensors of a kernel, and calls on them."""
+
+    def __init__(self, machine, folder, name, dtype, elements, variant=""):
+        torch = machine.torch
+        self.machine, self.name, self.dtype = machine, name, dtype
+        self.shape = shape_of(name, elements)
+        self.library = Library(torch, folder / f"lib{name}_{dtype}{variant}.so")
+        kind = getattr(torch, _NAMES[dtype])
+        generator = torch.Generator(machine.device).manual_seed(elements)
+
+        def random(shape):
+            # In parts: torch draws in f32, which would be twice as much memory.
+            made = torch.empty(shape, dtype=kind, device=machine.device)
+            for part in made.view(-1).split(1 << 26):
+                part.copy_(torch.randn(part.shape, device=machine.device, generator=generator))
+            return made
+        self.x = random(self.shape)
+        if name.startswith("product"):
+            self.parameters = [random((96, 80))]
+        else:
+            channels = {"channel": 0, "image": 1, "last": 1}.get(name.rpartition("_")[2])
+            first = () if channels is None else (self.shape[channels],)
+            shapes = [first] + [()] * (2 if name.startswith("int_quant") else 0)
+            values = {"pact": 1.5, "sign": 0.7}.get(name, 0.2), 0.0, 4.0
+            self.parameters = [torch.full(s, v, device=machine.device)
+                               for s, v in zip(shapes, values)]
+        self.y, = self.library.results("forward", [self.x, *self.parameters])
+        self.forward = self.library.bind("forward", [self.x, *self.parameters], [self.y],
+                                         machine.stream)
+        self.has_backward = "backward" in self.library.functions
+        if self.has_backward:
+            self.dy = random(self.shape)
+            self.dx, self.dp = self.library.results("backward", [self.x, *self.parameters, self.dy])
+            self.backward = self.library.bind("backward", [self.x, *self.parameters, self.dy],
+                                              [self.dx, self.dp], machine.stream)
+
+    @property
+    def bytes(self):
+        return self.x.numel() * self.x.element_size()
+
+    def stream(self, direction):
+        """As many reads and writes as the kernel's, by torch."""
+        if direction == "forward":
+            return lambda: self.y.copy_(self.x)
+        return lambda: self.machine.torch.add(self.x, self.dy, out=self.dx)
+
+
+# ===----------------------------------------------------------------------===
+# Right
+# ===----------------------------------------------------------------------===
+
+class Wrong(Exception):
+    """A result that is not what it should be."""
+
+
+def _same_bits(torch, have, want, what):
+    have, want = have.cpu(), want.cpu()
+    same = (have == want) | (have.isnan() & want.isnan())
+    if not bool(same.all()):
+        at = int((~same).flatten().nonzero()[0])
+        raise Wrong(f"{what}: {int((~same).sum())} of {have.numel()} differ; element {at}: "
+                    f"{have.flatten()[at].item()!r}, expected {want.flatten()[at].item()!r}")
+
+
+def _close(torch, have, want, bound, what):
+    worst = (have.double().cpu() - want.double().cpu()).abs()
+    bad = worst > bound
+    if bool(bad.any()) or bool(have.isnan().any()):
+        raise Wrong(f"{what}: off by up to {worst.max().item():.3g}, expected at most "
+                    f"{float(bound.max() if hasattr(bound, 'max') else bound):.3g}")
+
+
+def check_beside_cpu(problem, folder):
+    """All but sums have the bits of the processor; sums are as near as their types allow."""
+    torch = problem.machine.torch
+    path = folder / f"lib{problem.name}_{problem.dtype}_cpu.so"
+    library = Library(torch, path)
+    for name in library.functions:
+        arguments = [t.cpu() for t in (problem.x, *problem.parameters)]
+        results = [problem.y]
+        if name == "backward":
+            arguments.append(problem.dy.cpu())
+            results = [problem.dx, problem.dp]
+        wanted = library.results(name, arguments)
+        library.bind(name, arguments, wanted, lambda: 0)()
+        what = f"{problem.name} {problem.dtype} {tuple(problem.shape)} @{name}"
+        if problem.name == "product_cublas":
+            _close(torch, results[0], wanted[0], 1e-3, what)
+            continue
+        _same_bits(torch, results[0], wanted[0], what)
+        if name == "backward":
+            count = problem.x.numel() // max(1, wanted[1].numel())
+            bound = 1e-5 + 1e-5 * wanted[1].double().abs() + 1e-6 * count
+            _close(torch, results[1], wanted[1], bound, what + ", the parameter's gradient")
+
+
+def check_beside_torch(problem, known):
+    """The formula's values to one step of the scale where rounding may differ, in few places."""
+    torch, machine = problem.machine.torch, problem.machine
+    forward, backward = known.get(problem.name, (None, None))
+    if not forward or not problem.x.numel():
+        return
+    what = f"{problem.name} {problem.dtype} {tuple(problem.shape)} beside torch"
+
+    def few_differ(have, want, tolerance, name):
+        wrong = ((have.float() - want.float()).abs() > tolerance).float().mean().item()
+        if wrong > 1e-3 + 2 / have.numel():
+            raise Wrong(f"{what}: {wrong:.2%} of {name} differ")
+    tolerance = {"f32": 1e-5}.get(problem.dtype, 2e-2)
+    few_differ(problem.y, forward(problem.x, *problem.parameters), tolerance, "y")
+    dx, dp = backward(problem.x, *problem.parameters, problem.dy)
+    few_differ(problem.dx, dx, 0, "dx")
+    count = problem.x.numel() / max(1, dp.numel())
+    _close(torch, problem.dp, dp.reshape(problem.dp.shape),
+           1e-3 + 2e-2 * math.sqrt(count) + 1e-4 * count, what + ", the parameter's gradient")
+    machine.synchronize()
+
+
+def check_end(problem, known):
+    """The last elements of an array too large to look at whole."""
+    forward, _ = known.get(problem.name, (None, None))
+    if not forward:
+        return
+    problem.forward()
+    count = 4096 if problem.x.dim() == 1 else 1
+    per_row = problem.name.endswith("channel")
+    parameters = [p[-count:] if per_row and p.dim() else p for p in problem.parameters]
+    have, want = problem.y[-count:], forward(problem.x[-count:], *parameters)
+    tolerance = {"f32": 1e-5}.get(problem.dtype, 2e-2)
+    wrong = ((have.float() - want.float()).abs() > tolerance).float().mean().item()
+    if wrong > 1e-3 + 2 / have.numel():
+        raise SystemExit(f"error: {problem.name} {problem.dtype} {tuple(problem.shape)}: "
+                         f"{wrong:.2%} of the last elements are wrong")
+
+
+def check(machine, folder, sizes, wanted):
+    """Every class of kernel; the number of wrong ones."""
+    known = gpu_peers.formulas(machine.torch)
+    wrong = 0
+    has_cpu = platform.machine() == "x86_64"
+    if not has_cpu:
+        print("not compared with a processor's results: this one is no x86-64")
+    for name in wanted:
+        for dtype in TYPES:
+            said = "right"
+            for size in sizes:
+                try:
+                    problem = Problem(machine, folder, name, dtype, size)
+                    problem.forward()
+                    if problem.has_backward:
+                        problem.backward()
+                        first = problem.dp.clone()
+                        problem.backward()
+                        _same_bits(machine.torch, problem.dp, first, "a sum the second time")
+                    machine.synchronize()
+                    if has_cpu:
+                        check_beside_cpu(problem, folder)
+                    check_beside_torch(problem, known)
+                except Wrong as error:
+                    said, wrong = f"WRONG: {error}", wrong + 1
+                except SystemExit as error:
+                    is_absent = name.endswith("cublas") and "no cuBLAS" in str(error)
+                    said = f"{'not there' if is_absent else 'WRONG'}: {error}"
+                    wrong += not is_absent
+                    if is_absent:
+                        break
+            print(f"{name:20} {dtype:5} {said}", flush=True)
+    return wrong
+
+
+# ===----------------------------------------------------------------------===
+# Fast
+# ===----------------------------------------------------------------------===
+
+def measure(machine, functions, rounds):
+    """name -> median seconds; the functions take turns."""
     repeats = {}
     for name, function in functions.items():
         function()
-        torch.cuda.synchronize()
-        repeats[name] = max(1, min(1000, int(5e-3 / max(1e-6, once(function, 3)))))
+        machine.synchronize()
+        repeats[name] = max(1, min(1000, int(5e-3 / max(1e-6, machine.time(function, 3)))))
+        if machine.emulated:
+            repeats[name] = 1
     times = {name: [] for name in functions}
-    for _ in range(pairs):
+    for _ in range(rounds):
         for name, function in functions.items():
-            times[name].append(once(function, repeats[name]))
+            times[name].append(machine.time(function, repeats[name]))
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def peers_of(torch, problem, wanted):
-    """Direction -> name -> call."""
-    known, _ = formulas(torch)
-    forward, _ = known.get(problem.kernel.name, (None, None))
-    found = {"forward": {}, "backward": {}}
-    if not forward:
-        return found
-
-    def eager():
-        forward(problem.x, *problem.parameters)
-    if "torch" in wanted:
-        found["forward"]["torch"] = eager
-    if "compile" in wanted:
-        compiled = torch.compile(forward)
-        found["forward"]["compile"] = lambda: compiled(problem.x, *problem.parameters)
-    if "triton" in wanted and problem.kernel.name == "pact":
-        backward = triton_pact(torch)
-        found["backward"]["triton"] = lambda: backward(problem.x, problem.parameters[0],
-                                                       problem.dy, problem.dx, problem.dp)
-    return found
+def measure_graphs(machine, functions, rounds, calls=20):
+    """The same for a graph of calls of each; those that have one."""
+    graphs = {name: machine.graph(f, calls) for name, f in functions.items()}
+    times = measure(machine, {n: g for n, g in graphs.items() if g}, rounds)
+    return {name: t / calls for name, t in times.items()}
 
 
-def run(folder, sizes, pairs, wanted, output):
-    torch = load_torch()
-    device = torch.cuda.get_device_properties(0)
-    print(f"{device.name}, {device.multi_processor_count} multiprocessors, "
-          f"torch {torch.__version__}, CUDA {torch.version.cuda}")
-    print(f"{'kernel':20} {'type':5} {'direction':9} {'elements':>11} {'us':>10} {'GB/s':>8} "
-          f"{'of copy':>8}  peers / us")
-    rows = []
-    for name, dtype in MODULES:
-        kernel = Kernel(folder, name, dtype)
-        for size in sizes:
-            problem = Problem(torch, kernel, 1 << size)
-            problem.check(formulas(torch)[0])
-            peers = peers_of(torch, problem, wanted)
-            for direction, arrays in (("forward", 2), ("backward", 3)):
-                times = measure(torch, {"quant_ste": getattr(problem, direction),
-                                        "copy": problem.copy, **peers[direction]}, pairs)
-                own = times["quant_ste"]
-                rate = arrays * problem.bytes / own
-                of_copy = rate / (2 * problem.bytes / times["copy"])
-                others = {k: v for k, v in times.items() if k not in ("quant_ste", "copy")}
-                print(f"{name:20} {dtype:5} {direction:9} {1 << size:11} {own * 1e6:10.1f} "
-                      f"{rate * 1e-9:8.0f} {of_copy:8.1%}  "
-                      + ", ".join(f"{k} {v * 1e6:.1f}" for k, v in others.items()), flush=True)
-                rows.append(dict(kernel=name, type=dtype, direction=direction,
-                                 elements=1 << size, seconds=times, of_copy=of_copy))
-            del problem
-            torch.cuda.empty_cache()
-    if output:
-        output.write_text(json.dumps(dict(device=device.name, torch=torch.__version__, rows=rows),
-                                     indent=1) + "\n")
+class Peers:
+    """Calls of others on the same tensors."""
+
+    def __init__(self, machine, wanted, compile_sizes):
+        self.machine, self.wanted, self.compile_sizes = machine, wanted, compile_sizes
+        self.formulas = gpu_peers.formulas(machine.torch)
+        self.triton = {}
+        if "triton" in wanted:
+            try:
+                self.triton = gpu_peers.triton_kernels(machine.torch)
+            except ImportError as error:
+                print(f"without Triton: {error}")
+        backend = "eager" if machine.emulated else "inductor"
+        self.compiled = {name: tuple(machine.torch.compile(f, backend=backend) for f in both)
+                         for name, both in self.formulas.items()}
+
+    def get(self, problem, direction, log2):
+        """name -> call."""
+        at = ("forward", "backward").index(direction)
+        given = [problem.x, *problem.parameters] + ([problem.dy] if at else [])
+        results = [problem.dx, problem.dp] if at else [problem.y]
+        found = {}
+        if problem.name in self.formulas:
+            if "torch" in self.wanted:
+                found["torch"] = lambda: self.formulas[problem.name][at](*given)
+            if "compile" in self.wanted and log2 in self.compile_sizes:
+                found["compile"] = lambda: self.compiled[problem.name][at](*given)
+        if problem.name in self.triton:
+            found["triton"] = lambda: self.triton[problem.name][at](*given, *results)
+        return {name: call for name, call in found.items() if self.works(name, problem, call)}
+
+    def works(self, name, problem, call):
+        """A peer that fails is left out, and named."""
+        try:
+            call()
+            self.machine.synchronize()
+            return True
+        except Exception as error:  # noqa: BLE001  whatever it is, it is not ours
+            print(f"  ({name} {problem.name} {problem.dtype}: "
+                  f"{type(error).__name__}: {str(error).splitlines()[0][:100]})", file=sys.stderr)
+            return False
+
+
+def print_row(row):
+    others = {k: v for k, v in row["seconds"].items() if k not in ("quant_ste", "stream")}
+    graph = row["graph_seconds"].get("quant_ste")
+    print(f"{row['kernel']:20} {row['type']:5} {row['direction']:9} {row['elements']:11} "
+          f"{row['seconds']['quant_ste'] * 1e6:10.1f} "
+          f"{'' if graph is None else f'{graph * 1e6:.1f}':>10} {row['rate'] * 1e-9:8.0f} "
+          f"{row['of_stream']:9.1%}  "
+          + ", ".join(f"{k} {v * 1e6:.1f}" for k, v in others.items()), flush=True)
+
+
+def measure_kernels(machine, folder, options, rows, save, deadline):
+    peers = Peers(machine, options.peers, options.compile_sizes)
+    print(f"{'kernel':20} {'type':5} {'direction':9} {'elements':>11} {'us':>10} {'graph us':>10} "
+          f"{'GB/s':>8} {'of stream':>9}  peers / us")
+    for log2 in sorted(options.sizes, key=lambda n: (n != 26, n)):  # the goals' size first
+        for name in (k for k in KERNELS if k in options.kernels):
+            for dtype in MEASURED_TYPES:
+                if time.monotonic() > deadline:
+                    print("the time is over")
+                    return
+                problem = Problem(machine, folder, name, dtype, 1 << log2)
+                if not problem.x.numel():
+                    continue
+                check_end(problem, peers.formulas)
+                for direction, arrays in (("forward", 2), ("backward", 3)):
+                    calls = {"quant_ste": getattr(problem, direction),
+                             "stream": problem.stream(direction),
+                             **peers.get(problem, direction, log2)}
+                    times = measure(machine, calls, options.rounds)
+                    graphs = {}
+                    if options.graphs and log2 <= 22:
+                        graphs = measure_graphs(machine, calls, options.rounds)
+                    own = graphs.get("quant_ste", times["quant_ste"])
+                    stream = graphs.get("stream", times["stream"]) if graphs else times["stream"]
+                    rows.append(dict(
+                        kernel=name, type=dtype, direction=direction,
+                        elements=problem.x.numel(), seconds=times, graph_seconds=graphs,
+                        rate=arrays * problem.bytes / own, of_stream=stream / own))
+                    print_row(rows[-1])
+                    save()
+                del problem, calls
+                if not machine.emulated:
+                    machine.torch.cuda.empty_cache()
+
+
+def measure_networks(machine, folder, options, networks, save, deadline):
+    """All weights of a network at once."""
+    torch = machine.torch
+    shapes = json.loads((folder / "check.json").read_text())["shapes"]
+    for name, (_, dtype) in NETWORKS.items():
+        if time.monotonic() > deadline:
+            print("the time is over")
+            return
+        library = Library(torch, folder / f"lib{name}.so")
+        kind = getattr(torch, _NAMES[dtype])
+        weights = [torch.randn(s, device=machine.device).to(kind) for s in shapes[name]]
+        scales = [0.01 + 0.001 * (i % 7) for i in range(len(weights))]
+        on_device = [torch.tensor(s, device=machine.device) for s in scales]
+        results = library.results("forward", [*weights, *on_device])
+        calls = {"quant_ste": library.bind("forward", [*weights, *on_device], results,
+                                           machine.stream)}
+        calls["quant_ste"]()
+        machine.synchronize()
+        for w, s, have in zip(weights, scales, results):
+            want = torch.clamp(torch.round(w.float() / torch.tensor(s)), -8, 7) * torch.tensor(s)
+            few = ((have.float() - want).abs() > 1e-2 * s + (8e-3 if dtype == "bf16" else 0)
+                   * want.abs()).float().mean()
+            if few > 1e-3 + 2 / w.numel():
+                raise SystemExit(f"error: {name}: {few.item():.2%} of the weights are wrong")
+        others = gpu_peers.multi_tensor(torch)
+        for peer, f in others.items():
+            calls[peer] = lambda f=f: f(weights, scales)
+        if "compile" in options.peers:
+            compiled = torch.compile(others["torch"],
+                                     backend="eager" if machine.emulated else "inductor")
+            calls["compile"] = lambda: compiled(weights, scales)
+        usable = {}
+        for peer, call in calls.items():
+            try:
+                call()
+                usable[peer] = call
+            except Exception as error:  # noqa: BLE001
+                print(f"  ({peer} {name}: {str(error).splitlines()[0][:100]})", file=sys.stderr)
+        times = measure(machine, usable, options.rounds)
+        graphs = measure_graphs(machine, usable, options.rounds, 5) if options.graphs else {}
+        moved = 2 * sum(w.numel() * w.element_size() for w in weights)
+        networks.append(dict(network=name, type=dtype, tensors=len(weights), bytes=moved,
+                             seconds=times, graph_seconds=graphs))
+        print(f"{name}: {len(weights)} tensors, {moved / 2e6:.0f} MB: " + ", ".join(
+            f"{k} {v * 1e6:.0f} us" for k, v in times.items()), flush=True)
+        save()
+        del weights, results, calls, usable
+
+
+def run(folder, options):
+    torch = load_torch(options.emulated)
+    machine = Machine(torch, options.emulated)
+    # One function is compiled for many shapes and types, and not to fall back.
+    import torch._dynamo.config as dynamo
+    for name in ("recompile_limit", "cache_size_limit"):
+        with contextlib.suppress(AttributeError):
+            setattr(dynamo, name, 256)
+    described = machine.describe()
+    print(", ".join(f"{k} {v}" for k, v in described.items()))
+    deadline = time.monotonic() + options.time_limit
+    rows, networks = [], []
+
+    def save():
+        if options.json:
+            options.json.write_text(json.dumps(
+                dict(machine=described, wrong=wrong, rows=rows, networks=networks), indent=1) + "\n")
+    wrong = check(machine, folder, options.check_sizes, options.kernels)
+    save()
+    print("everything is right" if not wrong else f"{wrong} are wrong")
+    if not options.check_only:
+        measure_networks(machine, folder, options, networks, save, deadline)
+        measure_kernels(machine, folder, options, rows, save, deadline)
+    if wrong:
+        raise SystemExit(f"error: {wrong} are wrong")
+
+
+# ===----------------------------------------------------------------------===
+# --docs
+# ===----------------------------------------------------------------------===
+
+_BEGIN, _END = "<!-- benchmarks/gpu.py begins -->", "<!-- benchmarks/gpu.py ends -->"
+
+
+def render(found):
+    """The figures as a section of docs/performance.md."""
+    machine = found["machine"]
+    lines = [_BEGIN, "", "## NVIDIA GPUs", "",
+             "By `benchmarks/gpu.py` on " + ", ".join(f"{k} {v}" for k, v in machine.items()) + ".",
+             "Times in us of one call; `of stream` beside a stream of the same reads and writes.",
+             "Up to 2^22 elements by CUDA graphs where these could be made.", ""]
+    peers = sorted({k for row in found["rows"] for k in row["seconds"]} - {"quant_ste", "stream"})
+    lines += ["| kernel | type | direction | elements | us | GB/s | of stream | "
+              + " | ".join(peers) + " |", "|---" * (7 + len(peers)) + "|"]
+    for row in found["rows"]:
+        best = {**row["seconds"], **row["graph_seconds"]}
+        others = [f"{best[p] * 1e6:.1f}" if p in best else "" for p in peers]
+        lines.append(f"| {row['kernel']} | {row['type']} | {row['direction']} | {row['elements']} | "
+                     f"{best['quant_ste'] * 1e6:.1f} | {row['rate'] * 1e-9:.0f} | "
+                     f"{row['of_stream']:.1%} | " + " | ".join(others) + " |")
+    lines += ["", "All weights of a network:", "", "| network | tensors | MB | us |", "|---|---|---|---|"]
+    for n in found["networks"]:
+        lines.append(f"| {n['network']} {n['type']} | {n['tensors']} | {n['bytes'] / 2e6:.0f} | " +
+                     ", ".join(f"{k} {v * 1e6:.0f}" for k, v in n["seconds"].items()) + " |")
+    return "\n".join([*lines, "", _END])
+
+
+def write_docs(found, path):
+    """Puts the section where it was, or at the end."""
+    text = path.read_text()
+    section = render(found)
+    pattern = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
+    if pattern.search(text):
+        text = pattern.sub(lambda _: section, text)
+    else:
+        text = text.rstrip("\n") + "\n\n" + section + "\n"
+    path.write_text(text)
 
 
 def main():
@@ -336,24 +765,45 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, metavar="FOLDER")
     parser.add_argument("--run", type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--docs", type=pathlib.Path, metavar="JSON",
+                        help="write what --json has written to docs/performance.md")
+    parser.add_argument("--docs-file", type=pathlib.Path, default=ROOT / "docs/performance.md")
     parser.add_argument("--chip", default="sm_90")
     parser.add_argument("--pipeline", default="", help="options of quant-ste-gpu-pipeline")
     parser.add_argument("--qopt-compile", default=ROOT / "build/release/bin/qopt-compile")
-    parser.add_argument("--sizes", type=int, nargs="+", metavar="LOG2",
-                        default=[12, 16, 20, 22, 24, 26, 28, 30], help="elements, as powers of 2")
-    parser.add_argument("--pairs", type=int, default=11)
+    parser.add_argument("--kernels", nargs="+", choices=[*KERNELS, *CHECKED], metavar="NAME",
+                        default=[*KERNELS, *CHECKED], help=", ".join([*KERNELS, *CHECKED]))
+    parser.add_argument("--small", action="store_true", help="networks of small tensors")
+    parser.add_argument("--emulated", action="store_true",
+                        help="without a GPU: libraries of --pipeline=bitcode on the driver that "
+                             "QUANT_STE_LIBCUDA names, whose memory is the host's")
+    parser.add_argument("--sizes", type=int, nargs="*", metavar="LOG2",
+                        default=[12, 14, 16, 18, 20, 22, 24, 26, 28, 30],
+                        help="elements, as powers of 2")
+    parser.add_argument("--check-sizes", type=int, nargs="+", metavar="N", default=TAILS)
+    parser.add_argument("--check-only", action="store_true")
+    parser.add_argument("--compile-sizes", type=int, nargs="*", metavar="LOG2",
+                        default=[16, 20, 26, 28], help="where torch.compile takes part")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--no-graphs", dest="graphs", action="store_false")
     parser.add_argument("--peers", nargs="*", default=["torch", "compile", "triton"])
+    parser.add_argument("--time-limit", type=float, metavar="SECONDS", default=540)
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
-    args = parser.parse_args()
-    folder = args.build or args.run or ROOT / "build/release/gpu-benchmark"
-    if args.build or not args.run:
-        if not shutil.which(str(args.qopt_compile)):
-            raise SystemExit(f"error: no {args.qopt_compile}: build the preset 'release' first, or "
-                             f"give --qopt-compile")
-        build(folder, args.chip, args.qopt_compile, args.pipeline)
-    if args.run or not args.build:
-        run(args.run or folder, args.sizes, args.pairs, args.peers, args.json)
+    options = parser.parse_args()
+    if options.docs:
+        write_docs(json.loads(options.docs.read_text()), options.docs_file)
+        return
+    if options.build:
+        build(options.build, options.chip, options.qopt_compile, options.pipeline, options.small,
+              options.kernels)
+    if options.run:
+        run(options.run, options)
+    if not options.build and not options.run:
+        folder = pathlib.Path("build/gpu-benchmark")
+        build(folder, options.chip, options.qopt_compile, options.pipeline, options.small,
+              options.kernels)
+        run(folder, options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

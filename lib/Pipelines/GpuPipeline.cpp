@@ -40,6 +40,9 @@ static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
   }
   QuantSTEMapToGPUPassOptions map;
   map.chip = options.chip;
+  map.unroll = options.unroll;
+  map.minBlocks = options.minBlocks;
+  map.maxBlocks = options.maxBlocks;
   // Before bodies are taken apart: the polynomials are the ones of the CPU.
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addPass(createQuantSTEMapToGPUPass(map));

@@ -9,12 +9,13 @@
 
 #include "CudaThread.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -31,7 +32,9 @@ using CUfunction = void *;
 using CUstream = void *;
 using CUdeviceptr = unsigned long long;
 using CUevent = void *;
+using CUmemoryPool = void *;
 static constexpr int kErrorLogBuffer = 5, kErrorLogBufferBytes = 6;
+static constexpr int kPoolReleaseThreshold = 4;
 static constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;
 
 namespace {
@@ -65,12 +68,21 @@ struct Driver {
   CUresult (*cuEventSynchronize)(CUevent) = nullptr;
   CUresult (*cuEventElapsedTime)(float *, CUevent, CUevent) = nullptr;
   CUresult (*cuEventDestroy)(CUevent) = nullptr;
+  // Not in every driver that has the others.
+  CUresult (*cuDeviceGetMemPool)(CUmemoryPool *, CUdevice) = nullptr;
+  CUresult (*cuMemPoolGetAttribute)(CUmemoryPool, int, void *) = nullptr;
+  CUresult (*cuMemPoolSetAttribute)(CUmemoryPool, int, void *) = nullptr;
   /// Why there is none; empty if there is one.
   std::string missing;
 
   Driver();
 
 private:
+  template <class Function>
+  void tryLoad(void *library, Function &function, const char *name) {
+    void *symbol = dlsym(library, name);
+    std::memcpy(&function, &symbol, sizeof(symbol));
+  }
   template <class Function>
   void load(void *library, Function &function, const char *name) {
     void *symbol = dlsym(library, name);
@@ -112,6 +124,9 @@ Driver::Driver() {
   load(library, cuEventSynchronize, "cuEventSynchronize");
   load(library, cuEventElapsedTime, "cuEventElapsedTime");
   load(library, cuEventDestroy, "cuEventDestroy_v2");
+  tryLoad(library, cuDeviceGetMemPool, "cuDeviceGetMemPool");
+  tryLoad(library, cuMemPoolGetAttribute, "cuMemPoolGetAttribute");
+  tryLoad(library, cuMemPoolSetAttribute, "cuMemPoolSetAttribute");
   if (!missing.empty())
     return;
   if (CUresult code = cuInit(0)) {
@@ -164,15 +179,17 @@ static CUcontext getPrimaryContext(int ordinal) {
   return context;
 }
 
+static bool hasDriver() {
+  if (error.empty() && !getDriver().missing.empty())
+    fail(getDriver().missing);
+  return error.empty();
+}
+
 /// Whether this thread can work: a driver, a context and no error so far.
 static bool isReady(CUcontext *context = nullptr) {
-  if (!error.empty())
+  if (!hasDriver())
     return false;
   const Driver &driver = getDriver();
-  if (!driver.missing.empty()) {
-    fail(driver.missing);
-    return false;
-  }
   CUcontext current = nullptr;
   if (!check(driver.cuCtxGetCurrent(&current), "cuCtxGetCurrent"))
     return false;
@@ -264,16 +281,22 @@ void quant_ste_cuda_leave_device(void *previous) {
     check(driver.cuCtxSetCurrent(previous), "cuCtxSetCurrent");
 }
 
+/// To ask makes no context, which takes memory and time.
 int32_t quant_ste_cuda_capability(int32_t ordinal) {
-  if (!isReady())
+  if (!hasDriver())
     return -1;
   const Driver &driver = getDriver();
+  CUcontext context = nullptr;
   CUdevice device = 0;
   int major = 0, minor = 0;
-  bool isKnown = ordinal < 0
+  if (ordinal < 0 &&
+      !check(driver.cuCtxGetCurrent(&context), "cuCtxGetCurrent"))
+    return -1;
+  int number = std::max<int>(ordinal, 0); // where work without a context goes
+  bool isKnown = context
                      ? check(driver.cuCtxGetDevice(&device), "cuCtxGetDevice")
-                     : check(driver.cuDeviceGet(&device, ordinal),
-                             "GPU number " + std::to_string(ordinal));
+                     : check(driver.cuDeviceGet(&device, number),
+                             "GPU number " + std::to_string(number));
   if (!isKnown ||
       !check(driver.cuDeviceGetAttribute(&major, kCapabilityMajor, device),
              "cuDeviceGetAttribute") ||
@@ -361,10 +384,37 @@ void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes) {
           "cuMemcpyDtoDAsync");
 }
 
+/// What a pool keeps for the next call when the GPU is waited for. By default
+/// it gives everything back to the system then, and the next call pays for new
+/// memory.
+static constexpr uint64_t kKeptBytes = uint64_t(256) << 20;
+
+/// Once for each device. Only a pool that keeps less is changed.
+static void keepPool(CUcontext context) {
+  static std::mutex mutex;
+  static std::set<CUcontext> done;
+  const Driver &driver = getDriver();
+  std::lock_guard<std::mutex> lock(mutex);
+  CUdevice device = 0;
+  CUmemoryPool pool = nullptr;
+  uint64_t kept = 0;
+  if (!done.insert(context).second || !driver.cuDeviceGetMemPool ||
+      !driver.cuMemPoolGetAttribute || !driver.cuMemPoolSetAttribute ||
+      driver.cuCtxGetDevice(&device) != 0 ||
+      driver.cuDeviceGetMemPool(&pool, device) != 0 ||
+      driver.cuMemPoolGetAttribute(pool, kPoolReleaseThreshold, &kept) != 0 ||
+      kept >= kKeptBytes)
+    return;
+  kept = kKeptBytes;
+  driver.cuMemPoolSetAttribute(pool, kPoolReleaseThreshold, &kept);
+}
+
 void *quant_ste_cuda_malloc(int64_t bytes) {
   CUdeviceptr device = 0;
-  if (bytes <= 0 || !isReady())
+  CUcontext context = nullptr;
+  if (bytes <= 0 || !isReady(&context))
     return nullptr;
+  keepPool(context);
   check(getDriver().cuMemAllocAsync(&device, bytes, stream),
         "cuMemAllocAsync of " + std::to_string(bytes) + " bytes");
   return reinterpret_cast<void *>(static_cast<uintptr_t>(device));

@@ -15,7 +15,7 @@ def version() -> str:
 
 
 def info() -> dict[str, str]:
-    """What a report of a problem should say: versions, processor, threads, and
+    """What a report of a problem should say: versions, processor, GPU, threads, and
     which form of the torch ops is in use."""
     found = {
         "quant_ste": version(),
@@ -23,6 +23,10 @@ def info() -> dict[str, str]:
         "package": str(pathlib.Path(__file__).parent),
         "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
     }
+    try:
+        found["gpu"] = _native.device_chip()
+    except _native.Error as error:
+        found["gpu"] = f"none ({error})"
     for name in ("numpy", "torch", "brevitas", "bitorch", "ml_dtypes", "onnx", "qonnx"):
         try:
             found[name] = importlib.metadata.version(name)

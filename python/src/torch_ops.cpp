@@ -589,6 +589,21 @@ static void useThreads() {
   quant_ste_set_thread_count(wanted);
 }
 
+/// torch's current stream, as the driver knows it.
+static void *getCurrentStream(c10::Device device) {
+#ifdef QUANT_STE_TORCH_NATIVE_HANDLE
+  return c10::impl::VirtualGuardImpl(device.type())
+      .getStream(device)
+      .native_handle();
+#else
+  nb::gil_scoped_acquire python;
+  nb::object stream =
+      nb::module_::import_("torch.cuda").attr("current_stream")(device.index());
+  return reinterpret_cast<void *>(
+      nb::cast<uintptr_t>(stream.attr("cuda_stream")));
+#endif
+}
+
 /// Calls the kernel: on a GPU, on torch's current stream.
 static void runKernel(const OpSpec &spec, const Plan &plan,
                       quant_ste_entry entry, Slots &slots) {
@@ -598,9 +613,7 @@ static void runKernel(const OpSpec &spec, const Plan &plan,
     return;
   }
   c10::Device device = plan.x.device();
-  c10::impl::VirtualGuardImpl torch(device.type());
-  void *stream = torch.getStream(device).native_handle();
-  void *previous = quant_ste_cuda_enter(stream);
+  void *previous = quant_ste_cuda_enter(getCurrentStream(device));
   void *context =
       quant_ste_cuda_enter_device(device.has_index() ? device.index() : 0);
   entry(slots.get());

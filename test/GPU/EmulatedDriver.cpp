@@ -379,6 +379,7 @@ struct Emulated {
   std::map<std::string, int> failures;
   std::map<void *, size_t> memory;
   void *context = nullptr;
+  uint64_t kept = 0; ///< The release threshold of the pool.
   unsigned launches = 0;
 };
 } // namespace
@@ -428,6 +429,7 @@ void emulated_set_context(void *context) { emulated.context = context; }
 void emulated_set_capability(int capability) {
   emulated.capability = capability;
 }
+uint64_t emulated_kept() { return emulated.kept; }
 int emulated_live_events() { return emulated.live; }
 
 CUresult cuInit(unsigned) { return note("cuInit"); }
@@ -559,6 +561,24 @@ CUresult cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz,
       return kLaunchFailed;
   }
   return 0;
+}
+
+// One pool for all devices.
+CUresult cuDeviceGetMemPool(void **pool, int) {
+  *pool = &emulated.kept;
+  return 0;
+}
+CUresult cuMemPoolGetAttribute(void *pool, int attribute, void *value) {
+  if (pool != &emulated.kept || attribute != 4)
+    return kInvalidValue;
+  std::memcpy(value, &emulated.kept, sizeof(emulated.kept));
+  return 0;
+}
+CUresult cuMemPoolSetAttribute(void *pool, int attribute, void *value) {
+  if (pool != &emulated.kept || attribute != 4)
+    return kInvalidValue;
+  std::memcpy(&emulated.kept, value, sizeof(emulated.kept));
+  return note("cuMemPoolSetAttribute", number(emulated.kept));
 }
 
 CUresult cuMemAllocAsync(CUdeviceptr *device, size_t bytes, void *s) {

@@ -1,5 +1,6 @@
 """Libraries for C programs whose functions launch kernels."""
 import ctypes
+import json
 import os
 import platform
 import re
@@ -178,7 +179,8 @@ def test_kernels_alone(tmp_path):
     assert not (tmp_path / "f.h").exists()
 
 
-@pytest.mark.parametrize("image, magic", [("cubin", b"\x7fELF"), ("fatbin", b"\x50\xed\x55\xba")])
+@pytest.mark.parametrize("image, magic", [
+    pytest.param("cubin", b"\x7fELF", marks=pytest.mark.slow), ("fatbin", b"\x50\xed\x55\xba")])
 def test_embedded_code(image, magic, tmp_path):
     """What ptxas made goes into the library, or a tool is missing."""
     output = tmp_path / "f.so"
@@ -239,11 +241,43 @@ def test_toolkit(kind, tmp_path):
 
 @pytest.mark.slow
 def test_benchmark(tmp_path):
-    """benchmarks/gpu.py builds its libraries, and says it where nothing can be measured."""
-    script = ROOT / "benchmarks/gpu.py"
-    subprocess.run([sys.executable, script, "--build", tmp_path, "--qopt-compile",
-                    BUILD / "bin" / "qopt-compile"], check=True)
-    assert len(list(tmp_path.glob("lib*.so"))) == 8
-    said = subprocess.run([sys.executable, script, "--run", tmp_path, "--sizes", "12"],
-                          capture_output=True, text=True)
-    assert said.returncode == 0 or said.stderr.startswith("nothing was measured: "), said.stderr
+    """benchmarks/gpu.py, to its end: on the emulated GPU, with the tensors of torch's CPU."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    script, folder, found = ROOT / "benchmarks/gpu.py", tmp_path / "lib", tmp_path / "found.json"
+    kernels = ["--kernels", "int_quant_image", "product_cublas"]
+    subprocess.run([sys.executable, script, "--build", folder, "--small", "--pipeline=bitcode",
+                    "--qopt-compile", BUILD / "bin" / "qopt-compile", *kernels], check=True)
+    ran = subprocess.run(
+        [sys.executable, script, "--run", folder, "--emulated", *kernels, "--sizes", "9",
+         "--compile-sizes", "9", "--check-sizes", "0", "5", "4097", "--rounds", "2",
+         "--json", found], capture_output=True, text=True)
+    assert ran.returncode == 0 and "everything is right" in ran.stdout, ran.stdout + ran.stderr
+    rows = json.loads(found.read_text())
+    assert rows["wrong"] == 0 and len(rows["rows"]) == 2 * 2
+    assert {n["network"] for n in rows["networks"]} == {"resnet18", "transformer"}
+    for row in rows["rows"]:
+        assert {"quant_ste", "stream", "torch", "compile"} <= set(row["seconds"])
+    # The figures go to the documents, again in the same place.
+    docs = tmp_path / "performance.md"
+    docs.write_text("# Performance\n")
+    for _ in range(2):
+        subprocess.run([sys.executable, script, "--docs", found, "--docs-file", docs], check=True)
+    text = docs.read_text()
+    assert text.count("## NVIDIA GPUs") == 1 and text.count("| int_quant_image | f32 | forward |") == 1
+    # Without a GPU it says so.
+    ran = subprocess.run([sys.executable, script, "--run", folder], capture_output=True, text=True)
+    assert ran.returncode == 0 or ran.stderr.startswith("nothing was measured: "), ran.stderr
+
+
+@pytest.mark.slow
+def test_tuning(tmp_path):
+    """benchmarks/gpu_tune.py."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    script = ROOT / "benchmarks/gpu_tune.py"
+    few = ["--unroll", "2", "4", "--min-blocks", "4", "--waves", "8"]
+    subprocess.run([sys.executable, script, "--build", tmp_path, "--pipeline=bitcode", *few,
+                    "--qopt-compile", BUILD / "bin" / "qopt-compile"], check=True)
+    ran = subprocess.run([sys.executable, script, "--run", tmp_path, "--emulated", "--size", "12",
+                          "--rounds", "1", *few], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r'\{"sm_90", ..., [24], 4, 4, 1056\},', ran.stdout), ran.stdout

@@ -205,6 +205,8 @@ def test_the_chip_of_the_machine(driver):
         driver.library.emulated_set_capability(90)
     stages = module.stages()
     assert list(stages) == list(quant_ste.GPU_PHASES)
+    # To ask made no context.
+    assert not any("Ctx" in line for line in driver.log())
     assert ".target sm_103" in stages["llvm"] and "gpu.module" in stages["kernels"]
 
 

@@ -1,4 +1,5 @@
 """What the runtime asks of the driver, and what it says when that fails."""
+import ctypes
 import platform
 
 import numpy as np
@@ -47,6 +48,25 @@ def test_launches(driver):
     assert not only(log, "cuModule") and len(only(log, "cuLaunchKernel")) == 1
     module.call(None, x[:0], np.float32(1))
     assert not only(driver.log(), "cuLaunchKernel")
+
+
+def test_temporaries_come_from_the_pool(driver):
+    """Allocated and freed in the order of the stream; the pool keeps some for the next call."""
+    module = emulation.compile(int_quant(1, (), "f32"))
+    x, p = np.zeros(9000, np.float32), (np.float32(1), np.float32(1), np.float32(3))
+    module.call(None, x, *p, x)
+    log = driver.log()
+    allocated, freed = only(log, "cuMemAllocAsync"), only(log, "cuMemFreeAsync")
+    # Arguments and results, and one buffer of partial sums.
+    assert len(allocated) == len(freed) > 7 and all(
+        line.endswith("stream=0)") for line in allocated + freed), log
+    finish = next(i for i, line in enumerate(log) if "finish" in line)
+    # Partial sums are freed after the kernel that adds them, before anybody waits.
+    waits = log.index("cuStreamSynchronize(stream=0)")
+    assert any(line.startswith("cuMemFreeAsync") for line in log[finish:waits]), log
+    assert not only(log, "cuMemPoolSetAttribute")  # once
+    driver.library.emulated_kept.restype = ctypes.c_uint64
+    assert driver.library.emulated_kept() == 256 << 20
 
 
 def test_sums_have_a_second_kernel(driver):

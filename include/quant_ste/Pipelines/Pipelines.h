@@ -177,6 +177,20 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
           clEnumValN(DeviceImage::Fatbin, "fatbin",
                      "Both, by ptxas and fatbinary")),
       llvm::cl::init(DeviceImage::PTX)};
+  Option<unsigned> unroll{
+      *this, "unroll",
+      llvm::cl::desc("16-byte accesses of each operand that a thread has under "
+                     "way (0: what the table says of the chip)"),
+      llvm::cl::init(0)};
+  Option<unsigned> minBlocks{
+      *this, "min-blocks",
+      llvm::cl::desc("Blocks that must fit on a multiprocessor at once (0: the "
+                     "table)"),
+      llvm::cl::init(0)};
+  Option<int64_t> maxBlocks{
+      *this, "max-blocks",
+      llvm::cl::desc("Blocks of a kernel without sums (0: the table)"),
+      llvm::cl::init(0)};
   Option<GpuMatmul> matmul{
       *this, "matmul", llvm::cl::desc("What computes matrix products"),
       llvm::cl::values(

@@ -349,7 +349,14 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"chip", "chip", "std::string", /*default=*/"\"sm_80\"",
-           "The chip that the kernels are shaped for">
+           "The chip that the kernels are shaped for">,
+    Option<"unroll", "unroll", "unsigned", /*default=*/"0",
+           "16-byte accesses of each operand that a thread has under way (0: "
+           "what the table says of the chip; the bits of sums are the same)">,
+    Option<"minBlocks", "min-blocks", "unsigned", /*default=*/"0",
+           "Blocks that must fit on a multiprocessor at once (0: the table)">,
+    Option<"maxBlocks", "max-blocks", "int64_t", /*default=*/"0",
+           "Blocks of a kernel without sums (0: the table)">
   ];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",

@@ -75,7 +75,20 @@ static Value invertRoot(ImplicitLocOpBuilder &b, math::RsqrtOp op) {
 
 namespace {
 struct DeviceMath : quant_ste::impl::QuantSTEDeviceMathPassBase<DeviceMath> {
+  /// Upstream's passes that widen bf16 allow that a narrowing and a widening
+  /// cancel out, which would leave roundings out.
+  void keepRoundings() {
+    auto none = arith::FastMathFlags::none;
+    getOperation().walk([&](Operation *op) {
+      if (auto widening = dyn_cast<arith::ExtFOp>(op))
+        widening.setFastmath(none);
+      if (auto narrowing = dyn_cast<arith::TruncFOp>(op))
+        narrowing.setFastmath(none);
+    });
+  }
+
   void runOnOperation() override {
+    keepRoundings();
     WalkResult result = getOperation().walk([](Operation *op) {
       if (!isa<math::MathDialect>(op->getDialect()))
         return WalkResult::advance();

@@ -195,8 +195,32 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
     }
   }
 
-  void runOnOperation() override {
+  /// The table's row for the chip, with what the options change.
+  llvm::Expected<GpuTarget> getTarget() {
     auto found = lookupGpuTarget(chip);
+    if (!found)
+      return found.takeError();
+    GpuTarget target = **found;
+    constexpr unsigned kMost = 32;
+    if (unroll > kMost || minBlocks > kMost)
+      return llvm::createStringError(
+          "expected unroll and min-blocks of at most " + Twine(kMost) +
+          ", got " + Twine(unroll) + " and " + Twine(minBlocks));
+    if (maxBlocks < 0 || maxBlocks > INT32_MAX)
+      return llvm::createStringError("expected max-blocks in 0..2147483647, "
+                                     "got " +
+                                     Twine(maxBlocks));
+    if (unroll)
+      target.unroll = unroll;
+    if (minBlocks)
+      target.minBlocks = target.minBlocksOfSum = minBlocks;
+    if (maxBlocks)
+      target.maxBlocks = maxBlocks;
+    return target;
+  }
+
+  void runOnOperation() override {
+    auto found = getTarget();
     if (!found) {
       getOperation().emitError(llvm::toString(found.takeError()));
       return signalPassFailure();
@@ -219,7 +243,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
                                              "quant_ste_kernels");
           library.emplace(kernels);
         }
-        return KernelOptions{*library, **found, function.getName().str(),
+        return KernelOptions{*library, *found, function.getName().str(),
                              initial.lookup(op)};
       };
       if (!isHelper(function))

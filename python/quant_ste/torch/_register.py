@@ -31,3 +31,13 @@ def _register() -> str:
 
 #: How the ops are registered.
 REGISTRATION = _register()
+
+
+def set_gpu_options(options: str) -> None:
+    """Options of quant-ste-gpu-pipeline for kernels that are not compiled yet; for tests."""
+    if REGISTRATION.startswith("C++"):
+        from . import _ops
+        _ops.set_gpu_options(options)
+    else:
+        from . import _fallback
+        _fallback.gpu_options = options
