@@ -212,6 +212,21 @@ def measure(network, threads, options):
     return rows
 
 
+def verdict(rows):
+    """Our quantized step against our float one and against PyTorch's quantized ones."""
+    lines = []
+    for key in dict.fromkeys((r["network"], r["threads"]) for r in rows):
+        these = [r for r in rows if (r["network"], r["threads"]) == key
+                 and r["kind"] == "quantized"]
+        theirs = [r for r in these if r["impl"] != "quant_ste"]
+        for r in (r for r in these if r["impl"] == "quant_ste"):
+            beside = "".join(f", {t['impl']} takes {t['seconds'] / r['seconds']:.2f} times as long"
+                             for t in theirs)
+            lines.append(f"{key[0]}, {key[1]} thread(s), matmul={r['matmul']}: "
+                         f"{r['over_own_float']:.2f} of the float step{beside}")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -246,6 +261,7 @@ def main():
                       f"{r['median_seconds'] * 1e3:9.3f}  {r['over_own_float']:.2f}",
                       flush=True)
             rows += these
+    print("\n".join(verdict(rows)))
     if options.json:
         with open(options.json, "w") as file:
             json.dump(rows, file, indent=1)

@@ -349,7 +349,8 @@ quant_ste_entry quant_ste_function_entry(const quant_ste_module *module,
 // Calling
 //===----------------------------------------------------------------------===//
 
-static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
+static llvm::Error wrapArgument(const quant_ste_array &array,
+                                SmallVectorImpl<HostArray> &to) {
   if (array.element_type < 0 || array.element_type > QUANT_STE_INDEX)
     return llvm::createStringError("unknown element type " +
                                    Twine(array.element_type));
@@ -362,11 +363,11 @@ static llvm::Expected<HostArray> wrapArgument(const quant_ste_array &array) {
   std::optional<ArrayRef<int64_t>> strides;
   if (array.strides)
     strides = ArrayRef<int64_t>(array.strides, array.rank);
-  HostArray wrapped = HostArray::borrow(
-      static_cast<ElementType>(array.element_type), sizes, array.data, strides);
-  if (!array.data && wrapped.getNumElements() != 0)
-    return llvm::createStringError("no data for " + wrapped.getTypeString());
-  return wrapped;
+  to.push_back(HostArray::borrow(static_cast<ElementType>(array.element_type),
+                                 sizes, array.data, strides));
+  if (!array.data && to.back().getNumElements() != 0)
+    return llvm::createStringError("no data for " + to.back().getTypeString());
+  return llvm::Error::success();
 }
 
 static llvm::Expected<SmallVector<HostArray>>
@@ -388,13 +389,11 @@ call(const quant_ste_module &module, const Signature &signature,
 static llvm::Expected<SmallVector<HostArray>>
 wrapAll(StringRef what, const quant_ste_array *arrays, int32_t count) {
   SmallVector<HostArray> wrapped;
-  for (int32_t i = 0; i < count; ++i) {
-    auto array = wrapArgument(arrays[i]);
-    if (!array)
+  wrapped.reserve(std::max(count, 0));
+  for (int32_t i = 0; i < count; ++i)
+    if (auto error = wrapArgument(arrays[i], wrapped))
       return llvm::createStringError(what + " #" + Twine(i) + ": " +
-                                     llvm::toString(array.takeError()));
-    wrapped.push_back(std::move(*array));
-  }
+                                     llvm::toString(std::move(error)));
   return wrapped;
 }
 

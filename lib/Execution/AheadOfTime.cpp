@@ -17,6 +17,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Linker/Linker.h"
+#include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -25,6 +26,7 @@
 #include "llvm/Support/ToolOutputFile.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include <dlfcn.h>
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -300,6 +302,34 @@ llvm::Expected<std::string> quant_ste::findLinker(StringRef given) {
       "write an object with -o f.o, or give one by --linker");
 }
 
+/// Unless given, beside what this function is in: a program, or libQuantSTE-C.
+static llvm::Expected<std::string> findOwnRuntime(StringRef given) {
+  std::string file;
+  Dl_info here;
+  if (dladdr(reinterpret_cast<void *>(&findOwnRuntime), &here) &&
+      llvm::sys::fs::exists(here.dli_fname))
+    file = here.dli_fname;
+  else
+    file = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+  llvm::SmallString<128> path;
+  (void)llvm::sys::fs::real_path(file, path);
+  return findRuntimeArchive(given, llvm::sys::path::parent_path(path));
+}
+
+/// Does the object call the runtime's kernel for products?
+static bool callsProducts(StringRef bytes) {
+  auto object = llvm::object::ObjectFile::createObjectFile(
+      llvm::MemoryBufferRef(bytes, "object"));
+  if (!object) {
+    llvm::consumeError(object.takeError());
+    return false;
+  }
+  return llvm::any_of((*object)->symbols(), [](llvm::object::SymbolRef symbol) {
+    auto name = llvm::expectedToOptional(symbol.getName());
+    return name && *name == "quant_ste_matmul";
+  });
+}
+
 llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
                                          const LinkOptions &options) {
   auto linker = findLinker(options.linker);
@@ -315,15 +345,17 @@ llvm::Error quant_ste::linkSharedLibrary(StringRef object, StringRef library,
           "-Wl,--as-needed", "-Wl,-z,noexecstack",
           ("-Wl,-soname," + llvm::sys::path::filename(library)).str(), "-o",
           library.str(), object.str()});
-  if (options.openmp) {
+  if (!options.archive.empty())
+    llvm::append_range(
+        arguments,
+        ArrayRef<std::string>{options.archive, "-Wl,--exclude-libs,ALL"});
+  if (options.openmp) { // behind what may need it
     // By path: -lomp would need its development files in the usual places.
     const char *openmp = quant_ste_openmp_library();
     arguments.push_back(options.triple.empty() && openmp ? openmp : "-lomp");
   }
   if (!options.archive.empty())
-    llvm::append_range(arguments, ArrayRef<std::string>{
-                                      options.archive, "-Wl,--exclude-libs,ALL",
-                                      "-lstdc++", "-ldl"});
+    llvm::append_range(arguments, ArrayRef<std::string>{"-lstdc++", "-ldl"});
   arguments.push_back("-lm");
 
   llvm::SmallString<128> log;
@@ -425,6 +457,22 @@ llvm::Error quant_ste::writeLibrary(StringRef path, StringRef bytes,
     // Compilation has said already what is wrong with them.
     (void)pipeline.parseFromString(options.compile.pipelineOptions, errors);
     link.openmp = pipeline.openmp;
+    if (callsProducts(bytes)) {
+      llvm::Triple host(llvm::sys::getDefaultTargetTriple());
+      if (!link.triple.empty() &&
+          llvm::Triple(link.triple).getArch() != host.getArch())
+        return llvm::createStringError(
+            "products by the runtime are for this machine's kind of processor "
+            "(" +
+            host.getArchName() +
+            "): write an object with -o f.o and link it to the runtime, or "
+            "leave them in the code (matmul=inline)");
+      auto runtime = findOwnRuntime(link.archive);
+      if (!runtime)
+        return runtime.takeError();
+      link.archive = *runtime;
+      link.openmp = true;
+    }
   }
   return linkSharedLibrary(object, path, link);
 }

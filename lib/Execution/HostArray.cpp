@@ -208,7 +208,7 @@ void HostArray::assign(const HostArray &from) {
 }
 
 Expected<HostArray> HostArray::packed() const {
-  if (isContiguous() && isAligned()) {
+  if (isPacked()) {
     HostArray same = *this;
     same.strides = computeStrides(shape);
     return same;

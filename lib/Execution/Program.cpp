@@ -303,6 +303,9 @@ Program::load(std::unique_ptr<llvm::MemoryBuffer> object,
 // Calling
 //===----------------------------------------------------------------------===//
 
+/// Calls of so many arguments and results allocate nothing.
+static constexpr unsigned kFewValues = 8;
+
 namespace {
 /// {allocated, aligned, offset, sizes[rank], strides[rank]}
 class Descriptor {
@@ -310,11 +313,14 @@ public:
   explicit Descriptor(unsigned rank) : rank(rank), words(3 + 2 * rank) {}
   explicit Descriptor(const HostArray &array)
       : Descriptor(array, array.getData()) {}
-  /// The array's shape, elsewhere.
+  /// The array's shape, row-major, elsewhere.
   Descriptor(const HostArray &array, void *data) : Descriptor(array.getRank()) {
     words[0] = words[1] = reinterpret_cast<intptr_t>(data);
-    llvm::copy(array.getShape(), words.begin() + 3);
-    llvm::copy(array.getStrides(), words.begin() + 3 + rank);
+    uint64_t stride = 1; // overflows where there are no elements
+    for (unsigned d = rank; d-- > 0; stride *= array.getShape()[d]) {
+      words[3 + d] = array.getShape()[d];
+      words[3 + rank + d] = stride;
+    }
   }
   void *getMemory() { return words.data(); }
   void *getAllocated() const { return reinterpret_cast<void *>(words[0]); }
@@ -335,9 +341,9 @@ private:
 /// be one of the arguments, or a constant of the program.
 class ResultBuffers {
 public:
-  explicit ResultBuffers(ArrayRef<HostArray> arguments) {
-    for (const HostArray &array : arguments)
-      foreign.insert(array.getData());
+  explicit ResultBuffers(ArrayRef<const HostArray *> arguments) {
+    for (const HostArray *array : arguments)
+      foreign.insert(array->getData());
     foreign.insert(kConstant);
     foreign.insert(nullptr);
   }
@@ -418,35 +424,45 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
               ArrayRef<HostArray> outs) const {
   if (auto error = function.check(given))
     return error;
-  SmallVector<HostArray> arguments;
+  // Most arrays can be read where they are.
+  SmallVector<HostArray, 0> copies;
+  copies.reserve(llvm::count_if(
+      given, [](const HostArray &array) { return !array.isPacked(); }));
+  SmallVector<const HostArray *, kFewValues> arguments;
   for (const HostArray &array : given) {
+    arguments.push_back(&array);
+    if (array.isPacked())
+      continue;
     auto packed = array.packed();
     if (!packed)
       return packed.takeError();
-    arguments.push_back(std::move(*packed));
+    arguments.back() = &copies.emplace_back(std::move(*packed));
   }
 
   if (isForGpu) {
     if (!outs.empty())
       return llvm::createStringError(
           "code for a GPU writes to no array of the caller");
-    return callWithCopies(function, arguments);
+    return callWithCopies(
+        function,
+        llvm::map_to_vector(arguments, [](const HostArray *a) { return *a; }));
   }
-  SmallVector<Descriptor> descriptors;
+  SmallVector<Descriptor, kFewValues> descriptors;
   size_t numValues = arguments.size() + function.results.size();
   descriptors.reserve(numValues); // slots point into it
-  SmallVector<void *> slots;
+  SmallVector<void *, kFewValues> slots;
   for (auto [type, array] : llvm::zip_equal(function.arguments, arguments)) {
     if (type.isScalar) {
-      slots.push_back(array.getData());
+      slots.push_back(array->getData());
       continue;
     }
-    descriptors.emplace_back(array);
+    descriptors.emplace_back(*array);
     slots.push_back(descriptors.back().getMemory());
   }
-  SmallVector<uint64_t> scalars(function.results.size());
-  SmallVector<Descriptor *> returned;
-  SmallVector<std::optional<HostArray>> destinations(function.results.size());
+  SmallVector<uint64_t, kFewValues> scalars(function.results.size());
+  SmallVector<Descriptor *, kFewValues> returned;
+  SmallVector<std::optional<HostArray>, 0> destinations(
+      function.results.size());
   unsigned numOuts = 0;
   for (auto [k, type] : llvm::enumerate(function.results)) {
     returned.push_back(nullptr);
@@ -455,7 +471,7 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
       continue;
     }
     if (function.hasDestination(k)) {
-      auto shape = function.getResultShape(k, arguments);
+      auto shape = function.getResultShape(k, given);
       auto array =
           outs.empty()
               ? HostArray::uninitialized(type.element, shape)
@@ -480,6 +496,7 @@ Program::call(const Signature &function, ArrayRef<HostArray> given,
     if (d)
       buffers.adopt(*d);
   SmallVector<HostArray> results;
+  results.reserve(function.results.size());
   numOuts = 0;
   for (auto [k, type] : llvm::enumerate(function.results)) {
     numOuts += !type.isScalar;

@@ -169,6 +169,148 @@ static bool isRoundingToHalf(llvm::Instruction &i, unsigned width) {
          type->getNumElements() % width == 0;
 }
 
+//===----------------------------------------------------------------------===//
+// f16 without instructions
+//===----------------------------------------------------------------------===//
+
+/// An integer as large as `type`'s elements, for as many.
+static llvm::Type *getBitsType(llvm::Type *type) {
+  auto *element =
+      llvm::IntegerType::get(type->getContext(), type->getScalarSizeInBits());
+  return type->getWithNewType(element);
+}
+
+static bool isHalf(llvm::Type *type) {
+  return type->getScalarType()->isHalfTy();
+}
+
+/// f16 to f32 on integers: exponents move to their new bias, infinity and NaN
+/// (quiet from here on) to the top. Denormals are integers times 2^-24.
+static llvm::Value *expandExtension(llvm::FPExtInst &root) {
+  llvm::IRBuilder<> b(&root);
+  llvm::Type *type = root.getType(), *bits = getBitsType(type);
+  auto constant = [&](uint32_t v) { return llvm::ConstantInt::get(bits, v); };
+  llvm::Value *x = root.getOperand(0);
+  x = b.CreateZExt(b.CreateBitCast(x, getBitsType(x->getType())), bits);
+  llvm::Value *size = b.CreateAnd(x, constant(0x7fff));
+  llvm::Value *sign = b.CreateShl(b.CreateXor(x, size), constant(16));
+  llvm::Value *shifted = b.CreateShl(size, constant(13));
+  llvm::Value *normal = b.CreateAdd(shifted, constant(112u << 23));
+  llvm::Value *top = b.CreateAdd(normal, constant(112u << 23));
+  llvm::Value *isNaN = b.CreateICmpSGT(size, constant(0x7c00));
+  top = b.CreateSelect(isNaN, b.CreateOr(top, constant(0x400000)), top);
+  llvm::Value *scaled = b.CreateFMul(b.CreateSIToFP(size, type),
+                                     llvm::ConstantFP::get(type, 0x1p-24));
+  scaled = b.CreateBitCast(scaled, bits);
+  llvm::Value *isTop = b.CreateICmpSGT(size, constant(0x7bff));
+  llvm::Value *isDenormal = b.CreateICmpSLT(size, constant(0x400));
+  llvm::Value *result = b.CreateSelect(isTop, top, normal);
+  result = b.CreateSelect(isDenormal, scaled, result);
+  return b.CreateBitCast(b.CreateOr(result, sign), type);
+}
+
+/// f32 to f16, to nearest and ties to even: of normal numbers on integers, as
+/// to bf16. The sum with 1/2 rounds what becomes denormal.
+static llvm::Value *expandRounding(llvm::FPTruncInst &root) {
+  llvm::IRBuilder<> b(&root);
+  llvm::Value *x = root.getOperand(0);
+  llvm::Type *type = x->getType(), *bits = getBitsType(type);
+  auto constant = [&](uint32_t v) { return llvm::ConstantInt::get(bits, v); };
+  x = b.CreateBitCast(x, bits);
+  llvm::Value *size = b.CreateAnd(x, constant(0x7fffffff));
+  llvm::Value *sign = b.CreateLShr(b.CreateXor(x, size), constant(16));
+  llvm::Value *odd = b.CreateAnd(b.CreateLShr(size, constant(13)), constant(1));
+  llvm::Value *normal =
+      b.CreateAdd(size, constant(0xfff - (uint32_t(112) << 23)));
+  normal = b.CreateLShr(b.CreateAdd(normal, odd), constant(13));
+  llvm::Constant *half = llvm::ConstantFP::get(type, 0.5);
+  llvm::Value *denormal = b.CreateFAdd(b.CreateBitCast(size, type), half);
+  denormal =
+      b.CreateSub(b.CreateBitCast(denormal, bits), b.CreateBitCast(half, bits));
+  llvm::Value *payload =
+      b.CreateAnd(b.CreateLShr(size, constant(13)), constant(0x3ff));
+  llvm::Value *isNaN = b.CreateICmpSGT(size, constant(0x7f800000));
+  llvm::Value *top = b.CreateSelect(
+      isNaN, b.CreateOr(payload, constant(0x7e00)), constant(0x7c00));
+  llvm::Value *isTop = b.CreateICmpSGT(size, constant((143u << 23) - 1));
+  llvm::Value *isDenormal = b.CreateICmpSLT(size, constant(113u << 23));
+  llvm::Value *result = b.CreateSelect(isTop, top, normal);
+  result = b.CreateSelect(isDenormal, denormal, result);
+  result = b.CreateTrunc(b.CreateOr(result, sign), getBitsType(root.getType()));
+  return b.CreateBitCast(result, root.getType());
+}
+
+static llvm::Value *expandHalf(llvm::Instruction &i) {
+  if (auto *extend = dyn_cast<llvm::FPExtInst>(&i))
+    if (isHalf(i.getOperand(0)->getType()) &&
+        i.getType()->getScalarType()->isFloatTy())
+      return expandExtension(*extend);
+  if (auto *truncate = dyn_cast<llvm::FPTruncInst>(&i))
+    if (isHalf(i.getType()) &&
+        i.getOperand(0)->getType()->getScalarType()->isFloatTy())
+      return expandRounding(*truncate);
+  return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Rounding to whole numbers without instructions
+//===----------------------------------------------------------------------===//
+
+/// Magnitudes below 2^23 (2^52 in f64) lose their fraction in a sum with that,
+/// to nearest and ties to even. Larger ones are whole; NaNs become quiet.
+static llvm::Value *expandWhole(llvm::Instruction &i) {
+  auto *call = dyn_cast<llvm::IntrinsicInst>(&i);
+  if (!call)
+    return nullptr;
+  llvm::Type *type = i.getType();
+  bool isDouble = type->getScalarType()->isDoubleTy();
+  if (!isDouble && !type->getScalarType()->isFloatTy())
+    return nullptr;
+  llvm::Intrinsic::ID mode = call->getIntrinsicID();
+  if (mode != llvm::Intrinsic::roundeven && mode != llvm::Intrinsic::floor &&
+      mode != llvm::Intrinsic::ceil && mode != llvm::Intrinsic::trunc)
+    return nullptr;
+
+  llvm::IRBuilder<> b(&i);
+  llvm::Type *bits = getBitsType(type);
+  llvm::Value *x = call->getArgOperand(0);
+  llvm::Value *size = b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x);
+  llvm::Constant *large =
+      llvm::ConstantFP::get(type, isDouble ? 0x1p52 : 0x1p23);
+  llvm::Value *whole = b.CreateFSub(b.CreateFAdd(size, large), large);
+  if (mode != llvm::Intrinsic::roundeven) {
+    llvm::Constant *one = llvm::ConstantFP::get(type, 1.0);
+    llvm::Constant *zero = llvm::ConstantFP::get(type, 0.0);
+    llvm::Value *isAbove = b.CreateFCmpOGT(whole, size);
+    whole = b.CreateFSub(whole, b.CreateSelect(isAbove, one, zero));
+    if (mode != llvm::Intrinsic::trunc) {
+      llvm::Value *isNegative = b.CreateFCmpOLT(x, zero);
+      llvm::Value *isAway =
+          mode == llvm::Intrinsic::floor ? isNegative : b.CreateNot(isNegative);
+      isAway = b.CreateAnd(isAway, b.CreateFCmpOLT(whole, size));
+      whole = b.CreateFAdd(whole, b.CreateSelect(isAway, one, zero));
+    }
+  }
+  whole = b.CreateCopySign(whole, x);
+  llvm::Value *same = b.CreateBitCast(x, bits);
+  llvm::Constant *quiet =
+      llvm::ConstantInt::get(bits, isDouble ? uint64_t(1) << 51 : 1u << 22);
+  same = b.CreateSelect(b.CreateFCmpUNO(x, x), b.CreateOr(same, quiet), same);
+  return b.CreateSelect(b.CreateFCmpOLT(size, large), whole,
+                        b.CreateBitCast(same, type));
+}
+
+/// What LLVM would make a call for each element.
+static void
+expandCalls(llvm::Function &f,
+            function_ref<llvm::Value *(llvm::Instruction &)> expand) {
+  for (llvm::Instruction &i : llvm::make_early_inc_range(llvm::instructions(f)))
+    if (llvm::Value *expanded = expand(i)) {
+      i.replaceAllUsesWith(expanded);
+      i.eraseFromParent();
+    }
+}
+
 void quant_ste::useTargetForms(llvm::Module &module,
                                const llvm::TargetMachine &machine) {
   if (!machine.getTargetTriple().isX86_64())
@@ -183,6 +325,10 @@ void quant_ste::useTargetForms(llvm::Module &module,
            llvm::make_early_inc_range(llvm::instructions(f)))
         if (isRoundingToHalf(i, width))
           useRounding(cast<llvm::FPTruncInst>(i), width);
+    if (!has("+f16c") && !has("+avx512f"))
+      expandCalls(f, expandHalf);
+    if (!has("+sse4.1"))
+      expandCalls(f, expandWhole);
     if (!has("+avx512bf16,+avx512dq"))
       continue;
     SmallVector<std::pair<llvm::SelectInst *, llvm::Value *>> roundings;

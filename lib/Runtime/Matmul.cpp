@@ -19,6 +19,7 @@
 #include "quant_ste/Runtime/Matmul.h"
 
 #include "MatmulLibrary.h"
+#include "MatmulOffsets.h"
 #include "MatmulTile.h"
 #include <algorithm>
 #include <atomic>
@@ -36,37 +37,7 @@ extern "C" int omp_get_num_threads(void);
 extern "C" int omp_get_thread_num(void);
 extern "C" int omp_in_parallel(void);
 
-//===----------------------------------------------------------------------===//
-// Tables of offsets
-//===----------------------------------------------------------------------===//
-
-namespace {
 using Loops = const quant_ste_matmul_loop *;
-using Offsets = std::vector<int64_t>;
-
-/// Which offsets the iterations of nested loops have in one array.
-Offsets makeOffsets(Loops loops, int64_t numLoops,
-                    int64_t quant_ste_matmul_loop::*stride) {
-  Offsets offsets{0};
-  for (Loops loop = loops; loop != loops + numLoops; ++loop) {
-    Offsets inner;
-    inner.reserve(offsets.size() * loop->size);
-    for (int64_t outer : offsets)
-      for (int64_t i = 0; i < loop->size; ++i)
-        inner.push_back(outer + i * (loop->*stride));
-    offsets = std::move(inner);
-  }
-  return offsets;
-}
-
-/// Do these offsets follow one another by `step`?
-bool isEven(const int64_t *offsets, int64_t count, int64_t step) {
-  for (int64_t i = 1; i < count; ++i)
-    if (offsets[i] - offsets[i - 1] != step)
-      return false;
-  return true;
-}
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -390,29 +361,11 @@ void quant_ste_matmul_counts(int64_t *own, int64_t *library) {
   *library = numLibrary;
 }
 
-namespace {
-/// The loops of each kind.
-struct Kinds {
-  Loops batch, rows, columns, terms;
-  Kinds(const quant_ste_matmul_args &args, Loops loops)
-      : batch(loops), rows(batch + args.batch), columns(rows + args.rows),
-        terms(columns + args.columns) {}
-};
-} // namespace
-
 static int64_t countIterations(Loops loops, int64_t numLoops) {
   int64_t count = 1;
   for (int64_t i = 0; i < numLoops; ++i)
     count *= loops[i].size;
   return count;
-}
-
-/// The tile's columns should be c's contiguous direction; swapping the factors
-/// changes no bit.
-static bool isBetterSwapped(const quant_ste_matmul_args &args,
-                            const Kinds &kinds) {
-  return kinds.columns[args.columns - 1].c != 1 &&
-         kinds.rows[args.rows - 1].c == 1;
 }
 
 template <class T>

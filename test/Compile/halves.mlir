@@ -11,6 +11,14 @@
 // RUN: qopt-compile %s --target=x86_64:x86-64-v3 --pipeline=openmp=false -o %t.v3.s
 // RUN: FileCheck %s --check-prefixes=F16,V3 --input-file=%t.v3.s
 
+// Where there are none, on integers: no element costs a call.
+// RUN: qopt-compile %s --target=x86_64:x86-64-v2 --pipeline=openmp=false -o %t.v2.s
+// RUN: FileCheck %s --check-prefix=LANES --input-file=%t.v2.s \
+// RUN:     --implicit-check-not='call{{.*(extend|trunc|round)}}'
+// RUN: qopt-compile %s --target=x86_64:x86-64 --pipeline=openmp=false -o %t.v1.s
+// RUN: FileCheck %s --check-prefix=LANES --input-file=%t.v1.s \
+// RUN:     --implicit-check-not='call{{.*(extend|trunc|round)}}'
+
 // Denormals and NaN are looked for first: the instruction has its own view of
 // them.
 // BF16-LABEL: {{^"?}}bf16.{{.*}}:
@@ -34,4 +42,18 @@ func.func @bf16(%x: tensor<?xbf16>, %a: tensor<f32>) -> tensor<?xbf16> {
 func.func @f16(%x: tensor<?xf16>, %a: tensor<f32>) -> tensor<?xf16> {
   %y = quant_ste.pact %x, %a bits(4) grad(pact) : tensor<?xf16>, tensor<f32>
   return %y : tensor<?xf16>
+}
+
+// The sum is made of f32, and the gradient rounded once.
+// F16-LABEL: {{^"?}}f16_backward.{{.*}}:
+// V4-DAG: vcvtph2ps {{.*}}%zmm
+// V3-DAG: vcvtph2ps {{.*}}%ymm
+// V4-DAG: vcvtps2ph $0, %zmm
+// V3-DAG: vcvtps2ph $0, %ymm
+// LANES-LABEL: {{^"?}}f16_backward.{{.*}}:
+// LANES: cvtdq2ps
+func.func @f16_backward(%x: tensor<?xf16>, %a: tensor<f32>, %dy: tensor<?xf16>) -> (tensor<?xf16>, tensor<f32>) {
+  %y, %dx, %da = quant_ste.vjp @f16(%x, %a) cotangents(%dy) wrt [0, 1]
+      : (tensor<?xf16>, tensor<f32>), (tensor<?xf16>) -> (tensor<?xf16>, tensor<?xf16>, tensor<f32>)
+  return %dx, %da : tensor<?xf16>, tensor<f32>
 }

@@ -17,15 +17,16 @@ CONFIGURATIONS = [dict(), dict(pipeline_options="openmp=false"), dict(cpu="haswe
 class Everywhere:
     """Calls every configuration on 1 and 2 threads and compares the bits."""
 
-    def __init__(self, text):
-        self.modules = [quant_ste_ctypes.compile(text, **c) for c in CONFIGURATIONS]
+    def __init__(self, text, configurations=CONFIGURATIONS):
+        self.configurations = configurations
+        self.modules = [quant_ste_ctypes.compile(text, **c) for c in configurations]
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments, function=None):
         first = None
-        for module, configuration in zip(self.modules, CONFIGURATIONS):
+        for module, configuration in zip(self.modules, self.configurations):
             for threads in (1, 2):
                 quant_ste_ctypes.set_thread_count(threads)
-                out = module.call(None, *arguments)
+                out = module.call(function, *arguments)
                 if first is None:
                     first = out
                 for a, b in zip(first, out):
@@ -183,3 +184,46 @@ def test_sums_have_the_same_bits(shape, axes, dtype):
                (0.1 + rng.random([shape[a] for a in axes])).astype(kind),
                np.float32(1), np.float32(3), rng.standard_normal(shape).astype(kind))
     assert all(np.isfinite(o.astype(np.float64)).all() for o in out)
+
+
+def test_processors_round_alike():
+    """Where a processor has no instruction for it, too: every f16, what lies between
+    two of them, and what has a fraction."""
+    functions = {name: (source, target, op) for name, source, target, op in [
+        ("widen", "f16", "f32", "arith.extf"), ("narrow", "f32", "f16", "arith.truncf"),
+        *((op, "f32", "f32", f"math.{op}") for op in ("roundeven", "floor", "ceil", "trunc")),
+        ("roundeven64", "f64", "f64", "math.roundeven"),
+        ("floor64", "f64", "f64", "math.floor")]}
+    text = ""
+    for name, (source, target, op) in functions.items():
+        types = f"tensor<?x{source}> to tensor<?x{target}>"
+        text += f"""func.func @{name}(%x: tensor<?x{source}>) -> tensor<?x{target}> {{
+  %y = {op} %x : {types if source != target else f"tensor<?x{source}>"}
+  return %y : tensor<?x{target}>
+}}
+"""
+    everywhere = Everywhere(text, CONFIGURATIONS + [dict(cpu="x86-64-v2")])
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    (wide,) = everywhere(halves, function="widen")
+    numbers = ~np.isnan(halves)
+    assert (wide[numbers] == halves[numbers].astype(np.float32)).all()
+    between = np.array([0, 1, 0xFFF, 0x1000, 0x1001, 0x1FFF], np.uint32)
+    floats = (wide.view(np.uint32)[:, None] + between).reshape(-1).view(np.float32)
+    floats = np.concatenate([floats, np.arange(-700, 700, dtype=np.float32) / 4,
+                             np.arange(1 << 12, dtype=np.uint32).view(np.float32)])
+    (narrow,) = everywhere(floats, function="narrow")
+    numbers = ~np.isnan(floats)
+    with np.errstate(over="ignore"):
+        expected = floats[numbers].astype(np.float16)
+    assert (narrow[numbers].view(np.uint16) == expected.view(np.uint16)).all()
+    large = np.float32(2) ** np.arange(20, 26, dtype=np.float32)
+    odd = np.stack([large - 1.5, large - 1, large - 0.5, large, large + 1]).reshape(-1)
+    floats = np.concatenate([floats, odd, -odd]).astype(np.float32)
+    floats = floats[~np.isnan(floats)]
+    doubles = floats.astype(np.float64)
+    reference = {"roundeven": np.rint, "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc,
+                 "roundeven64": np.rint, "floor64": np.floor}
+    for name, expected in reference.items():
+        x = doubles if name.endswith("64") else floats
+        (y,) = everywhere(x, function=name)
+        assert y.tobytes() == expected(x).astype(x.dtype).tobytes(), name

@@ -125,3 +125,28 @@ def test_library():
         assert "expected a library for matrix products" in str(error)
         return
     np.testing.assert_allclose(module.call("f", a, b, c)[0], want, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", ["nhwc_hwcf", "nchw_fchw"])
+def test_convolution_by_library(channels):
+    """And both gradients of it, whose terms and rows are scattered in memory."""
+    last = channels == "nhwc_hwcf"
+    shapes = ([(2, 13, 12, 9), (3, 3, 9, 10), (2, 11, 10, 10)] if last else
+              [(2, 9, 13, 12), (10, 9, 3, 3), (2, 10, 11, 10)])
+    x, w, y = (f"tensor<{'x'.join(map(str, s))}xf32>" for s in shapes)
+    text = f"""
+func.func private @c(%x: {x}, %w: {w}, %y: {y}) -> {y} {{
+  %r = linalg.conv_2d_{channels} ins(%x, %w : {x}, {w}) outs(%y : {y}) -> {y}
+  return %r : {y}
+}}
+func.func @f(%x: {x}, %w: {w}, %y: {y}, %dy: {y}) -> ({y}, {x}, {w}) {{
+  %r:3 = quant_ste.vjp @c(%x, %w, %y) cotangents(%dy) wrt [0, 1]
+    : ({x}, {w}, {y}), ({y}) -> ({y}, {x}, {w})
+  return %r#0, %r#1, %r#2 : {y}, {x}, {w}
+}}
+"""
+    given = [draw(s, np.float32, i) for i, s in enumerate([*shapes, shapes[2]])]
+    want = quant_ste.compile(text, "matmul=inline").call("f", *given)
+    got = quant_ste.compile(text, "matmul=auto").call("f", *given)
+    for a, b in zip(got, want):
+        np.testing.assert_allclose(a, b, atol=1e-4)

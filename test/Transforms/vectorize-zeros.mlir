@@ -10,8 +10,8 @@
 // CHECK-SAME: %[[X:[a-z0-9]+]]: memref<?x?xf32>, %[[S:[a-z0-9]+]]: memref<?xf32>
 // CHECK-NOT: %[[S]]
 // CHECK: %[[TOTAL:.*]] = arith.truncf
-// CHECK-NEXT: memref.store %[[TOTAL]], %[[S]]
-// CHECK-NOT: %[[S]]
+// CHECK-NEXT: vector.store %[[TOTAL]], %[[S]]
+// CHECK-NOT: load %[[S]]
 // CHECK: return
 func.func @columns(%x: memref<?x?xf32>, %s: memref<?xf32>) {
   %zero = arith.constant 0.0 : f32

@@ -205,6 +205,54 @@ TEST(Matmul, NarrowFactors) {
   }
 }
 
+namespace {
+/// Within the rounding of an order of its own.
+template <class T> void checkLibrary(int64_t type, double tolerance) {
+  std::vector<Problem> all = problems();
+  // The gradient of a convolution's weights: more terms than one block has.
+  all.push_back({"many terms",
+                 {},
+                 {{8, 1764, 0, 9}, {3, 42, 0, 3}, {3, 1, 0, 1}},
+                 {{9, 0, 1600, 72}},
+                 {{2, 14112, 14400, 0}, {40, 42, 40, 0}, {40, 1, 1, 0}}});
+  // Channels first: more columns than one block has.
+  all.push_back({"many columns",
+                 {},
+                 {{3, 3872, 0, 10800}, {30, 62, 0, 30}, {30, 1, 0, 1}},
+                 {{12, 0, 72, 900}},
+                 {{8, 484, 9, 0}, {3, 62, 3, 0}, {3, 1, 1, 0}}});
+  for (const Problem &p : all) {
+    std::vector<T> a(p.span(&quant_ste_matmul_loop::a));
+    std::vector<T> b(p.span(&quant_ste_matmul_loop::b));
+    std::vector<T> c(p.span(&quant_ste_matmul_loop::c));
+    fill(a, 1);
+    fill(b, 2);
+    fill(c, 3);
+    std::vector<T> want = reference(p, a, b, c);
+    Loops loops = p.all();
+    for (int64_t threads : {1, 2}) {
+      std::vector<T> got = c;
+      quant_ste_matmul_args args = {a.data(),
+                                    b.data(),
+                                    got.data(),
+                                    type,
+                                    type,
+                                    type,
+                                    int64_t(p.batch.size()),
+                                    int64_t(p.rows.size()),
+                                    int64_t(p.columns.size()),
+                                    int64_t(p.terms.size()),
+                                    threads,
+                                    1};
+      quant_ste_matmul(&args, loops.data());
+      for (size_t i = 0; i < got.size(); ++i)
+        ASSERT_NEAR(got[i], want[i], tolerance)
+            << p.name << " at " << i << ", " << threads << " threads";
+    }
+  }
+}
+} // namespace
+
 TEST(Matmul, Library) {
   if (!quant_ste_matmul_library())
     GTEST_SKIP() << "built without one";
@@ -226,4 +274,18 @@ TEST(Matmul, Library) {
   quant_ste_matmul_counts(&own, &library);
   // A machine without the library's file uses the kernel, and says so.
   EXPECT_EQ(own - ownBefore + library - libraryBefore, 4);
+}
+
+TEST(Matmul, LibraryOfAnyLoops) {
+  if (!quant_ste_matmul_library())
+    GTEST_SKIP() << "built without one";
+  int64_t ignored, before, after;
+  quant_ste_matmul_counts(&ignored, &before);
+  checkLibrary<float>(QUANT_STE_MATMUL_F32, 1e-3);
+  checkLibrary<double>(QUANT_STE_MATMUL_F64, 1e-11);
+  quant_ste_matmul_counts(&ignored, &after);
+  if (after == before)
+    GTEST_SKIP() << "the library's file is not there";
+  // Four products of matrices and two convolutions, at least, twice each.
+  EXPECT_GE(after - before, 12);
 }

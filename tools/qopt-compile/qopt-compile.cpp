@@ -101,8 +101,8 @@ static void parseOptions(int argc, char **argv, Options &options) {
   static cl::opt<std::string, true> runtime(
       "runtime", cl::value_desc("libQuantSTERuntime.a"),
       cl::location(options.runtime),
-      cl::desc("The runtime that shared libraries for a GPU contain (that of "
-               "this qopt-compile)"),
+      cl::desc("The runtime, which shared libraries contain if they call it "
+               "(that of this qopt-compile)"),
       cl::cat(category));
   static cl::opt<std::string, true> linker(
       "linker", cl::value_desc("path"), cl::location(options.linker),

@@ -81,6 +81,7 @@ llvm::Error writeFile(StringRef path, StringRef bytes);
 
 /// Writes what compileLibrary made; a path that ends in .so is linked, as
 /// `link` says but for what follows from `options`: its triple, and OpenMP.
+/// What calls the runtime contains it.
 llvm::Error writeLibrary(StringRef path, StringRef bytes,
                          const LibraryOptions &options, LinkOptions link);
 

@@ -87,6 +87,7 @@ public:
   bool isContiguous() const;
   /// Whether the address is a multiple of the element size.
   bool isAligned() const;
+  bool isPacked() const { return isContiguous() && isAligned(); }
   /// Copies the elements of an array of the same type into this one, which is
   /// contiguous.
   void assign(const HostArray &from);

@@ -104,6 +104,9 @@ private:
   /// The place of a unit's partial results.
   SmallVector<Value> getPartialIndices(Scope &scope, ArrayRef<Value> numbers);
   void addToOutput(Scope &scope, unsigned output, Value sum);
+  Value sumUnits(Scope &scope, Value buffer, arith::AtomicRMWKind kind);
+  std::optional<unsigned> findSummedLanes();
+  void finishLanes(Scope &scope, unsigned loop, unsigned last);
 
   ImplicitLocOpBuilder b;
   StreamKernel &k;
@@ -728,6 +731,89 @@ void NestEmitter::addToOutput(Scope &scope, unsigned output, Value sum) {
   body.store(scope, k.outputs[output], sum);
 }
 
+/// The units' partial results for the columns of `scope`, added in order.
+Value NestEmitter::sumUnits(Scope &scope, Value buffer,
+                            arith::AtomicRMWKind kind) {
+  SmallVector<Value> kept, cut, counts;
+  for (const UnitLoop &unit : units)
+    if (k.kept[unit.loop])
+      kept.push_back(scope.ivs[unit.loop]);
+    else
+      counts.push_back(unit.count);
+  Type element = getElementTypeOrSelf(buffer.getType());
+  Type wide = getWideType(element, b);
+  VectorType wideLanes = body.getVectorType(scope, wide);
+  std::function<SmallVector<Value>(ValueRange)> add =
+      [&](ValueRange accs) -> SmallVector<Value> {
+    if (cut.size() < counts.size())
+      return loop(index(0), counts[cut.size()], index(1), accs,
+                  [&](Value number, ValueRange next) {
+                    cut.push_back(number);
+                    SmallVector<Value> sums = add(next);
+                    cut.pop_back();
+                    return sums;
+                  });
+    Value part = body.loadAt(scope, buffer, partials->getIndices(kept, cut));
+    if (wide != element)
+      part = arith::ExtFOp::create(b, wideLanes, part);
+    return {arith::getReductionOp(kind, b, b.getLoc(), accs.front(), part)};
+  };
+  Value sum = add(getNeutral(b, kind, wide, scope.width)).front();
+  if (wide != element)
+    sum = arith::TruncFOp::create(b, body.getVectorType(scope, element), sum);
+  return sum;
+}
+
+/// The last kept loop, if all sums run along memory in it: then vectors of
+/// partial results are added.
+std::optional<unsigned> NestEmitter::findSummedLanes() {
+  if (isColumnForm)
+    return k.getVectorLoop();
+  int last = k.kept.find_last();
+  if (last < 0)
+    return std::nullopt;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind &&
+        (output.loops.back() != static_cast<unsigned>(last) ||
+         !cast<MemRefType>(output.value.getType()).isLastDimUnitStride()))
+      return std::nullopt;
+  return last;
+}
+
+/// Adds the partial results to the outputs, from the kept loop `loop` on, in
+/// vectors along the kept loop `last`.
+void NestEmitter::finishLanes(Scope &scope, unsigned loop, unsigned last) {
+  while (loop < last && !k.kept[loop])
+    ++loop;
+  if (loop < last) {
+    this->loop(index(0), k.sizes[loop], index(1), {},
+               [&](Value i, ValueRange) -> SmallVector<Value> {
+                 Scope at = scope;
+                 at.ivs[loop] = i;
+                 finishLanes(at, loop + 1, last);
+                 return {};
+               });
+    return;
+  }
+  forColumns(scope, {index(0), k.sizes[last]}, kColumnLanes, [&](Scope &lanes) {
+    lanes.ivs[last] = lanes.ivs[k.getVectorLoop()];
+    unsigned next = 0;
+    for (auto [i, kind] : llvm::enumerate(k.reductions)) {
+      if (!kind)
+        continue;
+      const StreamOperand &output = k.outputs[i];
+      auto at = llvm::map_to_vector(
+          output.loops, [&](unsigned loop) { return lanes.ivs[loop]; });
+      Value sum = sumUnits(lanes, partials->getBuffer(next++), *kind);
+      if (!k.isZero(i)) {
+        Value old = body.loadAt(lanes, output.value, at);
+        sum = arith::getReductionOp(*kind, b, b.getLoc(), old, sum);
+      }
+      body.storeAt(lanes, output.value, at, sum);
+    }
+  });
+}
+
 void NestEmitter::emit() {
   b.setInsertionPoint(k.op);
   k.materialize(b);
@@ -749,11 +835,14 @@ void NestEmitter::emit() {
   if (isColumnForm)
     isWhole &= getConstantIntValue(elements).value_or(kCachedElements + 1) <=
                kCachedElements;
+  std::optional<unsigned> lanes = findSummedLanes();
   if (k.isReduction() && !k.isContraction && !isWhole)
-    partials.emplace(b, k, kept, cut, /*keptLast=*/isColumnForm);
+    partials.emplace(b, k, kept, cut, /*keptLast=*/lanes.has_value());
   streams = testStreaming();
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
-  if (partials)
+  if (partials && lanes)
+    finishLanes(top, 0, *lanes);
+  else if (partials)
     partials->finish(b);
   k.op.erase();
 }

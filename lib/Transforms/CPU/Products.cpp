@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Remarks.h"
 #include "quant_ste/Runtime/Matmul.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -75,7 +76,8 @@ struct Product {
   SmallVector<SmallVector<SmallVector<int64_t>>, 3> steps;
   SmallVector<unsigned> batch, rows, columns, terms;
 
-  static FailureOr<Product> match(linalg::LinalgOp op);
+  /// If it is a product all the same, `why` says what is in the way.
+  static FailureOr<Product> match(linalg::LinalgOp op, std::string &why);
   LogicalResult orderForBlas();
 
 private:
@@ -180,27 +182,36 @@ LogicalResult Product::orderForBlas() {
 /// Below so many multiplications a call costs more than it gains.
 static constexpr int64_t kFewest = 2048;
 
-FailureOr<Product> Product::match(linalg::LinalgOp op) {
+FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
   if (!op.hasPureBufferSemantics() || op.getNumDpsInputs() != 2 ||
-      op.getNumDpsInits() != 1 || op.hasIndexSemantics())
+      op.getNumDpsInits() != 1 || op.hasIndexSemantics() ||
+      !isMultiplyAndAdd(*op.getBlock()))
     return failure();
-  for (Value v : op->getOperands())
-    if (!isa<MemRefType>(v.getType()) ||
-        !getTypeCode(getElementTypeOrSelf(v.getType())))
-      return failure();
+  auto refuse = [&](const Twine &reason) -> LogicalResult {
+    why = reason.str();
+    return failure();
+  };
+  for (Value v : op->getOperands()) {
+    Type type = getElementTypeOrSelf(v.getType());
+    if (!isa<MemRefType>(v.getType()) || !getTypeCode(type)) {
+      std::string text;
+      llvm::raw_string_ostream(text) << v.getType();
+      return refuse("an operand is " + text);
+    }
+  }
   Type sumType = getElementTypeOrSelf(op->getOperand(2).getType());
   if (!sumType.isF32() && !sumType.isF64())
-    return failure();
-  if (!isMultiplyAndAdd(*op.getBlock()))
-    return failure();
+    return refuse("it sums in less than f32");
   SmallVector<int64_t> sizes = op.getStaticLoopRanges();
   if (!ShapedType::isDynamicShape(sizes) &&
       ShapedType::getNumElements(sizes) < kFewest)
-    return failure();
+    return refuse("it has fewer than " + Twine(kFewest) + " multiplications");
   Product product;
   product.op = op;
-  if (failed(product.readMaps()) || failed(product.sortLoops()))
-    return failure();
+  if (failed(product.readMaps()))
+    return refuse("its indices are not linear in the loops");
+  if (failed(product.sortLoops()))
+    return refuse("it is no product of two matrices");
   return product;
 }
 
@@ -338,9 +349,19 @@ struct ProductsToRuntime
   void runOnOperation() override {
     std::vector<Product> products;
     getOperation().walk([&](linalg::LinalgOp op) {
-      FailureOr<Product> product = Product::match(op);
-      if (succeeded(product) && (!device || succeeded(product->orderForBlas())))
+      std::string why;
+      FailureOr<Product> product = Product::match(op, why);
+      if (succeeded(product) && device && failed(product->orderForBlas())) {
+        why = "cuBLAS has no such product";
+        product = failure();
+      }
+      if (succeeded(product))
         products.push_back(std::move(*product));
+      else if (!why.empty())
+        remark::missed(op.getLoc(), getRemark(op))
+            << ("'" + op->getName().getStringRef() +
+                "' stays in the code: " + why)
+                   .str();
     });
     if (products.empty())
       return;
@@ -358,9 +379,40 @@ struct ProductsToRuntime
       CallBuilder builder{ImplicitLocOpBuilder(product.op.getLoc(), b),
                           product};
       builder.build(function, parallel ? 0 : 1, library);
+      remark::passed(product.op.getLoc(), getRemark(product.op))
+          << ("'" + product.op->getName().getStringRef() + "' by " +
+              describe(product))
+                 .str();
       product.op->erase();
       ++numProducts;
     }
   }
+
+  remark::RemarkOpts getRemark(linalg::LinalgOp op) {
+    auto function = op->getParentOfType<func::FuncOp>();
+    return remark::RemarkOpts::name("Product")
+        .category(getArgument())
+        .function(function ? function.getName() : "");
+  }
+  std::string describe(const Product &product);
 };
 } // namespace
+
+/// What computes it and, if a library was asked for in vain, why.
+std::string ProductsToRuntime::describe(const Product &product) {
+  if (device)
+    return "cuBLAS";
+  std::string own = "the runtime's kernel";
+  if (!library)
+    return own;
+  const char *name = quant_ste_matmul_library();
+  if (!name)
+    return own + ": no library was found when this was built";
+  Type type = getElementTypeOrSelf(product.op->getOperand(2).getType());
+  for (Value v : product.op->getOperands())
+    if (getElementTypeOrSelf(v.getType()) != type)
+      return own + ": " + name + " does not widen factors";
+  if (type.isF64() && StringRef(name) == "oneDNN")
+    return own + ": oneDNN has no product of f64";
+  return name;
+}

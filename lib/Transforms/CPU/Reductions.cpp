@@ -100,8 +100,7 @@ SmallVector<Value> PartialSums::getIndices(ArrayRef<Value> kept,
   return at;
 }
 
-/// Sums, and what else is combined, in a type wide enough.
-static Type getWideType(Type element, OpBuilder &b) {
+Type quant_ste::getWideType(Type element, OpBuilder &b) {
   if (!isa<FloatType>(element))
     return element;
   return element.getIntOrFloatBitWidth() < 32 ? Type(b.getF32Type())

@@ -16,6 +16,10 @@ namespace mlir::quant_ste {
 Value getNeutral(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
                  Type element, int64_t width);
 
+/// The type that partial results of `element` are added in: f64, or f32 for f16
+/// and bf16.
+Type getWideType(Type element, OpBuilder &b);
+
 /// All lanes of both vectors as one scalar: the longer one is added by halves
 /// to the length of the other, and so is their sum to a single lane. Unless
 /// `hasLanes` the longer one is still neutral, as in a short row.
@@ -34,8 +38,7 @@ public:
   SmallVector<Value> getIndices(ArrayRef<Value> kept,
                                 ArrayRef<Value> cut) const;
 
-  /// Adds the partial results to the outputs, in the order of the units. Floats
-  /// are added in f64 (f32 for f16 and bf16).
+  /// Adds the partial results to the outputs, in the order of the units.
   void finish(ImplicitLocOpBuilder &b);
 
 private:

@@ -166,14 +166,6 @@ void BlockSums::store(ImplicitLocOpBuilder &b, ArrayRef<Value> ivs, Value part,
 // The second kernel
 //===----------------------------------------------------------------------===//
 
-/// Sums, and what else is combined, in a type wide enough.
-static Type getWideType(Type element, OpBuilder &b) {
-  if (!isa<FloatType>(element))
-    return element;
-  return element.getIntOrFloatBitWidth() < 32 ? Type(b.getF32Type())
-                                              : Type(b.getF64Type());
-}
-
 /// A warp adds the parts of one element: each thread every 32nd part, in their
 /// order, and then the threads by halves.
 void BlockSums::emitFinish(KernelBuilder &fin) {
