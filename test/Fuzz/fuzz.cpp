@@ -12,9 +12,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
+#include "mlir/Interfaces/ShapedOpInterfaces.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant_ste/InitAll.h"
@@ -335,6 +337,21 @@ private:
 
 enum Outcome : int { kAccepted = 0, kUnparsed = 1, kRefused = 2, kSilent = 3 };
 
+/// MLIR's own patterns of memref.dim, the gpu dialect's one among them, crash
+/// on a dimension that the tensor does not have, of which the behaviour is
+/// undefined.
+static bool asksForMissingDim(ModuleOp module) {
+  auto isMissing = [](ShapedDimOpInterface op) {
+    auto type = dyn_cast<RankedTensorType>(op.getShapedValue().getType());
+    std::optional<int64_t> dim = getConstantIntValue(op.getDimension());
+    bool isKnown = type && dim;
+    return isKnown && (*dim < 0 || *dim >= type.getRank())
+               ? WalkResult::interrupt()
+               : WalkResult::advance();
+  };
+  return module.walk(isMissing).wasInterrupted();
+}
+
 static Outcome process(MLIRContext &context, StringRef text) {
   unsigned errors = 0;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &d) {
@@ -345,6 +362,8 @@ static Outcome process(MLIRContext &context, StringRef text) {
   auto module = parseSourceString<ModuleOp>(text, &context);
   if (!module)
     return refused(kUnparsed);
+  if (asksForMissingDim(*module))
+    return kUnparsed;
   Outcome outcome = kAccepted;
   for (const std::string &pipeline : pipelines) {
     errors = 0;
