@@ -76,9 +76,9 @@ void quant_ste_cuda_copy_to_device(void *device, const void *host,
 void quant_ste_cuda_copy_to_host(void *host, const void *device, int64_t bytes);
 void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes);
 
-/* Memory of the GPU, in the order of the stream, from the device's pool, which is
- * told to keep up to 256 MiB when the GPU is waited for. NULL for no bytes, and
- * after an error. */
+/* Memory of the GPU, in the order of the stream, from the device's pool, which
+ * is told to keep up to 256 MiB when the GPU is waited for. NULL for no bytes,
+ * and after an error. */
 void *quant_ste_cuda_malloc(int64_t bytes);
 void *quant_ste_cuda_aligned_alloc(int64_t alignment, int64_t bytes);
 void quant_ste_cuda_free(void *device);

@@ -272,11 +272,11 @@ def QuantSTEVectorizePass : Pass<"quant-ste-vectorize", "::mlir::func::FuncOp"> 
   let summary = "Turn linalg on buffers into parallel loops over vectors";
   let description = [{
     A kernel is a `linalg.generic` (or what can be made one: a named op, a copy
-    that is not contiguous) with a loop that runs along memory in every operand
-    that sees it, and a body of elementwise ops. Its iterations are cut into
-    units by element index, which `scf.forall` hands out as tasks; the innermost
-    loop is over vectors, its last elements masked. Values that do not vary
-    along a loop are computed outside of it.
+    that is large or not contiguous) with a loop that runs along memory in every
+    operand that sees it, and a body of elementwise ops. Its iterations are cut
+    into units by element index, which `scf.forall` hands out as tasks; the
+    innermost loop is over vectors, its last elements masked. Values that do not
+    vary along a loop are computed outside of it.
 
     A sum has one partial result per unit: 64 lanes by element index, added by
     halves. The partial results are added in order, in f64. So its bits depend
