@@ -2,6 +2,7 @@
 """Bytes kept between forward and backward, beside other systems.
 
     python benchmarks/residuals.py build/release [--time] [--only TEXT]
+    python benchmarks/residuals.py build/release --only resnet18 --width 64 --image 224
 
 One fake quantizer on 2^16 f32; a QAT step of an MLP (batch 256, three layers of
 512, int_quant weights per channel, PACT activations); steps of networks of
@@ -12,7 +13,8 @@ arguments and results alive. The others are what torch saves, counted by
 torch.autograd.graph.saved_tensors_hooks: each storage once; arguments are left
 out of `layer`, of the steps, and of no count else. --time runs the split pairs and
 the joint function in turns, on one thread unless OMP_NUM_THREADS says otherwise,
-and gives the ratios of their minima.
+and gives the ratios of their minima. The second line is ResNet-18 as published; its
+torch rows hold 2 GB.
 """
 import argparse
 import os
@@ -181,7 +183,7 @@ class Pair:
             values[m[1]](m[2]) for m in self.marks))]
 
 
-def policies(tool, joint, arguments):
+def policies(tool, joint, arguments, turns=15):
     """The rows of one step, and its time by each policy if there are arguments."""
     names = ("minimal", "speed", "all")
     best = {}
@@ -190,7 +192,7 @@ def policies(tool, joint, arguments):
         whole = quant_ste_ctypes.compile(joint)
         calls = {"joint": lambda *given: whole.call("f_vjp", *given)}
         calls.update((n, Pair(tool, joint, f"residuals={n}")) for n in names)
-        for _ in range(15):
+        for _ in range(turns):
             for name, call in calls.items():
                 start = time.perf_counter()
                 call(*arguments)
@@ -281,7 +283,7 @@ def torch_steps(name, k, values):
     return found
 
 
-def network_step(tool, name, timed):
+def network_step(tool, name, timed, turns):
     import networks
     import numpy as np
     import torch_networks
@@ -294,7 +296,8 @@ def network_step(tool, name, timed):
     print(f"\n| {name} step{', ' if sizes else ''}{sizes} | bytes besides "
           f"arguments |{' time, all = 1 |' if timed else ''}\n|---|---|"
           f"{'---|' if timed else ''}")
-    policies(tool, joint, [*arguments, np.array(1, np.float32)] if timed else [])
+    policies(tool, joint, [*arguments, np.array(1, np.float32)] if timed else [],
+             turns)
     import torch
     names = [v.name[1:] for v in k.inputs] + [n for n, _, _ in k.params]
     params = {n for n, _, _ in k.params}
@@ -321,7 +324,7 @@ def quantizers(tool):
               f"(as a layer: {saved(q, (x, s), (x, s)) / N:.4g}) |")
 
 
-def mlp_step(tool, timed):
+def mlp_step(tool, timed, turns):
     import numpy as np
     import torch
     joint = tool.joint(network())
@@ -337,7 +340,7 @@ def mlp_step(tool, timed):
     print(f"\n| MLP step, {BATCH} x {WIDTH}, 3 layers | bytes besides arguments |"
           f"{' time, all = 1 |' if timed else ''}\n|---|---|"
           f"{'---|' if timed else ''}")
-    policies(tool, joint, [*given, f32(BATCH, WIDTH)] if timed else [])
+    policies(tool, joint, [*given, f32(BATCH, WIDTH)] if timed else [], turns)
     given = [torch.tensor(v) for v in given]
     for t in given[1:]:
         t.requires_grad_()
@@ -352,7 +355,15 @@ def main():
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--only", default="", help="of the tables, those whose "
                         "name has this: quantizers, mlp, resnet18, ...")
+    parser.add_argument("--width", type=int, default=8, help="channels of "
+                        "resnet18's first stage")
+    parser.add_argument("--image", type=int, default=32, help="the height and "
+                        "width of resnet18's images")
+    parser.add_argument("--turns", type=int, default=15, help="of --time")
     arguments = parser.parse_args()
+    if min(arguments.width, arguments.image, arguments.turns) < 1:
+        parser.error("expected a width, an image and turns of at least 1")
+    STEPS["resnet18"].update(width=arguments.width, image=arguments.image)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("QUANT_STE_C_LIBRARY", str(
         pathlib.Path(arguments.build) / "lib" / "libQuantSTE-C.so"))
@@ -360,9 +371,10 @@ def main():
     torch.manual_seed(0)
     tool = Tool(arguments.build)
     tables = {"quantizers": lambda: quantizers(tool),
-              "mlp": lambda: mlp_step(tool, arguments.time)}
+              "mlp": lambda: mlp_step(tool, arguments.time, arguments.turns)}
     for name in STEPS:
-        tables[name] = lambda name=name: network_step(tool, name, arguments.time)
+        tables[name] = lambda name=name: network_step(
+            tool, name, arguments.time, arguments.turns)
     for name, table in tables.items():
         if arguments.only in name:
             table()

@@ -94,6 +94,44 @@ def test_all_cases(setting, plan):
     check(cases.CATALOGUE, *SHAPES[setting], plan)
 
 
+SUMS = {"?x64": (64, 64), "?x?x?": (6, 7, 5), "32x?x16x8": (32, 9, 16, 8),
+        "8x24x130": (8, 24, 130), "5x?x7x9": (5, 3, 7, 9)}
+
+
+def test_sums_keep_their_order():
+    """PACT's dalpha, a sum over all dimensions, has the bits of the joint function
+    whether its mask is packed or not, and however many dimensions a row of bits
+    has. In f64: rounding a sum to f32 could hide another order."""
+    text = ""
+    for i, sizes in enumerate(SUMS):
+        t = f"tensor<{sizes}xf64>"
+        text += f"""
+func.func @f{i}(%x: {t}, %p: tensor<f64>) -> {t} {{
+  %y = quant_ste.pact %x, %p bits(4) grad(pact) : {t}, tensor<f64>
+  return %y : {t}
+}}"""
+    joint = qopt_opt(text, *(f"--quant-ste-differentiate=function=f{i} wrt=0,1"
+                             for i in range(len(SUMS))),
+                     "--convert-quant-ste-to-linalg", "--canonicalize", "--cse")
+    whole = quant_ste_ctypes.compile(joint)
+    rng = np.random.default_rng(3)
+    alpha = np.array(1.5)
+    given = [(rng.normal(0, 2, s), rng.normal(size=s)) for s in SUMS.values()]
+    want = [whole.call(f"f{i}_vjp", x, alpha, dy) for i, (x, dy) in enumerate(given)]
+    for packs in ("true", "false"):
+        parts = quant_ste_ctypes.compile(qopt_opt(
+            joint, f"--quant-ste-plan-residuals={NOTHING_ALIVE} pack-bits={packs}",
+            "--quant-ste-split"))
+        for i, (x, dy) in enumerate(given):
+            y, *residuals = parts.call(f"f{i}_fwd", x, alpha)
+            masks = [r for r in residuals if r.ndim > 0]
+            assert {m.dtype for m in masks} == {
+                np.dtype(np.int8 if packs == "true" else np.bool_)}
+            got = [y, *parts.call(f"f{i}_bwd", *residuals, dy)]
+            for g, w in zip(got, want[i], strict=True):
+                assert_same_bits(g, w, f"{list(SUMS)[i]}, pack-bits={packs}")
+
+
 def plan_of(text, argument):
     joint = qopt_opt(text, f"--quant-ste-differentiate=function=f wrt={argument}",
                      "--convert-quant-ste-to-linalg", "--canonicalize", "--cse")

@@ -47,6 +47,7 @@ CONVOLUTIONS = {
     "conv_2d_ngchw_gfchw": ("ngc12", "gfcab", "ngf12"),
     "conv_2d_nhwgc_gfhwc": ("n12gc", "gfabc", "n12gf"),
     "conv_3d_ndhwc_dhwcf": ("n123c", "abdcf", "n123f"),
+    "conv_3d_ncdhw_fcdhw": ("nc123", "fcabd", "nf123"),
     "depthwise_conv_1d_nwc_wc": ("n1c", "ac", "n1c"),
     "depthwise_conv_1d_ncw_cw": ("nc1", "ca", "nc1"),
     "depthwise_conv_1d_nwc_wcm": ("n1c", "acm", "n1cm"),
@@ -147,7 +148,71 @@ func.func private @f(%x: {tensor(xs.shape)}, %w: {tensor(ws.shape)}) -> {tensor(
                                    atol=1e-13 * np.abs(theirs).max())
 
 
-POOLINGS = {"pooling_nhwc": "n12c", "pooling_nchw": "nc12",
+GROUPED = {
+    # Layout of x and y, of w; letters as above, with the groups' one split off.
+    "conv_2d_ngchw_fgchw": ("ngchw", "fgcab"),
+    "conv_2d_ngchw_gfchw": ("ngchw", "gfcab"),
+    "conv_2d_nhwgc_gfhwc": ("nhwgc", "gfabc"),
+    "depthwise_conv_2d_nchw_chw": ("nghw", "gab"),
+    "depthwise_conv_2d_nhwc_hwc": ("nhwg", "abg"),
+}
+
+
+@pytest.mark.parametrize("stride,dilation,padding", [(1, 1, 1), (2, 2, 2)])
+@pytest.mark.parametrize("name", GROUPED)
+def test_groups_against_torch(name, stride, dilation, padding):
+    """torch's weights are (groups * f, c, a, b) and one f a group if depthwise."""
+    data, weights = GROUPED[name]
+    groups, c, f = 3, 2, 2
+    if "depthwise" in name:
+        c = f = 1
+    x, w = draw((2, groups * c, 9, 8), (groups * f, c, 3, 2))
+    y, (tx, tw) = torch_convolution(x, w, stride, dilation, padding, groups)
+    t, = draw(y.shape, seed=1)
+    y.backward(torch.tensor(t))
+
+    def there(v, from_letters, to_letters):
+        """Groups split off, dimensions of one element dropped, in the op's order."""
+        sizes = {"n": 2, "g": groups, "c": c, "f": f, "h": v.shape[-2],
+                 "w": v.shape[-1], "a": v.shape[-2], "b": v.shape[-1]}
+        v = v.reshape([sizes[letter] for letter in from_letters])
+        dropped = tuple(i for i, letter in enumerate(from_letters)
+                        if letter not in to_letters)
+        letters = [letter for letter in from_letters if letter in to_letters]
+        v = v.squeeze(dropped)
+        return np.ascontiguousarray(
+            v.transpose([letters.index(letter) for letter in to_letters]))
+
+    results = data.replace("c", "f")
+    xs, ws = there(x, "ngchw", data), there(w, "gfcab", weights)
+    ts = there(t, "ngfhw", results)
+    pad = [padding if letter in "hw" else 0 for letter in data]
+    padded = tuple(s + 2 * p for s, p in zip(xs.shape, pad))
+    indices = ", ".join(f"%i{d}: index" for d in range(len(pad)))
+    text = f"""
+func.func private @f(%x: {tensor(xs.shape)}, %w: {tensor(ws.shape)}) -> {tensor(ts.shape)} {{
+  %zero = arith.constant 0.0 : f64
+  %p = tensor.pad %x low{pad} high{pad} {{
+  ^bb0({indices}):
+    tensor.yield %zero : f64
+  }} : {tensor(xs.shape)} to {tensor(padded)}
+  %e = tensor.empty() : {tensor(ts.shape)}
+  %o = linalg.fill ins(%zero : f64) outs(%e : {tensor(ts.shape)}) -> {tensor(ts.shape)}
+  %y = linalg.{name} {attributes([stride] * 2, [dilation] * 2)}
+    ins(%p, %w : {tensor(padded)}, {tensor(ws.shape)}) outs(%o : {tensor(ts.shape)}) -> {tensor(ts.shape)}
+  return %y : {tensor(ts.shape)}
+}}
+"""
+    (got,), (dx, dw) = Derivatives(text, modes=("reverse",)).reverse([xs, ws], [ts])
+    for mine, theirs in (
+            (got, there(y.detach().numpy(), "ngfhw", results)),
+            (dx, there(tx.grad.numpy(), "ngchw", data)),
+            (dw, there(tw.grad.numpy(), "gfcab", weights))):
+        np.testing.assert_allclose(mine, theirs, rtol=0,
+                                   atol=1e-13 * np.abs(theirs).max())
+
+
+POOLINGS = {"pooling_ndhwc": "n123c", "pooling_nhwc": "n12c", "pooling_nchw": "nc12",
             "pooling_nwc": "n1c", "pooling_ncw": "nc1"}
 
 
@@ -159,10 +224,40 @@ def test_pooling(layout, kind, stride, dilation):
         pytest.skip("no such op")
     letters = POOLINGS[layout]
     dims = sum(c in "123" for c in letters)
-    x, w, y = shapes((letters, "ab"[:dims], letters), stride, dilation, 1)
+    x, w, y = shapes((letters, "abd"[:dims], letters), stride, dilation, 1)
     text = window(f"{layout}_{kind}", x, w, y, [stride] * dims, [dilation] * dims)
     xs, os = draw(x, y)
     Derivatives(text, wrt=[0, 2]).check([xs, np.zeros(w), os])
+
+
+@pytest.mark.parametrize("stride,padding", [(1, 0), (2, 1)])
+def test_average_against_torch(stride, padding):
+    """A sum over padded windows, divided by their size (count_include_pad)."""
+    x, = draw((2, 4, 9, 7))
+    tx = torch.tensor(x, requires_grad=True)
+    y = torch.nn.functional.avg_pool2d(tx, 3, stride, padding)
+    t, = draw(y.shape, seed=1)
+    y.backward(torch.tensor(t))
+    pad = [0, 0, padding, padding]
+    padded = tuple(s + 2 * p for s, p in zip(x.shape, pad))
+    text = f"""
+func.func private @f(%x: {tensor(x.shape)}, %w: {tensor((3, 3))}) -> {tensor(t.shape)} {{
+  %zero = arith.constant 0.0 : f64
+  %nine = arith.constant dense<9.0> : {tensor(t.shape)}
+  %p = tensor.pad %x low{pad} high{pad} {{
+  ^bb0(%a: index, %b: index, %c: index, %d: index):
+    tensor.yield %zero : f64
+  }} : {tensor(x.shape)} to {tensor(padded)}
+  %o = arith.constant dense<0.0> : {tensor(t.shape)}
+  %s = linalg.pooling_nchw_sum {attributes([stride] * 2, [1, 1])}
+    ins(%p, %w : {tensor(padded)}, {tensor((3, 3))}) outs(%o : {tensor(t.shape)}) -> {tensor(t.shape)}
+  %y = arith.divf %s, %nine : {tensor(t.shape)}
+  return %y : {tensor(t.shape)}
+}}
+"""
+    (got,), (dx,) = Derivatives(text, wrt=[0]).reverse([x, np.zeros((3, 3))], [t])
+    np.testing.assert_allclose(got, y.detach().numpy(), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])

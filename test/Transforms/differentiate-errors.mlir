@@ -399,3 +399,43 @@ func.func @ask(%x: tensor<?xf32>) -> tensor<?xf32> {
     : (tensor<?xf32>), (tensor<?xf32>) -> (tensor<?xf32>, tensor<?xf32>)
   return %ty : tensor<?xf32>
 }
+
+// -----
+
+// What a region reads from outside is no operand of the op: a model would lose
+// its gradient.
+
+// expected-note @below {{this value; pass it as an operand, stop its gradient with quant_ste.detach}}
+func.func private @f(%x: tensor<?xf32>, %s: f32) -> tensor<?xf32> {
+  // expected-error @below {{cannot differentiate 'tensor.pad': its region reads a value from outside that carries a derivative}}
+  %y = tensor.pad %x low[1] high[0] {
+  ^bb0(%i: index):
+    tensor.yield %s : f32
+  } : tensor<?xf32> to tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%x: tensor<?xf32>, %s: f32) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %ds = quant_ste.vjp @f(%x, %s) cotangents(%x) wrt [1]
+    : (tensor<?xf32>, f32), (tensor<?xf32>) -> (tensor<?xf32>, f32)
+  return %ds : f32
+}
+
+// -----
+
+func.func private @f(%n: index, %s: f32) -> tensor<?xf32> {
+  // expected-error @below {{cannot differentiate 'tensor.generate': it has no gradient rule (VjpOpInterface, JvpOpInterface)}}
+  // expected-note @below {{stop the gradient with quant_ste.detach}}
+  %y = tensor.generate %n {
+  ^bb0(%i: index):
+    %r = arith.mulf %s, %s : f32
+    tensor.yield %r : f32
+  } : tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+func.func @ask(%n: index, %t: tensor<?xf32>, %s: f32) -> f32 {
+  // expected-note @below {{the derivative of @f is asked for here}}
+  %y, %ds = quant_ste.vjp @f(%n, %s) cotangents(%t) wrt [1]
+    : (index, f32), (tensor<?xf32>) -> (tensor<?xf32>, f32)
+  return %ds : f32
+}
