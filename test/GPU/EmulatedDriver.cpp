@@ -24,6 +24,7 @@
 
 #include "quant_ste/Runtime/JITSymbols.h"
 
+#include "llvm/ADT/APFloat.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/ExecutionEngine/Orc/AbsoluteSymbols.h"
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
@@ -35,6 +36,7 @@
 #include "llvm/Target/TargetMachine.h"
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -221,6 +223,28 @@ static float shuffleXorFloat(int mask, float value, int offset, int clamp) {
       shuffleXor(mask, llvm::bit_cast<int>(value), offset, clamp));
 }
 
+/// cvt.rn.satfinite of one f32.
+static int toMinifloat(float value, const llvm::fltSemantics &format, int nan) {
+  if (value != value)
+    return nan;
+  llvm::APFloat x(value);
+  bool lost;
+  x.convert(format, llvm::APFloat::rmNearestTiesToEven, &lost);
+  if (!x.isFinite())
+    x = llvm::APFloat::getLargest(format, std::signbit(value));
+  return static_cast<int>(x.bitcastToAPInt().getZExtValue());
+}
+static short toE4M3(float high, float low) {
+  const auto &format = llvm::APFloat::Float8E4M3FN();
+  return static_cast<short>(toMinifloat(high, format, 0x7f) << 8 |
+                            toMinifloat(low, format, 0x7f));
+}
+static short toE5M2(float high, float low) {
+  const auto &format = llvm::APFloat::Float8E5M2();
+  return static_cast<short>(toMinifloat(high, format, 0x7f) << 8 |
+                            toMinifloat(low, format, 0x7f));
+}
+
 //===----------------------------------------------------------------------===//
 // Modules
 //===----------------------------------------------------------------------===//
@@ -339,6 +363,8 @@ static llvm::Error loadInto(Module &loaded, llvm::StringRef image) {
   define("emulated.nvvm.barrier0", barrier);
   define("emulated.nvvm.shfl.sync.bfly.i32", shuffleXor);
   define("emulated.nvvm.shfl.sync.bfly.f32", shuffleXorFloat);
+  define("emulated.nvvm.ff.to.e4m3x2.rn", toE4M3);
+  define("emulated.nvvm.ff.to.e5m2x2.rn", toE5M2);
   size_t count = 0;
   const quant_ste_jit_symbol *narrow = quant_ste_jit_symbols(&count);
   for (size_t i = 0; i < count; ++i)

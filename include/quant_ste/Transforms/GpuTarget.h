@@ -28,7 +28,8 @@ enum class DeviceImage {
 /// bits depend on is not here: that is the same for every chip.
 struct GpuTarget {
   StringLiteral chip;
-  /// The first PTX version that knows the chip, 78 for 7.8.
+  /// The first PTX version that knows the chip and all that is used of it, 78
+  /// for 7.8.
   unsigned minPtx;
   /// 16-byte accesses of each operand that a thread has under way.
   unsigned unroll;
@@ -44,6 +45,10 @@ struct GpuTarget {
   bool isForOneChip() const { return chip.ends_with("a"); }
   /// Does it round to bf16 by an instruction?
   bool hasBFloat() const { return minPtx >= 70; }
+  /// And to 8-bit floats? From sm_89 on.
+  bool hasMinifloats() const { return minPtx >= 78; }
+  /// Bytes of its longest access to memory: from sm_100 on, two of before.
+  int64_t getAccessBytes() const { return minPtx >= 86 ? 32 : 16; }
 };
 
 /// The chips there are, from sm_75 on.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../ExpandMinifloats.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,6 +21,8 @@ namespace mlir::quant_ste {
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
 
+using namespace mlir::quant_ste;
+
 /// `element`, or a vector of as many as `like` has.
 static Type withElement(Type like, Type element) {
   auto shaped = dyn_cast<ShapedType>(like);
@@ -33,9 +36,7 @@ static Value splat(ImplicitLocOpBuilder &b, Type type, int64_t value) {
   return arith::ConstantOp::create(b, scalar);
 }
 
-/// f64 to f32 such that a second rounding, to a shorter type, gives what one
-/// rounding would have given: toward zero, and odd where that is inexact.
-static Value roundToOdd(ImplicitLocOpBuilder &b, Value x) {
+Value quant_ste::roundToOdd(ImplicitLocOpBuilder &b, Value x) {
   Type wide = x.getType();
   Type f32 = withElement(wide, b.getF32Type());
   Type i32 = withElement(wide, b.getI32Type());
@@ -126,6 +127,8 @@ struct ExpandBFloat
       else if (auto truncate = dyn_cast<arith::TruncFOp>(op))
         truncate.setFastmathAttr(nullptr);
     });
+    if (failed(expandMinifloats(getOperation(), /*hasInstruction=*/false)))
+      return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     patterns.add<ExpandTruncF, SelectOnIntegers>(&getContext());
     // Folding would undo roundToOdd on constants one rounding at a time.

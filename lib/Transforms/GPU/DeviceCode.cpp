@@ -56,8 +56,8 @@ createMachine(const DeviceCodeOptions &options) {
   llvm::TargetOptions targetOptions;
   // One rounding per operation: never mul + add -> fma.
   targetOptions.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::string features =
-      options.ptx ? ("+ptx" + Twine(options.ptx)).str() : std::string();
+  unsigned ptx = options.ptx ? options.ptx : (*chip)->minPtx;
+  std::string features = ("+ptx" + Twine(ptx)).str();
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
       triple, options.chip, features, targetOptions, std::nullopt, std::nullopt,
       llvm::CodeGenOptLevel::Aggressive));

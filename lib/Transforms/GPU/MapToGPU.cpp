@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../ExpandMinifloats.h"
 #include "KernelEmitter.h"
 #include "SerialKernels.h"
 #include "quant_ste/Transforms/Passes.h"
@@ -256,6 +257,8 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       if (!isHelper(function))
         readElements(function);
     }
+    if (library && failed(expandMinifloats(kernels, (*found)->hasMinifloats())))
+      return signalPassFailure();
     if (library)
       module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
                       builder.getUnitAttr());
