@@ -257,7 +257,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       if (!isHelper(function))
         readElements(function);
     }
-    if (library && failed(expandMinifloats(kernels, (*found)->hasMinifloats())))
+    if (library && failed(expandMinifloats(kernels, found->hasMinifloats())))
       return signalPassFailure();
     if (library)
       module->setAttr(gpu::GPUDialect::getContainerModuleAttrName(),
