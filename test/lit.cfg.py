@@ -38,6 +38,9 @@ if config.quant_ste_compiler == "Clang":
 
 if platform.machine() in ("x86_64", "AMD64"):
     config.available_features.add("x86_64-host")
+# What a program needs that links a library of ours with our runtime inside.
+config.substitutions.append(("%sanitize", "-fsanitize=" + config.quant_ste_sanitizers
+                             if config.quant_ste_sanitizers else ""))
 config.substitutions.append(("%cc", config.c_compiler))
 
 config.environment["PATH"] = os.pathsep.join(

@@ -8,7 +8,7 @@
 // RUN: llvm-nm --dynamic --defined-only %t/libp.so | FileCheck %s --check-prefix=SEEN
 // SEEN-NOT: quant_ste_matmul
 // RUN: qopt-compile %s --pipeline=openmp=false -o %t/inline.o --prefix=inline_ --header=%t/inline.h
-// RUN: %cc %S/Inputs/products.c -I%t %t/inline.o -L%t -lp -Wl,-rpath,%t -Wl,-z,defs -o %t/products
+// RUN: %cc %sanitize %S/Inputs/products.c -I%t %t/inline.o -L%t -lp -Wl,-rpath,%t -Wl,-z,defs -o %t/products
 // RUN: %t/products | FileCheck %s --check-prefix=SAME
 // SAME: same bits
 
