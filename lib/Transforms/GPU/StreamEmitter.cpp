@@ -21,7 +21,7 @@ using namespace mlir::quant_ste;
 using arith::CmpIPredicate;
 using Scope = BodyEmitter::Scope;
 
-/// Bytes of a memory access.
+/// Bytes of a memory access, of a kernel with sums on every chip.
 static constexpr int64_t kAccessBytes = 16;
 /// Part of the meaning of a sum, so the same for every chip: the vectors that a
 /// thread takes in one go, and how many partial results there are at most.
@@ -83,7 +83,7 @@ public:
                 const KernelOptions &options, int64_t width)
       : host(host), k(k), options(options), width(width),
         kernel(host, options.library, options.name,
-               getMinBlocks(k, options.target)),
+               getMinBlocks(k, options.target), options.passSizes),
         b(kernel.device), sizes(k.sizes),
         body(b, k, /*hasMaskRegisters=*/false) {}
 
@@ -321,10 +321,15 @@ Value StreamEmitter::floorLog2(Value v) {
 /// How many threads make a team, and which share of a row each team has: by
 /// the sizes alone.
 void RowEmitter::planTeams() {
-  unroll = k.isReduction() ? getSumUnroll(width) : options.target.unroll;
-  // Eight lanes of f32 are two accesses.
-  if (packsBits(k) && !k.isReduction())
-    unroll = std::max<int64_t>(1, unroll / 2);
+  // The chip's number is of accesses of 16 bytes. Lanes whose bits make a byte
+  // are two of these.
+  int64_t bytes = options.target.getAccessBytes();
+  if (packsBits(k))
+    bytes = std::max(bytes, 2 * kAccessBytes);
+  unroll =
+      k.isReduction()
+          ? getSumUnroll(width)
+          : std::max<int64_t>(1, options.target.unroll * kAccessBytes / bytes);
   for (unsigned d = 0; d < k.getVectorLoop(); ++d)
     (k.isReduction() && !k.kept[d] ? runLoops : rowLoops).push_back(d);
   isFlat = k.getNumLoops() == 1;
@@ -678,7 +683,7 @@ void ColumnEmitter::emit() {
 
 /// Lanes of a vector, of which a thread stores whole bytes: the widest operand
 /// that the vector loop runs along fills an access.
-static int64_t getWidth(const StreamKernel &k) {
+static int64_t getWidth(const StreamKernel &k, int64_t accessBytes) {
   int64_t bytes = 1;
   auto look = [&](const StreamOperand &operand) {
     if (operand.isBuffer() && operand.sees(k.getVectorLoop()) && !operand.bit)
@@ -689,12 +694,13 @@ static int64_t getWidth(const StreamKernel &k) {
   llvm::for_each(k.outputs, look);
   if (packsBits(k))
     return 8;
-  return std::max<int64_t>(1, std::min<int64_t>(kAccessBytes / bytes, 8));
+  // Types of one byte are computed in wider ones.
+  return accessBytes / std::max<int64_t>(bytes, 2);
 }
 
 static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
                         const KernelOptions &options) {
-  int64_t width = getWidth(k), shared = 0;
+  int64_t width = getWidth(k, kAccessBytes), shared = 0;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
       shared +=
@@ -733,8 +739,8 @@ bool quant_ste::canEmitGpuStream(const StreamKernel &k, std::string &why) {
   }
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      shared +=
-          8 * kBlockThreads * getElementBytes(getElementTypeOrSelf(output.value));
+      shared += 8 * kBlockThreads *
+                getElementBytes(getElementTypeOrSelf(output.value));
   if (columns % 8 == 0 && shared <= kMaxSharedBytes)
     return true;
   why = "sums down columns and whole bytes of bits do not go together";
@@ -749,6 +755,9 @@ void quant_ste::emitGpuStream(OpBuilder &builder, StreamKernel &k,
   if (k.isReduction() && k.kept[k.getVectorLoop()])
     emitColumns(host, k, options);
   else
-    RowEmitter(host, k, options, getWidth(k)).emit();
+    RowEmitter(host, k, options,
+               getWidth(k, k.isReduction() ? kAccessBytes
+                                           : options.target.getAccessBytes()))
+        .emit();
   k.op.erase();
 }
