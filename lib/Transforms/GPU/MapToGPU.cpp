@@ -7,6 +7,7 @@
 
 #include "../ExpandMinifloats.h"
 #include "KernelEmitter.h"
+#include "RowGroups.h"
 #include "SerialKernels.h"
 #include "quant_ste/Transforms/Passes.h"
 
@@ -336,8 +337,18 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
           emitGpuSerial(builder, op, getOptions(op));
       SmallVector<linalg::GenericOp> generics;
       function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      DenseSet<Operation *> grouped;
+      for (linalg::GenericOp op : generics) {
+        std::optional<RowGroup> group = RowGroup::find(op, *found);
+        if (!group)
+          continue;
+        for (Operation *member : {op, group->scale, group->extremum})
+          grouped.insert(member);
+        emitGpuRowGroup(builder, *group, getOptions(group->extremum));
+      }
       for (linalg::GenericOp op : generics)
-        emit(builder, op, getOptions(op));
+        if (!grouped.contains(op))
+          emit(builder, op, getOptions(op));
       if (!isHelper(function))
         readElements(function);
     }
