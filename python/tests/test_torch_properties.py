@@ -102,7 +102,8 @@ ENTRIES = {
     "ste_heaviside": Entry(qt.SteHeavisideFunction.apply, quantizer(
         "heaviside", "ste_heaviside", "stepwise")),
     "swish_sign": Entry(qt.SwishSignFunction.apply, quantizer(
-        "binary_sign", "swish_sign", "", within={"x": (8, 5.0)}, beta=1.0), ignores_zero_sign=True),
+        "binary_sign", "swish_sign", "stepwise", within={"x": (8, 5.0)}, beta=1.0),
+        dtypes=("f32", "f64", "f16"), ignores_zero_sign=True),
     "progressive_sign": Entry(lambda x: qt.ProgressiveSignFunctionTrain.apply(x, 0.5), quantizer(
         "progressive_sign", "progressive_sign", "", temperature=0.5)),
     "input_dorefa": Entry(lambda x: qt.InputDoReFaFunction.apply(x, 2), quantizer(
@@ -289,6 +290,8 @@ def check(entry, draw):
             continue
         assert got.shape == p.shape and got.dtype == p.dtype, name
         size = np.abs(terms[name]) + cancelling.get(name, 0) * np.abs(dy.astype(y.dtype))
+        if 1 < len(a) < rank:  # may be summed by torch, of terms that are rounded
+            size = size * max(1, torch.finfo(p.dtype).eps / 2e-6)
         assert_sum(numpy_of(got).reshape([draw.shape[d] for d in a]), terms[name], a,
                    f"{case} d{name}", size)
 
@@ -313,13 +316,13 @@ def explore(name, examples):
 # A new type, layout or choice costs a kernel, a tenth of a second.
 @pytest.mark.parametrize("name", ENTRIES)
 def test_properties(name):
-    explore(name, 2)
+    explore(name, 5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_many_properties(name):
-    explore(name, 40)
+    explore(name, 15)
 
 
 #===----------------------------------------------------------------------===#
