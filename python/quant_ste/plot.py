@@ -18,7 +18,7 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from ._module import Function, compile
+from ._module import Function, Module, compile
 from ._svg import Axis, Series, svg
 
 __all__ = ["Picture", "histogram", "quantizer", "roofline"]
@@ -158,6 +158,9 @@ def quantizer(op: str | Function, *, low: float = -4.0, high: float = 4.0, point
     positions = [0 if w == "x" else names.index(w) for w in wrt]
     if not positions:
         got = [function(*values)]
+    elif not isinstance(function._module, Module):
+        raise ValueError(f"expected a function of a Module, which has derivatives, got "
+                         f"@{function.name} of {function._module!r}; or wrt=()")
     else:
         derivative = function._module.vjp(function.name, wrt=positions)
         ones = _as_element(np.ones(x.shape), function.results[0].element)
