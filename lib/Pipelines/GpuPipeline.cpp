@@ -43,10 +43,16 @@ static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
   map.unroll = options.unroll;
   map.minBlocks = options.minBlocks;
   map.maxBlocks = options.maxBlocks;
+  map.sums = options.sums;
+  map.shareSmall = options.batch;
   // Before bodies are taken apart: the polynomials are the ones of the CPU.
   pm.addPass(createQuantSTEExpandMathPass());
   pm.addPass(createQuantSTEMapToGPUPass(map));
   cleanUp(pm);
+  if (options.batch) {
+    pm.addPass(createQuantSTEBatchLaunchesPass());
+    cleanUp(pm);
+  }
 }
 
 static void addNVVM(OpPassManager &module, const GpuPipelineOptions &options) {

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from test_gpu_batches import WEIGHTS, weights
+from test_gpu_groups import mx
 from test_gpu_kernels import bits, int_quant
 from test_gpu_networks import ELEMENTS
 
@@ -43,6 +45,8 @@ MODULES = {
     "int_quant channels last bf16": int_quant(2, (1,), "bf16"),
     "packed bits": bits("3x37x16", "3x37x2", 1, "f32"),
     "elements and tables": ELEMENTS,
+    "groups": mx(32, "f32"),
+    "weights at once": weights(WEIGHTS, True),
     "8-bit floats": """
   func.func @f(%x: tensor<?xf32>, %c: tensor<?xf8E5M2>) -> (tensor<?xf8E4M3FN>, tensor<?xf8E5M2>, tensor<?xbf16>) {
     %a = arith.truncf %x : tensor<?xf32> to tensor<?xf8E4M3FN>

@@ -191,6 +191,21 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
       *this, "max-blocks",
       llvm::cl::desc("Blocks of a kernel without sums (0: the table)"),
       llvm::cl::init(0)};
+  Option<GpuSums> sums{
+      *this, "sums", llvm::cl::desc("How the sums of blocks are added"),
+      llvm::cl::values(
+          clEnumValN(GpuSums::Ordered, "ordered",
+                     "By a second kernel: the same bits in every run and on "
+                     "every chip (default)"),
+          clEnumValN(GpuSums::Atomic, "atomic",
+                     "By atomic additions of f32 and f64, whose order, and so "
+                     "the last bits, change from run to run")),
+      llvm::cl::init(GpuSums::Ordered)};
+  Option<bool> batch{
+      *this, "batch",
+      llvm::cl::desc("Launch small kernels that are equal at once: all weight "
+                     "quantizers of a network, say (default: true)"),
+      llvm::cl::init(true)};
   Option<GpuMatmul> matmul{
       *this, "matmul", llvm::cl::desc("What computes matrix products"),
       llvm::cl::values(

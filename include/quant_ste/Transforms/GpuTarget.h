@@ -24,6 +24,14 @@ enum class DeviceImage {
   Fatbin,
 };
 
+/// What adds the sums of a kernel's blocks.
+enum class GpuSums {
+  /// A second kernel, in a fixed order: the same bits in every run.
+  Ordered,
+  /// Atomic additions, where the type has them: in any order.
+  Atomic,
+};
+
 /// A chip, and the shape of the kernels that stream best on it. What a sum's
 /// bits depend on is not here: that is the same for every chip.
 struct GpuTarget {
@@ -48,7 +56,7 @@ struct GpuTarget {
   /// And to 8-bit floats? From sm_89 on.
   bool hasMinifloats() const { return minPtx >= 78; }
   /// Bytes of its longest access to memory: from sm_100 on, two of before.
-  int64_t getAccessBytes() const { return minPtx >= 86 ? 32 : 16; }
+  int64_t getAccessBytes() const { return minPtx >= 88 ? 32 : 16; }
 };
 
 /// The chips there are, from sm_75 on.

@@ -356,7 +356,18 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     Option<"minBlocks", "min-blocks", "unsigned", /*default=*/"0",
            "Blocks that must fit on a multiprocessor at once (0: the table)">,
     Option<"maxBlocks", "max-blocks", "int64_t", /*default=*/"0",
-           "Blocks of a kernel without sums (0: the table)">
+           "Blocks of a kernel without sums (0: the table)">,
+    Option<"sums", "sums", "::mlir::quant_ste::GpuSums",
+           /*default=*/"::mlir::quant_ste::GpuSums::Ordered",
+           "How the sums of blocks are added",
+           [{::llvm::cl::values(
+             clEnumValN(::mlir::quant_ste::GpuSums::Ordered, "ordered",
+                        "By a second kernel, in a fixed order"),
+             clEnumValN(::mlir::quant_ste::GpuSums::Atomic, "atomic",
+                        "By atomic additions of f32 and f64, in any order"))}]>,
+    Option<"shareSmall", "share-small", "bool", /*default=*/"false",
+           "One kernel for small tensors of all shapes, where several are "
+           "quantized alike">
   ];
   let dependentDialects = [
     "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
@@ -364,6 +375,37 @@ def QuantSTEMapToGPUPass : Pass<"quant-ste-map-to-gpu", "::mlir::ModuleOp"> {
     "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
     "::mlir::NVVM::NVVMDialect", "::mlir::scf::SCFDialect",
     "::mlir::vector::VectorDialect"];
+}
+
+def QuantSTEBatchLaunchesPass
+    : Pass<"quant-ste-batch-launches", "::mlir::ModuleOp"> {
+  let summary = "Launch small kernels that are equal at once";
+  let description = [{
+    Below a million elements a launch takes longer than its kernel. Launches of one
+    kernel (or of the same two, for aligned buffers and for others) on few blocks
+    that do not wait for one another become the launch of a kernel that has the
+    arguments of all of them: a block finds by its number whose part it does. A
+    later launch moves up to the first one, with the allocations and the sizes
+    that it needs, unless something in between writes what it reads, or reads or
+    writes what it writes.
+
+    Before:
+    ```mlir
+    gpu.launch_func @kernels::@f blocks in (%c2, %c1, %c1) threads in (%c256, %c1, %c1) args(%x : memref<f32>)
+    gpu.launch_func @kernels::@f blocks in (%c3, %c1, %c1) threads in (%c256, %c1, %c1) args(%y : memref<f32>)
+    ```
+    After:
+    ```mlir
+    gpu.launch_func @kernels::@f_batch blocks in (%c5, %c1, %c1) threads in (%c256, %c1, %c1)
+      args(%c2 : index, %x : memref<f32>, %y : memref<f32>)
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::gpu::GPUDialect",
+                           "::mlir::scf::SCFDialect"];
+  let statistics = [
+    Statistic<"numBatches", "batches", "Number of launches of several">,
+    Statistic<"numBatched", "batched", "Number of launches in them">];
 }
 
 def QuantSTEDeviceScalarsPass

@@ -23,7 +23,8 @@
 namespace mlir::quant_ste {
 
 struct StreamOperand {
-  /// A buffer, collapsed by StreamKernel::materialize, or a plain scalar.
+  /// A buffer, collapsed by StreamKernel::materialize, or a plain scalar; null
+  /// for what an emitter has otherwise.
   Value value;
   /// The kernel's loop of each dimension of the collapsed buffer.
   SmallVector<unsigned> loops;
@@ -33,7 +34,7 @@ struct StreamOperand {
   /// the body. The last dimension counts bits in `loops`.
   Value bit = {};
 
-  bool isBuffer() const { return isa<MemRefType>(value.getType()); }
+  bool isBuffer() const { return value && isa<MemRefType>(value.getType()); }
   bool sees(unsigned loop) const { return llvm::is_contained(loops, loop); }
 };
 

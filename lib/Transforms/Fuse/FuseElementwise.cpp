@@ -48,7 +48,22 @@ struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
     return countOps(producer) + countOps(consumer) <= maxOps;
   }
 
+  /// Named ops that may take a producer in.
+  void generalize() {
+    SmallVector<linalg::LinalgOp> named;
+    getOperation()->walk([&](linalg::LinalgOp op) {
+      if (isa<linalg::ReduceOp, linalg::MapOp, linalg::BroadcastOp>(op))
+        named.push_back(op);
+    });
+    IRRewriter rewriter(&getContext());
+    for (linalg::LinalgOp op : named) {
+      rewriter.setInsertionPoint(op);
+      (void)linalg::generalizeNamedOp(rewriter, op);
+    }
+  }
+
   void runOnOperation() override {
+    generalize();
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(
         patterns, [&](OpOperand *operand) { return isWorthwhile(operand); });

@@ -102,8 +102,9 @@ static std::string getPTXIdentifier(StringRef name) {
 }
 
 KernelBuilder::KernelBuilder(ImplicitLocOpBuilder &host, KernelLibrary &library,
-                             StringRef name, unsigned minBlocks)
-    : host(host), device(host.getLoc(), host.getContext()), library(library) {
+                             StringRef name, unsigned minBlocks, bool passSizes)
+    : host(host), device(host.getLoc(), host.getContext()), library(library),
+      passSizes(passSizes) {
   MLIRContext *ctx = host.getContext();
   device.setInsertionPointToEnd(library.getModule().getBody());
   function = gpu::GPUFuncOp::create(device, getPTXIdentifier(name),
@@ -134,7 +135,9 @@ Value KernelBuilder::pass(Value scalar) {
   if (inside)
     return inside;
   Operation *op = scalar.getDefiningOp();
-  if (!op || !op->hasTrait<OpTrait::ConstantLike>())
+  Type type = scalar.getType();
+  bool isSize = type.isIndex() || type.isInteger(1);
+  if (!op || !op->hasTrait<OpTrait::ConstantLike>() || (passSizes && isSize))
     return inside = addArgument(scalar);
   OpBuilder::InsertionGuard guard(device);
   device.setInsertionPointToStart(&function.getBody().front());

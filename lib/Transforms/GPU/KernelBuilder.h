@@ -49,8 +49,10 @@ private:
 class KernelBuilder {
 public:
   /// `minBlocks`: how many blocks must fit on a multiprocessor at once.
+  /// `passSizes`: what the host computes is an argument, be it a constant, so
+  /// that kernels of several shapes are one.
   KernelBuilder(ImplicitLocOpBuilder &host, KernelLibrary &library,
-                StringRef name, unsigned minBlocks);
+                StringRef name, unsigned minBlocks, bool passSizes = false);
 
   /// The value inside the kernel: an argument, or a constant made again.
   Value pass(Value scalar);
@@ -85,6 +87,7 @@ private:
   void launchFunction(gpu::GPUFuncOp callee, Value blocks);
 
   KernelLibrary &library;
+  bool passSizes;
   gpu::GPUFuncOp function;
   SmallVector<Value> arguments;
   DenseMap<Value, Value> passed;

@@ -21,7 +21,14 @@ struct KernelOptions {
   /// Outputs by number that were filled with this value of the host, by an op
   /// that is gone.
   DenseMap<unsigned, Value> initial;
+  /// What adds the sums of blocks, where it can.
+  GpuSums sums = GpuSums::Ordered;
+  /// Sizes are arguments of the kernel even where they are known.
+  bool passSizes = false;
 };
+
+/// Can atomic additions make all sums of the kernel?
+bool canAddAtomically(const StreamKernel &kernel);
 
 /// Can emitGpuStream do it? If not, `why` gets the reason.
 bool canEmitGpuStream(const StreamKernel &kernel, std::string &why);

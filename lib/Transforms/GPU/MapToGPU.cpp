@@ -7,6 +7,7 @@
 
 #include "../ExpandMinifloats.h"
 #include "KernelEmitter.h"
+#include "RowGroups.h"
 #include "SerialKernels.h"
 #include "quant_ste/Transforms/Passes.h"
 
@@ -134,6 +135,76 @@ static void copyTables(func::FuncOp function) {
   }
 }
 
+/// Elements below which a launch takes longer than its kernel.
+static constexpr int64_t kSmall = 1 << 20;
+
+/// Is it a small kernel that streams, of which the shapes are known?
+static bool isSmall(linalg::GenericOp op) {
+  int64_t elements = 1;
+  for (int64_t size : op.getStaticLoopRanges()) {
+    if (ShapedType::isDynamic(size))
+      return false;
+    elements *= size;
+    if (elements > kSmall)
+      return false;
+  }
+  for (Value operand : op->getOperands())
+    if (auto type = dyn_cast<MemRefType>(operand.getType());
+        type && !type.getLayout().isIdentity())
+      return false;
+  std::string why;
+  FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
+  return succeeded(kernel) && !kernel->isContraction && kernel->packing.empty();
+}
+
+static Type eraseShape(Type type) {
+  auto buffer = dyn_cast<MemRefType>(type);
+  if (!buffer)
+    return type;
+  SmallVector<int64_t> shape(buffer.getRank(), ShapedType::kDynamic);
+  return MemRefType::Builder(buffer).setShape(shape);
+}
+
+/// Do they differ in their shapes alone?
+static bool areAlike(linalg::GenericOp a, linalg::GenericOp b) {
+  auto types = [](linalg::GenericOp op) {
+    return llvm::map_to_vector(op->getOperandTypes(), eraseShape);
+  };
+  return types(a) == types(b) &&
+         a.getIndexingMapsAttr() == b.getIndexingMapsAttr() &&
+         a.getIteratorTypesAttr() == b.getIteratorTypesAttr() &&
+         OperationEquivalence::isRegionEquivalentTo(
+             &a.getRegion(), &b.getRegion(),
+             OperationEquivalence::IgnoreLocations);
+}
+
+/// Small tensors that are quantized alike: of whatever shapes they are, they
+/// get one kernel, which can be launched for many at once.
+static DenseSet<Operation *> findAlike(func::FuncOp function) {
+  SmallVector<SmallVector<linalg::GenericOp>> kinds;
+  // Comparing bodies is not cheap: only of those with the same maps and size.
+  DenseMap<std::pair<Attribute, size_t>, SmallVector<size_t>> candidates;
+  function.walk([&](linalg::GenericOp op) {
+    if (!isSmall(op))
+      return;
+    SmallVector<size_t> &known = candidates[{
+        op.getIndexingMapsAttr(), op.getBody()->getOperations().size()}];
+    auto *kind = llvm::find_if(
+        known, [&](size_t i) { return areAlike(kinds[i].front(), op); });
+    if (kind != known.end()) {
+      kinds[*kind].push_back(op);
+      return;
+    }
+    known.push_back(kinds.size());
+    kinds.push_back({op});
+  });
+  DenseSet<Operation *> found;
+  for (ArrayRef<linalg::GenericOp> alike : kinds)
+    if (alike.size() > 1)
+      found.insert(alike.begin(), alike.end());
+  return found;
+}
+
 /// No kernel can be made for a rank that only the run tells.
 static LogicalResult checkRanks(func::FuncOp function) {
   auto checked = function.walk([&](Operation *op) {
@@ -172,10 +243,20 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
     }
   }
 
+  /// Its sums are added to what the fill leaves in memory.
+  bool addsAtomically(linalg::GenericOp op) {
+    if (sums != GpuSums::Atomic)
+      return false;
+    std::string why;
+    FailureOr<StreamKernel> kernel = StreamKernel::analyze(op, why);
+    return succeeded(kernel) && !kernel->isContraction &&
+           canEmitGpuStream(*kernel, why) && canAddAtomically(*kernel);
+  }
+
   /// Takes the fills of sums out. What is left of them becomes kernels too.
   void takeFills(func::FuncOp function) {
     function.walk([&](linalg::GenericOp op) {
-      if (!sumOverSameLoops(op))
+      if (!sumOverSameLoops(op) || addsAtomically(op))
         return;
       for (auto [i, output] : llvm::enumerate(op.getDpsInitsMutable())) {
         AffineMap map = op.getMatchingIndexingMap(&output);
@@ -237,6 +318,9 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       copyTables(function);
       generalize(function);
       takeFills(function);
+      DenseSet<Operation *> alike;
+      if (shareSmall)
+        alike = findAlike(function);
       auto getOptions = [&](Operation *op) {
         if (!library) {
           builder.setInsertionPointToEnd(module.getBody());
@@ -244,16 +328,27 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
                                              "quant_ste_kernels");
           library.emplace(kernels);
         }
-        return KernelOptions{*library, *found, function.getName().str(),
-                             initial.lookup(op)};
+        return KernelOptions{
+            *library,           *found, function.getName().str(),
+            initial.lookup(op), sums,   alike.contains(op)};
       };
       if (!isHelper(function))
         for (Operation *op : findSerialCode(function))
           emitGpuSerial(builder, op, getOptions(op));
       SmallVector<linalg::GenericOp> generics;
       function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      DenseSet<Operation *> grouped;
+      for (linalg::GenericOp op : generics) {
+        std::optional<RowGroup> group = RowGroup::find(op, *found);
+        if (!group)
+          continue;
+        for (Operation *member : {op, group->scale, group->extremum})
+          grouped.insert(member);
+        emitGpuRowGroup(builder, *group, getOptions(group->extremum));
+      }
       for (linalg::GenericOp op : generics)
-        emit(builder, op, getOptions(op));
+        if (!grouped.contains(op))
+          emit(builder, op, getOptions(op));
       if (!isHelper(function))
         readElements(function);
     }

@@ -76,7 +76,9 @@ BlockSums::BlockSums(KernelBuilder &kernel, StreamKernel &k,
                      ArrayRef<Value> sizes, Value parts, bool keptLast,
                      const KernelOptions &options)
     : kernel(kernel), k(k), options(options), host(kernel.host), sizes(sizes),
-      keptLast(keptLast), parts(parts) {
+      keptLast(keptLast),
+      isAtomic(options.sums == GpuSums::Atomic && canAddAtomically(k)),
+      parts(parts) {
   Value one = KernelBuilder::index(host, 1),
         zero = KernelBuilder::index(host, 0);
   elements = one;
@@ -92,6 +94,8 @@ BlockSums::BlockSums(KernelBuilder &kernel, StreamKernel &k,
       continue;
     reduced.push_back(i);
     outputs.push_back(k.outputs[i].value);
+    if (isAtomic)
+      continue;
     std::optional<int64_t> known = getConstantIntValue(count);
     auto type = MemRefType::get({known.value_or(ShapedType::kDynamic)},
                                 getElementTypeOrSelf(outputs.back()));
@@ -135,8 +139,40 @@ static void storeTo(ImplicitLocOpBuilder &b, Value v, Value buffer,
     memref::StoreOp::create(b, v, buffer, at);
 }
 
+bool quant_ste::canAddAtomically(const StreamKernel &k) {
+  return llvm::all_of(llvm::zip_equal(k.outputs, k.reductions), [](auto pair) {
+    auto &[output, kind] = pair;
+    Type type = getElementTypeOrSelf(output.value.getType());
+    return !kind || (*kind == AtomicRMWKind::addf &&
+                     isa<Float32Type, Float64Type>(type));
+  });
+}
+
+void BlockSums::addTo(ImplicitLocOpBuilder &b, Value buffer, ArrayRef<Value> at,
+                      Value sum) {
+  auto add = [&](Value v, ValueRange indices) {
+    memref::AtomicRMWOp::create(b, v.getType(), AtomicRMWKind::addf, v, buffer,
+                                indices);
+  };
+  auto type = dyn_cast<VectorType>(sum.getType());
+  if (!type)
+    return add(sum, at);
+  // A vector lies along the last dimension.
+  SmallVector<Value> indices(at);
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    indices.back() = KernelBuilder::fold<arith::AddIOp>(
+        b, at.back(), KernelBuilder::index(b, i));
+    add(vector::ExtractOp::create(b, sum, i), indices);
+  }
+}
+
 void BlockSums::store(ImplicitLocOpBuilder &b, ArrayRef<Value> ivs, Value part,
                       ValueRange sums) {
+  if (isAtomic) {
+    for (auto [output, sum] : llvm::zip_equal(reduced, sums))
+      addTo(b, k.outputs[output].value, indicesOf(output, ivs), sum);
+    return;
+  }
   Value element = KernelBuilder::index(b, 0);
   for (unsigned loop : keptLoops) {
     element = KernelBuilder::fold<arith::MulIOp>(b, element,
@@ -240,12 +276,14 @@ void BlockSums::emitFinish(KernelBuilder &fin) {
 }
 
 void BlockSums::finish() {
+  if (isAtomic)
+    return;
   auto choice = scf::IfOp::create(host, hasParts, /*withElseRegion=*/false);
   {
     OpBuilder::InsertionGuard guard(host);
     host.setInsertionPointToStart(choice.thenBlock());
     KernelBuilder fin(host, options.library, options.name + "_finish",
-                      /*minBlocks=*/1);
+                      /*minBlocks=*/1, options.passSizes);
     emitFinish(fin);
     Value warps = KernelBuilder::index(host, kBlockThreads / kWarpThreads);
     fin.launch(KernelBuilder::fold<arith::CeilDivUIOp>(host, elements, warps));

@@ -21,7 +21,7 @@ Value shuffleXor(ImplicitLocOpBuilder &b, Value v, int64_t offset);
 
 /// The reduced outputs of a kernel: one partial result per part and kept
 /// element, and a second kernel that adds the parts in a fixed order. With one
-/// part only, the first kernel adds to the output.
+/// part only, or where sums are atomic, the first kernel adds to the output.
 class BlockSums {
 public:
   /// To be made while the operands of `k` are still the host's. `parts` and
@@ -42,6 +42,8 @@ public:
   void finish();
 
 private:
+  void addTo(ImplicitLocOpBuilder &b, Value buffer, ArrayRef<Value> at,
+             Value sum);
   Value combine(ImplicitLocOpBuilder &b, KernelBuilder &in, unsigned output,
                 Value buffer, ArrayRef<Value> at, Value sum);
   SmallVector<Value> indicesOf(unsigned output, ArrayRef<Value> ivs);
@@ -52,7 +54,7 @@ private:
   const KernelOptions &options;
   ImplicitLocOpBuilder &host;
   SmallVector<Value> sizes;
-  bool keptLast;
+  bool keptLast, isAtomic;
   /// Of the host: numbers, then one buffer for each reduction.
   Value parts, elements, count, hasParts;
   SmallVector<Value> buffers, outputs;

@@ -5,9 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "../CPU/BodyEmitter.h"
+#include "StreamEmitter.h"
 #include "../CPU/Reductions.h"
-#include "KernelEmitter.h"
 #include "PartialSums.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -21,7 +20,7 @@ using namespace mlir::quant_ste;
 using arith::CmpIPredicate;
 using Scope = BodyEmitter::Scope;
 
-/// Bytes of a memory access.
+/// Bytes of a memory access, of a kernel with sums on every chip.
 static constexpr int64_t kAccessBytes = 16;
 /// Part of the meaning of a sum, so the same for every chip: the vectors that a
 /// thread takes in one go, and how many partial results there are at most.
@@ -51,9 +50,7 @@ static constexpr int64_t kFewOperands = 2;
 /// Ops of a body that want all registers of a thread: some polynomials.
 static constexpr int64_t kHugeBody = 150;
 
-/// Blocks that are to fit on a multiprocessor: none of a thread's registers may
-/// end in memory for it.
-static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
+unsigned quant_ste::getMinBlocks(StreamKernel &k, const GpuTarget &target) {
   auto isWide = [](const StreamOperand &operand) {
     return getElementBytes(getElementTypeOrSelf(operand.value.getType())) > 4;
   };
@@ -75,88 +72,9 @@ static unsigned getMinBlocks(StreamKernel &k, const GpuTarget &target) {
 }
 
 namespace {
-/// What both kinds of kernels have in common. Loops, with their sizes on the
-/// host; operands and the body in the kernel.
-class StreamEmitter {
-public:
-  StreamEmitter(ImplicitLocOpBuilder &host, StreamKernel &k,
-                const KernelOptions &options, int64_t width)
-      : host(host), k(k), options(options), width(width),
-        kernel(host, options.library, options.name,
-               getMinBlocks(k, options.target)),
-        b(kernel.device), sizes(k.sizes),
-        body(b, k, /*hasMaskRegisters=*/false) {}
-
-protected:
-  template <class Op> Value fold(ImplicitLocOpBuilder &b, Value x, Value y) {
-    return KernelBuilder::fold<Op>(b, x, y);
-  }
-  Value index(ImplicitLocOpBuilder &b, int64_t v) {
-    return KernelBuilder::index(b, v);
-  }
-  Value less(Value x, Value y) {
-    return arith::CmpIOp::create(b, CmpIPredicate::ult, x, y);
-  }
-  Value product(ArrayRef<unsigned> loops) {
-    Value n = index(host, 1);
-    for (unsigned loop : loops)
-      n = fold<arith::MulIOp>(host, n, sizes[loop]);
-    return n;
-  }
-  /// The number of an iteration of some loops as an index of each.
-  void decompose(Value number, ArrayRef<unsigned> loops, Scope &scope);
-  SmallVector<Value>
-  loop(Value lo, Value hi, Value step, ValueRange init,
-       function_ref<SmallVector<Value>(Value, ValueRange)> emitBody);
-  /// Emits the body of an scf.if without results.
-  void when(Value condition, function_ref<void()> emitThen);
-
-  /// Operands, sizes and captured values inside the kernel.
-  Scope passAll();
-  Value areAccessesAligned();
-  Value floorLog2(Value v);
-  SmallVector<Value> neutral();
-  /// Loads what the vector loop runs along.
-  void preload(Scope &scope);
-  SmallVector<Value> emitVector(Scope &scope, ValueRange accs);
-
-  ImplicitLocOpBuilder &host;
-  StreamKernel &k;
-  const KernelOptions &options;
-  int64_t width;
-  KernelBuilder kernel;
-  ImplicitLocOpBuilder &b;
-  /// Of the host. Those of `k` are the kernel's, as soon as passAll was called.
-  SmallVector<Value> sizes;
-  /// Of the host: null for scalar accesses.
-  Value isAligned;
-  BodyEmitter body;
-};
-
-/// The vector loop is run through by teams of threads, a team in each row.
-/// Outer loops of a sum are either kept, and make the row, or part of the run.
-class RowEmitter : StreamEmitter {
-public:
-  using StreamEmitter::StreamEmitter;
-  void emit();
-
-private:
-  void planTeams();
-  SmallVector<Value> emitItem(Scope scope, Value item, ValueRange accs);
-  SmallVector<Value> reduceTeam(ValueRange accs);
-
-  SmallVector<unsigned> rowLoops, runLoops;
-  int64_t unroll;
-  // Of the host.
-  Value teamShift, chunks, items, parts, rows, blocks;
-  /// The number of a thread in its team, in the kernel.
-  Value lane, team, teamSize;
-  bool isFlat = false; // no outer loop: a team is a block
-};
-
 /// Sums down columns: a thread has some columns, the vector loop, and runs
 /// through rows.
-class ColumnEmitter : StreamEmitter {
+class ColumnEmitter : protected StreamEmitter {
 public:
   using StreamEmitter::StreamEmitter;
   void emit();
@@ -203,12 +121,14 @@ void StreamEmitter::when(Value condition, function_ref<void()> emitThen) {
   emitThen();
 }
 
-Scope StreamEmitter::passAll() {
+Scope StreamEmitter::passAll(bool withOutputs) {
   if (width > 1)
     isAligned = areAccessesAligned();
   for (auto [size, outside] : llvm::zip_equal(k.sizes, sizes))
     size = kernel.pass(outside);
   auto passOperand = [&](StreamOperand &operand, bool isInput) {
+    if (!operand.value)
+      return;
     if (!operand.isBuffer()) {
       operand.value = kernel.pass(operand.value);
       return;
@@ -222,8 +142,9 @@ Scope StreamEmitter::passAll() {
   };
   for (StreamOperand &input : k.inputs)
     passOperand(input, true);
-  for (StreamOperand &output : k.outputs)
-    passOperand(output, false);
+  if (withOutputs)
+    for (StreamOperand &output : k.outputs)
+      passOperand(output, false);
   Scope top = body.makeScope();
   passCaptured(kernel, k.op, top.scalars);
   return top;
@@ -321,10 +242,15 @@ Value StreamEmitter::floorLog2(Value v) {
 /// How many threads make a team, and which share of a row each team has: by
 /// the sizes alone.
 void RowEmitter::planTeams() {
-  unroll = k.isReduction() ? getSumUnroll(width) : options.target.unroll;
-  // Eight lanes of f32 are two accesses.
-  if (packsBits(k) && !k.isReduction())
-    unroll = std::max<int64_t>(1, unroll / 2);
+  // The chip's number is of accesses of 16 bytes. Lanes whose bits make a byte
+  // are two of these.
+  int64_t bytes = options.target.getAccessBytes();
+  if (packsBits(k))
+    bytes = std::max(bytes, 2 * kAccessBytes);
+  unroll =
+      k.isReduction()
+          ? getSumUnroll(width)
+          : std::max<int64_t>(1, options.target.unroll * kAccessBytes / bytes);
   for (unsigned d = 0; d < k.getVectorLoop(); ++d)
     (k.isReduction() && !k.kept[d] ? runLoops : rowLoops).push_back(d);
   isFlat = k.getNumLoops() == 1;
@@ -430,7 +356,21 @@ SmallVector<Value> RowEmitter::emitItem(Scope scope, Value item,
   return SmallVector<Value>(whole.getResults());
 }
 
-/// The sum of a team's threads, in its first thread.
+Value RowEmitter::reduceWarp(Value acc, arith::AtomicRMWKind kind) {
+  Value sum = addLanes(b, kind, acc);
+  for (int64_t offset = kWarpThreads / 2; offset > 0; offset /= 2) {
+    Value both = arith::getReductionOp(kind, b, b.getLoc(), sum,
+                                       shuffleXor(b, sum, offset));
+    if (isFlat) {
+      sum = both;
+      continue;
+    }
+    Value isInTeam = less(index(b, offset), teamSize);
+    sum = arith::SelectOp::create(b, isInTeam, both, sum);
+  }
+  return sum;
+}
+
 SmallVector<Value> RowEmitter::reduceTeam(ValueRange accs) {
   Value warp = arith::DivUIOp::create(b, kernel.thread, index(b, kWarpThreads));
   Value lead = arith::RemUIOp::create(b, kernel.thread, index(b, kWarpThreads));
@@ -441,17 +381,7 @@ SmallVector<Value> RowEmitter::reduceTeam(ValueRange accs) {
     if (kind)
       kinds.push_back(*kind);
   for (auto [acc, kind] : llvm::zip_equal(accs, kinds)) {
-    Value sum = addLanes(b, kind, acc);
-    for (int64_t offset = kWarpThreads / 2; offset > 0; offset /= 2) {
-      Value both = arith::getReductionOp(kind, b, b.getLoc(), sum,
-                                         shuffleXor(b, sum, offset));
-      if (isFlat) {
-        sum = both;
-        continue;
-      }
-      Value isInTeam = less(index(b, offset), teamSize);
-      sum = arith::SelectOp::create(b, isInTeam, both, sum);
-    }
+    Value sum = reduceWarp(acc, kind);
     sums.push_back(sum);
     shared.push_back(
         kernel.addShared(kBlockThreads / kWarpThreads, sum.getType()));
@@ -676,9 +606,7 @@ void ColumnEmitter::emit() {
 // Choice
 //===----------------------------------------------------------------------===//
 
-/// Lanes of a vector, of which a thread stores whole bytes: the widest operand
-/// that the vector loop runs along fills an access.
-static int64_t getWidth(const StreamKernel &k) {
+int64_t quant_ste::getVectorWidth(const StreamKernel &k, int64_t accessBytes) {
   int64_t bytes = 1;
   auto look = [&](const StreamOperand &operand) {
     if (operand.isBuffer() && operand.sees(k.getVectorLoop()) && !operand.bit)
@@ -689,12 +617,13 @@ static int64_t getWidth(const StreamKernel &k) {
   llvm::for_each(k.outputs, look);
   if (packsBits(k))
     return 8;
-  return std::max<int64_t>(1, std::min<int64_t>(kAccessBytes / bytes, 8));
+  // Types of one byte are computed in wider ones.
+  return accessBytes / std::max<int64_t>(bytes, 2);
 }
 
 static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
                         const KernelOptions &options) {
-  int64_t width = getWidth(k), shared = 0;
+  int64_t width = getVectorWidth(k, kAccessBytes), shared = 0;
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
       shared +=
@@ -703,7 +632,9 @@ static void emitColumns(ImplicitLocOpBuilder &host, const StreamKernel &k,
     width /= 2;
   auto emit = [&](int64_t lanes) {
     StreamKernel copy = k;
-    ColumnEmitter(host, copy, options, lanes).emit();
+    KernelBuilder kernel(host, options.library, options.name,
+                         getMinBlocks(copy, options.target), options.passSizes);
+    ColumnEmitter(kernel, copy, options, lanes).emit();
   };
   if (width == 1)
     return emit(1);
@@ -733,8 +664,8 @@ bool quant_ste::canEmitGpuStream(const StreamKernel &k, std::string &why) {
   }
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
     if (kind)
-      shared +=
-          8 * kBlockThreads * getElementBytes(getElementTypeOrSelf(output.value));
+      shared += 8 * kBlockThreads *
+                getElementBytes(getElementTypeOrSelf(output.value));
   if (columns % 8 == 0 && shared <= kMaxSharedBytes)
     return true;
   why = "sums down columns and whole bytes of bits do not go together";
@@ -746,9 +677,14 @@ void quant_ste::emitGpuStream(OpBuilder &builder, StreamKernel &k,
   ImplicitLocOpBuilder host(k.op.getLoc(), builder);
   host.setInsertionPoint(k.op);
   k.materialize(host);
-  if (k.isReduction() && k.kept[k.getVectorLoop()])
+  if (k.isReduction() && k.kept[k.getVectorLoop()]) {
     emitColumns(host, k, options);
-  else
-    RowEmitter(host, k, options, getWidth(k)).emit();
+  } else {
+    int64_t bytes =
+        k.isReduction() ? kAccessBytes : options.target.getAccessBytes();
+    KernelBuilder kernel(host, options.library, options.name,
+                         getMinBlocks(k, options.target), options.passSizes);
+    RowEmitter(kernel, k, options, getVectorWidth(k, bytes)).emit();
+  }
   k.op.erase();
 }
