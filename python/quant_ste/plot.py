@@ -4,6 +4,7 @@
 
     plot.quantizer("pact %x, %alpha bits(4) grad(pact)", alpha=6.0).save("pact.svg")
     plot.histogram(weights, clip=(-0.5, 0.5))          # shown by a notebook
+    plot.graph(module)                                 # the ops of a function
 
 A `Picture` is written as SVG by itself; other formats, and drawing into the axes of
 a figure (``picture.draw(axes)``), need matplotlib.
@@ -19,9 +20,10 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from ._module import Function, Module, compile
+from ._graph import Graph, graph
 from ._svg import Axis, Series, svg
 
-__all__ = ["Picture", "histogram", "quantizer", "roofline"]
+__all__ = ["Graph", "Picture", "graph", "histogram", "quantizer", "roofline"]
 
 _BLUE, _RED, _GREY = "#1f5fa8", "#c0392b", "#777777"
 _COLOURS = (_BLUE, _RED, "#2e8b57", "#8e44ad", "#d68910", "#16a085")

@@ -61,7 +61,8 @@ def run(checkout: pathlib.Path, patched: bool) -> set[str]:
         if not results.exists():
             sys.exit(f"pytest did not run: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
         print("with" if patched else "without", "patch_brevitas():",
-              (re.findall(r"\d+ (?:passed|failed).*", ran.stdout) or [ran.stdout[-2000:]])[-1])
+              (re.findall(r"\d+ (?:passed|failed).*", ran.stdout) or [ran.stdout[-2000:]])[-1],
+              flush=True)
         passed = set()
         for case in ElementTree.parse(results).iter("testcase"):
             if not any(child.tag in ("failure", "error", "skipped") for child in case):
