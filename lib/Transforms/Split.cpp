@@ -15,6 +15,7 @@
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "quant_ste/Transforms/Passes.h"
 
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -34,9 +35,9 @@ using namespace mlir::quant_ste;
 namespace {
 class Splitter {
 public:
-  Splitter(JointFunction joint, SymbolTable &symbols)
+  Splitter(JointFunction joint, SymbolTable &symbols, bool donates)
       : joint(std::move(joint)), f(this->joint.f), symbols(symbols),
-        block(f.getBody().front()) {}
+        block(f.getBody().front()), donates(donates) {}
   LogicalResult run();
 
 private:
@@ -44,6 +45,7 @@ private:
   func::FuncOp f;
   SymbolTable &symbols;
   Block &block;
+  bool donates; ///< the residuals, to the backward
   llvm::DenseSet<Value> late;
   llvm::SmallPtrSet<Operation *, 16> remade;
   llvm::SetVector<Value> kept, alive;
@@ -171,6 +173,12 @@ LogicalResult Splitter::run() {
   llvm::append_range(backwardArgs, alive);
   llvm::append_range(backwardArgs, joint.cotangents);
   marks.assign(kept.size(), residual);
+  if (donates)
+    for (NamedAttrList &mark : marks) {
+      mark.append("quant_ste.donated", b.getUnitAttr());
+      mark.append(bufferization::BufferizationDialect::kWritableAttrName,
+                  b.getBoolAttr(true));
+    }
   DenseMap<Value, int64_t> resultIndex, argumentIndex;
   for (auto [i, v] : llvm::enumerate(results))
     resultIndex.try_emplace(v, i);
@@ -226,7 +234,7 @@ struct SplitPass : quant_ste::impl::QuantSTESplitPassBase<SplitPass> {
         return failure();
       plan->apply();
     }
-    return Splitter(*joint, symbols).run();
+    return Splitter(*joint, symbols, donateResiduals).run();
   }
 
   void runOnOperation() override {
