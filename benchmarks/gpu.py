@@ -11,7 +11,8 @@ gpu_peers.py, and a torch with CUDA (and triton, unless --peers says otherwise):
 of quant_ste, LLVM or a CUDA toolkit.
 
 First everything is checked: each class of kernel against the same function on the
-processor (the bits of all but sums) and against torch; sums have the same bits twice.
+processor (the bits of all but sums) and against torch; sums have the same bits twice, unless they
+are made by atomic additions (`atomic` among the peers).
 Then times: medians of rounds in which all take turns, by CUDA events, in a loop long
 enough for the clock, or as a CUDA graph of 20 calls where one can be made (`graph`),
 which leaves out what calls cost the host. `of stream` is the time per byte of a stream
@@ -108,6 +109,21 @@ func.func @forward(%x: tensor<?x96x%T>, %w: tensor<96x80x%T>) -> tensor<?x80xf32
 }""",
 }
 CHECKED["product_cublas"] = CHECKED["product"]
+CHECKED["mx"] = """
+func.func @forward(%x: tensor<?x32x%T>, %min: tensor<f32>) -> tensor<?x32x%T> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x32x%T>
+  %zero = arith.constant 0.0 : %T
+  %empty = tensor.empty(%n) : tensor<?x%T>
+  %start = linalg.fill ins(%zero : %T) outs(%empty : tensor<?x%T>) -> tensor<?x%T>
+  %abs = math.absf %x : tensor<?x32x%T>
+  %max = linalg.reduce { arith.maximumf } ins(%abs : tensor<?x32x%T>)
+    outs(%start : tensor<?x%T>) dimensions = [1]
+  %s = quant_ste.mx_scale %max element(e2m1) grad(ste) : tensor<?x%T>
+  %y = quant_ste.float_quant %x, %s axes([0]) format(e2m1) signed saturating grad(clipped)
+    : tensor<?x32x%T>, tensor<?x%T>
+  return %y : tensor<?x32x%T>
+}"""
 TYPES = {"f32": 4, "bf16": 2, "f16": 2}
 #: Kernels that are measured in these types, and checked in all.
 MEASURED_TYPES = ("f32", "bf16")
@@ -182,6 +198,9 @@ def build(folder, chip, qopt_compile, pipeline, is_small, kernels):
             cublas = " matmul=cublas" if name.endswith("cublas") else ""
             compile(f"{name}_{dtype}", made, f"cuda:{chip}", pipeline + cublas)
             compile(f"{name}_{dtype}", made, "x86_64:x86-64-v3", "openmp=false", "_cpu")
+            if name in KERNELS:
+                compile(f"{name}_{dtype}", made, f"cuda:{chip}", pipeline + " sums=atomic",
+                        "_atomic")
     shapes = {}
     for name, (get, dtype) in NETWORKS.items():
         shapes[name] = small(get()) if is_small else get()
@@ -353,6 +372,8 @@ def shape_of(name, elements):
         return elements // LAST, LAST
     if name.startswith("product"):
         return elements // 96, 96
+    if name == "mx":
+        return elements // 32, 32
     return (elements,)
 
 
@@ -390,8 +411,15 @@ class Problem:
         if self.has_backward:
             self.dy = random(self.shape)
             self.dx, self.dp = self.library.results("backward", [self.x, *self.parameters, self.dy])
-            self.backward = self.library.bind("backward", [self.x, *self.parameters, self.dy],
-                                              [self.dx, self.dp], machine.stream)
+            given = [self.x, *self.parameters, self.dy]
+            self.backward = self.library.bind("backward", given, [self.dx, self.dp],
+                                              machine.stream)
+            if not variant:
+                # The same with atomic additions, whose sum is of no fixed order.
+                atomic = Library(torch, folder / f"lib{name}_{dtype}_atomic.so")
+                self.atomic_dp = torch.empty_like(self.dp)
+                self.atomic = atomic.bind("backward", given, [self.dx, self.atomic_dp],
+                                          machine.stream)
 
     @property
     def bytes(self):
@@ -450,7 +478,8 @@ def check_beside_cpu(problem, folder):
         if name == "backward":
             count = problem.x.numel() // max(1, wanted[1].numel())
             bound = 1e-5 + 1e-5 * wanted[1].double().abs() + 1e-6 * count
-            _close(torch, results[1], wanted[1], bound, what + ", the parameter's gradient")
+            for have, how in (results[1], ""), (problem.atomic_dp, " by atomic additions"):
+                _close(torch, have, wanted[1], bound, f"{what}, the parameter's gradient{how}")
 
 
 def check_beside_torch(problem, known):
@@ -507,6 +536,7 @@ def check(machine, folder, sizes, wanted):
                     problem = Problem(machine, folder, name, dtype, size)
                     problem.forward()
                     if problem.has_backward:
+                        problem.atomic()
                         problem.backward()
                         first = problem.dp.clone()
                         problem.backward()
@@ -624,6 +654,7 @@ def measure_kernels(machine, folder, options, rows, save, deadline):
                 for direction, arrays in (("forward", 2), ("backward", 3)):
                     calls = {"quant_ste": getattr(problem, direction),
                              "stream": problem.stream(direction),
+                             **({"atomic": problem.atomic} if direction == "backward" else {}),
                              **peers.get(problem, direction, log2)}
                     times = measure(machine, calls, options.rounds)
                     graphs = {}

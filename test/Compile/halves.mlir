@@ -57,3 +57,11 @@ func.func @f16_backward(%x: tensor<?xf16>, %a: tensor<f32>, %dy: tensor<?xf16>) 
       : (tensor<?xf16>, tensor<f32>), (tensor<?xf16>) -> (tensor<?xf16>, tensor<?xf16>, tensor<f32>)
   return %dx, %da : tensor<?xf16>, tensor<f32>
 }
+
+// An extremum is found without a call, too.
+// LANES-LABEL: absmax{{.*}}:
+func.func @absmax(%x: tensor<?x32xbf16>, %e: tensor<?xbf16>) -> tensor<?xbf16> {
+  %abs = math.absf %x : tensor<?x32xbf16>
+  %max = linalg.reduce { arith.maximumf } ins(%abs : tensor<?x32xbf16>) outs(%e : tensor<?xbf16>) dimensions = [1]
+  return %max : tensor<?xbf16>
+}

@@ -244,7 +244,7 @@ def test_benchmark(tmp_path):
     """benchmarks/gpu.py, to its end: on the emulated GPU, with the tensors of torch's CPU."""
     pytest.importorskip("torch", reason="torch is not installed")
     script, folder, found = ROOT / "benchmarks/gpu.py", tmp_path / "lib", tmp_path / "found.json"
-    kernels = ["--kernels", "int_quant_image", "product_cublas"]
+    kernels = ["--kernels", "int_quant_image", "product_cublas", "mx"]
     subprocess.run([sys.executable, script, "--build", folder, "--small", "--pipeline=bitcode",
                     "--qopt-compile", BUILD / "bin" / "qopt-compile", *kernels], check=True)
     ran = subprocess.run(
@@ -257,6 +257,7 @@ def test_benchmark(tmp_path):
     assert {n["network"] for n in rows["networks"]} == {"resnet18", "transformer"}
     for row in rows["rows"]:
         assert {"quant_ste", "stream", "torch", "compile"} <= set(row["seconds"])
+        assert ("atomic" in row["seconds"]) == (row["direction"] == "backward")
     # The figures go to the documents, again in the same place.
     docs = tmp_path / "performance.md"
     docs.write_text("# Performance\n")

@@ -104,3 +104,43 @@ func.func @product(%x: tensor<4x4xf32>, %w: tensor<4x4xf32>, %c: tensor<4x4xf32>
   %2 = linalg.matmul ins(%x, %1 : tensor<4x4xf32>, tensor<4x4xf32>) outs(%c : tensor<4x4xf32>) -> tensor<4x4xf32>
   return %1, %2 : tensor<4x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// A reduction takes its producer in; extrema of 16-bit floats are found in f32.
+
+// CHECK-LABEL: func.func @absmax
+// CHECK: %[[START:.*]] = linalg.fill ins(%{{.*}} : f32) outs(%{{.*}} : tensor<?xf32>)
+// CHECK: %[[MAX:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%arg0 : tensor<?x32xbf16>) outs(%[[START]] : tensor<?xf32>)
+// CHECK: math.absf %{{.*}} : bf16
+// CHECK: arith.extf %{{.*}} : bf16 to f32
+// CHECK: arith.maximumf %{{.*}}, %{{.*}} : f32
+// CHECK: linalg.generic {{.*}} ins(%[[MAX]] : tensor<?xf32>) outs(%{{.*}} : tensor<?xbf16>)
+// CHECK: arith.truncf
+func.func @absmax(%x: tensor<?x32xbf16>, %empty: tensor<?x32xbf16>, %out: tensor<?xbf16>) -> tensor<?xbf16> {
+  %zero = arith.constant 0.0 : bf16
+  %abs = linalg.map { math.absf } ins(%x : tensor<?x32xbf16>) outs(%empty : tensor<?x32xbf16>)
+  %start = linalg.fill ins(%zero : bf16) outs(%out : tensor<?xbf16>) -> tensor<?xbf16>
+  %max = linalg.reduce { arith.maximumf } ins(%abs : tensor<?x32xbf16>) outs(%start : tensor<?xbf16>) dimensions = [1]
+  return %max : tensor<?xbf16>
+}
+
+// -----
+
+// Sums keep the type that they were given, as do other uses of the old value.
+
+// CHECK-LABEL: func.func @sum
+// CHECK: arith.addf %{{.*}}, %{{.*}} : bf16
+// CHECK-NOT: arith.extf
+// CHECK: arith.maximumf %{{.*}}, %{{.*}} : bf16
+func.func @sum(%x: tensor<?x32xbf16>, %out: tensor<?xbf16>) -> (tensor<?xbf16>, tensor<?xbf16>) {
+  %sum = linalg.reduce { arith.addf } ins(%x : tensor<?x32xbf16>) outs(%out : tensor<?xbf16>) dimensions = [1]
+  %other = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x32xbf16>) outs(%out : tensor<?xbf16>) {
+  ^bb0(%v: bf16, %o: bf16):
+    %m = arith.maximumf %v, %o : bf16
+    %r = arith.addf %m, %o : bf16
+    linalg.yield %r : bf16
+  } -> tensor<?xbf16>
+  return %sum, %other : tensor<?xbf16>, tensor<?xbf16>
+}

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "WidenExtrema.h"
 #include "quant_ste/Transforms/PackedBits.h"
 #include "quant_ste/Transforms/Passes.h"
 
@@ -64,6 +65,7 @@ struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
 
   void runOnOperation() override {
     generalize();
+    widenExtrema(getOperation());
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(
         patterns, [&](OpOperand *operand) { return isWorthwhile(operand); });
