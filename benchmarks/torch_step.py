@@ -19,14 +19,14 @@ import quant_ste.torch as qt
 
 def brevitas_cnn(quick):
     import brevitas.nn as qnn
-    channels = 8 if quick else 32
+    channels = 4 if quick else 32
     return torch.nn.Sequential(
         qnn.QuantConv2d(3, channels, 3, padding=1, weight_bit_width=4),
         qnn.QuantReLU(bit_width=4),
         qnn.QuantConv2d(channels, channels, 3, padding=1, weight_bit_width=4),
         qnn.QuantReLU(bit_width=4), torch.nn.Flatten(),
         qnn.QuantLinear(channels * 32 * 32, 10, bias=True, weight_bit_width=4),
-    ), torch.randn(4 if quick else 16, 3, 32, 32)
+    ), torch.randn(2 if quick else 16, 3, 32, 32)
 
 
 class Block(torch.nn.Module):
@@ -57,7 +57,7 @@ class Block(torch.nn.Module):
 
 def transformer(quick):
     width = 64 if quick else 256
-    return Block(width, 4), torch.randn(2 if quick else 8, 128, width)
+    return Block(width, 4), torch.randn(2 if quick else 8, 32 if quick else 128, width)
 
 
 def step(f, x):
@@ -156,7 +156,7 @@ def quantizers(options):
             x, dy = torch.randn(n, n, requires_grad=True), torch.randn(n, n)
             p = torch.tensor(0.1 if "scale" in name else 1.0, requires_grad=learns)
             forms = [ours, theirs] + ([compiled(theirs)] if options.compile else [])
-            repeats = max(1, min(200, 2 ** 22 // n ** 2))
+            repeats = max(1, min(10 if options.quick else 200, 2 ** 22 // n ** 2))
 
             def loop(f):
                 for _ in range(repeats):
@@ -193,7 +193,7 @@ def calls(options):
             lambda: ops.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
     }
     table("a call, 8 elements", "ATen, us", "ours, us")
-    n = 200 if options.quick else 2000
+    n = 20 if options.quick else 2000
 
     def loop(f):
         for _ in range(n):
