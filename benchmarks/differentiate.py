@@ -4,15 +4,13 @@
     benchmarks/differentiate.py build/release/bin/qopt-opt [ops ...]
 
 prints a Markdown table: for functions of 1,000, 10,000 and 100,000 ops (or as many
-as given) the seconds of quant-ste-differentiate in reverse and forward mode, of
-quant-ste-plan-residuals and quant-ste-split, and the peak memory of the process
-that reads the module, that differentiates it, and that does all. The last two
-passes see linalg ops, as they are meant to; what lowers to these takes its own
-time, in `lowering`. Needs nothing but Python.
+as given) the seconds of the processor that are spent in quant-ste-differentiate in
+reverse and forward mode, in lowering to linalg, in quant-ste-plan-residuals and in
+quant-ste-split, each as the difference to a run without it; and the peak memory of
+the process that reads the module, that differentiates it, and that does all. Needs
+nothing but Python.
 """
 import os
-import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -64,27 +62,21 @@ def module(kind, ops):
 
 
 def measure(tool, path, *passes):
-    """Seconds by pass, and the peak memory in MiB, of one run."""
-    process = subprocess.Popen(
-        [tool, path, *passes, "-o", os.devnull, "--mlir-timing",
-         "--mlir-timing-display=list"], stderr=subprocess.PIPE, text=True)
-    report = process.stderr.read()
+    """Seconds of the processor, and the peak memory in MiB, of one run."""
+    process = subprocess.Popen([tool, path, *passes, "-o", os.devnull,
+                                "--mlir-disable-threading"])
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{tool} failed on {path}: {report}")
-    seconds = {name: float(s) for s, name in re.findall(
-        r"^ *([\d.]+) \( *[\d.]+%\)  (\w+)$", report, re.M)}
-    return seconds, usage.ru_maxrss / 1024
+        sys.exit(f"{tool} failed on {path}")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 LOWERING = ["--convert-elementwise-to-linalg", "--convert-quant-ste-to-linalg"]
-PLAN = ["--quant-ste-plan-residuals", "--quant-ste-split"]
 
 
 def main():
     if len(sys.argv) < 2 or not all(n.isdigit() for n in sys.argv[2:]):
         sys.exit(__doc__)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sizes = [int(n) for n in sys.argv[2:]] or [1_000, 10_000, 100_000]
     print("| function | ops | reverse | forward | lowering | plan | split "
           "| reading | differentiating | all |\n" + "|---" * 10 + "|")
@@ -93,25 +85,20 @@ def main():
             with tempfile.NamedTemporaryFile("w", suffix=".mlir") as file:
                 file.write(module(kind, ops))
                 file.flush()
-                tool, path = sys.argv[1], file.name
-                reverse, forward = (
-                    f"--quant-ste-differentiate=function=f mode={mode}"
-                    for mode in ("reverse", "forward"))
-                _, reading = measure(tool, path)
-                ahead, _ = measure(tool, path, forward)
-                _, differentiating = measure(tool, path, reverse)
-                # Calls are not split; inlining them is not ours.
-                every, whole = measure(tool, path, reverse, *LOWERING,
-                                       *(() if kind == "calls" else PLAN))
-            lowering = (every["ConvertElementwiseToLinalgPass"]
-                        + every["ConvertQuantSTEToLinalgPass"])
-            seconds = [every["QuantSTEDifferentiatePass"], ahead["QuantSTEDifferentiatePass"],
-                       lowering, every.get("QuantSTEPlanResidualsPass"),
-                       every.get("QuantSTESplitPass")]
-            print(f"| {kind} | {ops:,} | " +
-                  " | ".join("" if s is None else f"{s:.2f} s" for s in seconds) +
-                  " | " + " | ".join(f"{m:.0f} MiB" for m in (reading, differentiating, whole)) +
-                  " |", flush=True)
+                forward, *steps = (
+                    ["--quant-ste-differentiate=function=f mode=forward"],
+                    ["--quant-ste-differentiate=function=f"], LOWERING,
+                    ["--quant-ste-plan-residuals"], ["--quant-ste-split"])
+                if kind == "calls":  # not split before they are inlined
+                    del steps[2:]
+                runs = [measure(sys.argv[1], file.name, *sum(steps[:n], []))
+                        for n in range(len(steps) + 1)]
+                ahead, _ = measure(sys.argv[1], file.name, *forward)
+            own = [after - before for (before, _), (after, _) in zip(runs, runs[1:])]
+            own.insert(1, ahead - runs[0][0])
+            cells = [f"{s:.2f} s" for s in own] + [""] * (5 - len(own))
+            cells += [f"{m:.0f} MiB" for _, m in (runs[0], runs[1], runs[-1])]
+            print(f"| {kind} | {ops:,} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ of quant-ste-plan-residuals: `alone` with nothing alive anyway, `layer` with
 arguments and results alive. The others are what torch saves, counted by
 torch.autograd.graph.saved_tensors_hooks: each storage once; arguments are left
 out of `layer`, of the steps, and of no count else. --time runs the split pairs and
-the joint function in turns, on one thread unless OMP_NUM_THREADS says otherwise,
-and gives the ratios of their minima. The second line is ResNet-18 as published; its
+the joint function in turns, on one thread unless OMP_NUM_THREADS says otherwise, and
+gives the median of the ratios of processor time within a turn, and its quartiles. The second line is ResNet-18 as published; its
 torch rows hold 2 GB.
 """
 import argparse
@@ -186,23 +186,38 @@ class Pair:
 def policies(tool, joint, arguments, turns=15):
     """The rows of one step, and its time by each policy if there are arguments."""
     names = ("minimal", "speed", "all")
-    best = {}
+    ratios = {}
     if arguments:
         import quant_ste_ctypes
         whole = quant_ste_ctypes.compile(joint)
         calls = {"joint": lambda *given: whole.call("f_vjp", *given)}
         calls.update((n, Pair(tool, joint, f"residuals={n}")) for n in names)
-        for _ in range(turns):
-            for name, call in calls.items():
-                start = time.perf_counter()
-                call(*arguments)
-                best[name] = min(best.get(name, 1e9), time.perf_counter() - start)
+        ratios = compare(calls, arguments, turns)
     for name in names:
         kept = tool.kept(joint, f"residuals={name}")
-        ratio = f" {best[name] / best['all']:.3g} |" if best else ""
-        print(f"| quant_ste, {name} | {kept} |{ratio}", flush=True)
-    if best:
-        print(f"| quant_ste, not split | | {best['joint'] / best['all']:.3g} |")
+        print(f"| quant_ste, {name} | {kept} |{ratios.get(name, '')}", flush=True)
+    if ratios:
+        print(f"| quant_ste, not split | |{ratios['joint']}")
+
+
+def compare(calls, arguments, turns):
+    """Each call's seconds of the processor, as a multiple of those of `all` in the
+    same turn: the median, and the quartiles. Every other turn goes backwards, so that
+    none always follows the same one."""
+    seconds = {name: [] for name in calls}
+    for call in calls.values():
+        call(*arguments)
+    for turn in range(turns):
+        for name in list(calls)[::-1 if turn % 2 else 1]:
+            start = time.process_time()
+            calls[name](*arguments)
+            seconds[name].append(time.process_time() - start)
+    ratios = {}
+    for name, own in seconds.items():
+        pairs = sorted(a / b for a, b in zip(own, seconds["all"]))
+        low, median, high = (pairs[(len(pairs) - 1) * q // 4] for q in (1, 2, 3))
+        ratios[name] = f" {median:.3f} ({low:.3f} to {high:.3f}) |"
+    return ratios
 
 
 STEPS = {"resnet18": {"batch": 32}, "transformer": {}}
@@ -359,7 +374,7 @@ def main():
                         "resnet18's first stage")
     parser.add_argument("--image", type=int, default=32, help="the height and "
                         "width of resnet18's images")
-    parser.add_argument("--turns", type=int, default=15, help="of --time")
+    parser.add_argument("--turns", type=int, default=41, help="of --time")
     arguments = parser.parse_args()
     if min(arguments.width, arguments.image, arguments.turns) < 1:
         parser.error("expected a width, an image and turns of at least 1")

@@ -9,10 +9,10 @@
 
 // CHECK-LABEL: func @f_fwd(
 // CHECK-SAME: %[[X:.*]]: tensor<?x4xf32>, %[[W:.*]]: tensor<4x8xf32>, %[[A:.*]]: tensor<f32>)
-// CHECK-SAME: -> (tensor<?x8xf32>, index {quant_ste.residual}, tensor<?xi8> {quant_ste.residual}, index {quant_ste.residual}, tensor<?xi8> {quant_ste.residual})
+// CHECK-SAME: -> (tensor<?x8xf32>, tensor<?x1xi8> {quant_ste.residual}, tensor<?x1xi8> {quant_ste.residual})
 // CHECK: %[[M:.*]] = linalg.matmul ins(%[[X]], %[[W]] :
 // CHECK: linalg.generic {{.*}} ins(%[[M]], %[[A]] : {{.*}} outs({{.*}} : tensor<?x8xi1>)
-// CHECK: quant_ste.pack_bits %{{.*}} row_dims(2) : tensor<?x8xi1> -> tensor<?xi8>
+// CHECK: quant_ste.pack_bits %{{.*}} : tensor<?x8xi1> -> tensor<?x1xi8>
 // CHECK-NOT: linalg.transpose
 // CHECK: return
 
@@ -32,7 +32,7 @@
 // CHECK-NOT: @f_vjp
 
 // MASK-LABEL: func @f_fwd(
-// MASK-SAME: tensor<?xi8> {quant_ste.residual}
+// MASK-SAME: tensor<?x1xi8> {quant_ste.residual}
 
 #ij = affine_map<(i, j) -> (i, j)>
 #none = affine_map<(i, j) -> ()>

@@ -166,12 +166,16 @@ static int64_t countBytes(ArrayRef<int64_t> shape, Type element,
   return bytes;
 }
 
-/// How many dimensions make a row of packed bits: all that run as one loop
-/// through the generic that computes or reads them, or static ones.
+/// How many dimensions make a row of packed bits: as few as fill whole bytes,
+/// which ask nothing of the loops that read them, or else all that run as one
+/// loop through the generic that computes or reads them, or static ones.
 static int64_t chooseRowDims(ArrayRef<int64_t> shape, linalg::GenericOp op) {
   int64_t rank = shape.size(), rowDims = 1;
   bool matches = op && op.getNumLoops() == shape.size();
   while (rowDims < rank) {
+    int64_t row = getRowSize(shape, rowDims);
+    if (!ShapedType::isDynamic(row) && row % 8 == 0)
+      break;
     unsigned inner = rank - rowDims, outer = inner - 1;
     if (ShapedType::isDynamic(shape[inner]))
       break;
