@@ -13,6 +13,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "torch_calls.h"
+
 #include "quant_ste-c/Execution.h"
 #include "quant_ste/Runtime/Cuda.h"
 
@@ -35,6 +37,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <shared_mutex>
@@ -85,7 +88,7 @@ enum class Layout : uint8_t {
 };
 
 /// Words that tell one kernel of an op from another.
-using Key = SmallVector<uint64_t, 16>;
+using Key = SmallVector<uint64_t, 20>;
 
 struct Kernel {
   Key key;
@@ -400,14 +403,27 @@ static const char *getTypeName(at::ScalarType type) {
   }
 }
 
-static uint64_t hashWord(const IValue &value) {
-  if (value.isInt())
-    return static_cast<uint64_t>(value.toInt());
-  if (value.isBool())
-    return value.toBool();
-  if (value.isDouble())
-    return std::bit_cast<uint64_t>(value.toDouble());
-  return std::hash<std::string_view>()(value.toStringView());
+/// Appends a word as it is: two of one argument give keys that differ.
+static void appendWord(Key &key, const IValue &value) {
+  if (value.isInt()) {
+    key.push_back(static_cast<uint64_t>(value.toInt()));
+    return;
+  }
+  if (value.isBool()) {
+    key.push_back(value.toBool());
+    return;
+  }
+  if (value.isDouble()) {
+    key.push_back(std::bit_cast<uint64_t>(value.toDouble()));
+    return;
+  }
+  std::string_view text = value.toStringView();
+  key.push_back(text.size());
+  for (; !text.empty(); text.remove_prefix(std::min<size_t>(8, text.size()))) {
+    uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data(), std::min<size_t>(8, text.size()));
+    key.push_back(bytes);
+  }
 }
 
 static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
@@ -425,7 +441,7 @@ static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
   }
   for (size_t i = 0; i < spec.args.size(); ++i)
     if (spec.args[i].kind == ArgKind::Word)
-      key.push_back(hashWord(args[i]));
+      appendWord(key, args[i]);
   return key;
 }
 
@@ -1037,4 +1053,5 @@ NB_MODULE(_ops, m) {
   m.def(
       "set_gpu_options",
       [](const std::string &options) { gpuOptions = options; }, "options"_a);
+  quant_ste::registerTorchCalls(m);
 }

@@ -6,12 +6,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._functions import _pact, mx_quant
+from ._functions import _ops, _pact, mx_quant
 
 __all__ = ["DoReFa", "FakeQuantize", "FloatQuant", "IntQuant", "LSQ", "LSQPlus", "MXQuant",
            "Pact", "Round", "Sign"]
-
-_ops = torch.ops.quant_ste
 
 
 class Round(nn.Module):
