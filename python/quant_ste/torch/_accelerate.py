@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from . import _functions as functions
 
-_ops = torch.ops.quant_ste
+_ops = functions._ops  # the shorter way to torch.ops.quant_ste
 
 
 #===----------------------------------------------------------------------===#
@@ -119,7 +119,7 @@ def _fake_quantize(module, x):
         if module.is_per_channel:
             return _ops.fake_quantize_per_channel_affine(
                 x, module.scale, module.zero_point, module.ch_axis, quant_min, quant_max)
-        return _ops.fake_quantize_per_tensor_affine.tensor_qparams(
+        return _ops.fake_quantize_per_tensor_affine(
             x, module.scale, module.zero_point, quant_min, quant_max)
     return x
 
