@@ -5,7 +5,8 @@
 
 For each model: milliseconds of a step (forward and backward; the least of several,
 the forms taken in turn), and the bytes that autograd keeps for the backward pass,
-each storage counted once, parameters not. Then the time of a call from Python.
+each storage counted once, parameters not. Then the time of a call from Python, without a
+backward pass to come and with one.
 """
 import argparse
 import copy
@@ -109,25 +110,34 @@ def models(options):
 
 
 def calls(options):
-    x = torch.randn(8)
-    ops = torch.ops.quant_ste
+    x, low, high = torch.randn(8), torch.tensor(-1.0), torch.tensor(1.0)
+    scale, zero_point = torch.tensor([0.1]), torch.tensor([0.0])
+    affine, learnable = (0.1, 0, -128, 127), (scale, zero_point, -128, 127, 1.0)
     pairs = {
-        "round (ATen) / round_ste": (lambda: torch.round(x), lambda: ops.round_ste(x)),
+        "round / round_ste": (lambda x: torch.round(x), lambda x: qt.round_ste(x)),
+        "clamp / tensor_clamp": (lambda x: torch.clamp(x, low, high),
+                                 lambda x: qt.tensor_clamp(x, low, high)),
         "fake_quantize_per_tensor_affine": (
-            lambda: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127),
-            lambda: ops.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
+            lambda x: torch.fake_quantize_per_tensor_affine(x, *affine),
+            lambda x: qt.fake_quantize_per_tensor_affine(x, *affine)),
+        "_fake_quantize_learnable_per_tensor": (
+            lambda x: torch._fake_quantize_learnable_per_tensor_affine(x, *learnable),
+            lambda x: qt._fake_quantize_learnable_per_tensor_affine(x, *learnable)),
     }
-    print(f"\n{'a call, 8 elements':34} {'ATen, us':>9} {'ours, us':>9}")
-    n = 200 if options.quick else 2000
+    print(f"\n{'a call, 8 elements':36} {'kept':>5} {'ATen, us':>9} {'ours, us':>9} {'ratio':>6}")
+    # Bursts shorter than a time slice, so that the least is undisturbed.
+    n, bursts = 20, 50 if options.quick else 1500
 
-    def loop(f):
+    def loop(f, x):
         for _ in range(n):
-            f()
+            f(x)
 
-    with torch.no_grad():
-        for name, both in pairs.items():
-            theirs, ours = times([lambda f=f: loop(f) for f in both], options.repeats)
-            print(f"{name:34} {theirs / n * 1e6:9.2f} {ours / n * 1e6:9.2f}")
+    for name, both in pairs.items():
+        for kept in (False, True):
+            given = x.clone().requires_grad_(kept)
+            theirs, ours = times([lambda f=f: loop(f, given) for f in both], bursts)
+            print(f"{name:36} {'yes' if kept else 'no':>5} {theirs / n * 1e6:9.2f} "
+                  f"{ours / n * 1e6:9.2f} {ours / theirs:6.2f}")
 
 
 def main():

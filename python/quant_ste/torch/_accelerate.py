@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import _functions as functions
-
-_ops = functions._ops  # the shorter way to torch.ops.quant_ste
+from ._register import FUNCTIONS as _ops
 
 
 #===----------------------------------------------------------------------===#

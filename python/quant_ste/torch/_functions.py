@@ -2,18 +2,15 @@
 from __future__ import annotations
 
 import math
-import types
 
 import torch
 from torch import Tensor
 
 from . import _register
+from ._register import FUNCTIONS as _ops
 from ._table import OPS
 
 __all__: list[str] = []
-
-#: The ops of the table by name, as functions.
-_ops = types.SimpleNamespace()
 
 
 def _public(function):

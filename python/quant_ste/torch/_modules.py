@@ -6,7 +6,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._functions import _ops, _pact, mx_quant
+from ._functions import _pact, mx_quant
+from ._register import FUNCTIONS as _ops
 
 __all__ = ["DoReFa", "FakeQuantize", "FloatQuant", "IntQuant", "LSQ", "LSQPlus", "MXQuant",
            "Pact", "Round", "Sign"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import functools
 import os
+import types
 
 import torch
 from torch.compiler import is_dynamo_compiling
@@ -32,6 +33,10 @@ def _register() -> str:
 
 #: How the ops are registered.
 REGISTRATION = _register()
+
+
+#: The ops of the table by name, as `bind` makes them.
+FUNCTIONS = types.SimpleNamespace()
 
 
 def bind(names: list[str], call):
