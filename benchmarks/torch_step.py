@@ -6,7 +6,8 @@
 For each model: milliseconds of a step (forward and backward; the least of several,
 the forms taken in turn), and the bytes that autograd keeps for the backward pass,
 each storage counted once, parameters not. Then the same of one quantizer by size, and
-the time of a call from Python. Output is Markdown; docs/benchmarks.md has one.
+the time of a call from Python, without a backward pass to come and with one. Output is
+Markdown; docs/benchmarks.md has one.
 """
 import argparse
 import copy
@@ -184,25 +185,33 @@ def kept_per_element(f, x, p):
 
 
 def calls(options):
-    x = torch.randn(8)
-    ops = torch.ops.quant_ste
+    x, low, high = torch.randn(8), torch.tensor(-1.0), torch.tensor(1.0)
+    scale, zero_point = torch.tensor([0.1]), torch.tensor([0.0])
+    affine, learnable = (0.1, 0, -128, 127), (scale, zero_point, -128, 127, 1.0)
     pairs = {
-        "round (ATen) / round_ste": (lambda: torch.round(x), lambda: ops.round_ste(x)),
+        "round / round_ste": (lambda x: torch.round(x), lambda x: qt.round_ste(x)),
+        "clamp / tensor_clamp": (lambda x: torch.clamp(x, low, high),
+                                 lambda x: qt.tensor_clamp(x, low, high)),
         "fake_quantize_per_tensor_affine": (
-            lambda: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127),
-            lambda: ops.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
+            lambda x: torch.fake_quantize_per_tensor_affine(x, *affine),
+            lambda x: qt.fake_quantize_per_tensor_affine(x, *affine)),
+        "_fake_quantize_learnable_per_tensor": (
+            lambda x: torch._fake_quantize_learnable_per_tensor_affine(x, *learnable),
+            lambda x: qt._fake_quantize_learnable_per_tensor_affine(x, *learnable)),
     }
-    table("a call, 8 elements", "ATen, us", "ours, us")
-    n = 20 if options.quick else 2000
+    table("a call, 8 elements", "kept", "ATen, us", "ours, us", "ratio")
+    # Bursts shorter than a time slice, so that the least is undisturbed.
+    n, bursts = 20, 50 if options.quick else 1500
 
-    def loop(f):
+    def loop(f, x):
         for _ in range(n):
-            f()
+            f(x)
 
-    with torch.no_grad():
-        for name, both in pairs.items():
-            row(name, *(t / n * 1e6 for t in times([lambda f=f: loop(f) for f in both],
-                                                   options.repeats)))
+    for name, both in pairs.items():
+        for kept in (False, True):
+            given = x.clone().requires_grad_(kept)
+            theirs, ours = times([lambda f=f: loop(f, given) for f in both], bursts)
+            row(name, "yes" if kept else "no", theirs / n * 1e6, ours / n * 1e6, ours / theirs)
 
 
 def main():

@@ -13,10 +13,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "torch_calls.h"
+
 #include "quant_ste-c/Execution.h"
 #include "quant_ste/Runtime/Cuda.h"
 
 #include <ATen/ATen.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/ExpandUtils.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -35,6 +38,7 @@
 
 #include <atomic>
 #include <bit>
+#include <cstring>
 #include <mutex>
 #include <numeric>
 #include <shared_mutex>
@@ -85,7 +89,7 @@ enum class Layout : uint8_t {
 };
 
 /// Words that tell one kernel of an op from another.
-using Key = SmallVector<uint64_t, 16>;
+using Key = SmallVector<uint64_t, 20>;
 
 struct Kernel {
   Key key;
@@ -147,6 +151,14 @@ static SmallVector<int64_t, 5> getMemoryOrder(const Tensor &x) {
       return x.stride(a) > x.stride(b);
     });
   return order;
+}
+
+/// Room for a result in the layout of x, which is dense: at::empty_like, which
+/// on a processor would go through the dispatcher for nothing.
+static Tensor makeRoomLike(const Tensor &x) {
+  if (!x.is_cpu())
+    return at::empty_like(x);
+  return at::detail::empty_strided_cpu(x.sizes(), x.strides(), x.scalar_type());
 }
 
 /// x itself if its elements fill a block of memory, else a copy that does.
@@ -301,6 +313,24 @@ static int getCapability(const OpSpec &spec, c10::Device device) {
   return capability;
 }
 
+/// The one element of a tensor in the host's memory, if a double holds it.
+static std::optional<double> readHostValue(const Tensor &p) {
+  switch (p.scalar_type()) {
+  case at::kFloat:
+    return *p.const_data_ptr<float>();
+  case at::kDouble:
+    return *p.const_data_ptr<double>();
+  case at::kHalf:
+    return static_cast<float>(*p.const_data_ptr<at::Half>());
+  case at::kBFloat16:
+    return static_cast<float>(*p.const_data_ptr<at::BFloat16>());
+  case at::kInt:
+    return *p.const_data_ptr<int32_t>();
+  default:
+    return std::nullopt;
+  }
+}
+
 /// `isWanted[i]`: the gradient of operand i will be computed, so that its value
 /// stays an operand.
 static Plan makePlan(const OpSpec &spec, const Call &call,
@@ -322,7 +352,9 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
     if (IntArrayRef(sizes) != x.sizes())
       x = x.expand(sizes);
   }
-  plan.x = makeDense(x.scalar_type() == type ? x : x.to(type));
+  if (x.scalar_type() != type)
+    x = x.to(type);
+  plan.x = makeDense(x);
   plan.inner = plan.x.numel();
   if (!x.is_cpu())
     plan.capability = getCapability(spec, x.device());
@@ -348,15 +380,21 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
     operand.type = getParameterType(p.scalar_type(), type);
     if (p.numel() == 1) {
       // The value of what is on a GPU takes a wait.
-      bool mayBake =
-          arg.bake != Bake::Never && !isWanted[tensor - 1] && p.is_cpu();
-      if (mayBake) {
-        double value = p.item().toDouble();
-        if (arg.bake == Bake::Always || value == 0) {
+      bool mayRead = !isWanted[tensor - 1] && p.is_cpu();
+      std::optional<double> value;
+      if (mayRead)
+        value = readHostValue(p);
+      if (mayRead && arg.bake != Bake::Never) {
+        operand.number = value ? *value : p.item().toDouble();
+        if (arg.bake == Bake::Always || operand.number == 0) {
           operand.extent = Extent::Baked;
-          operand.number = value;
           continue;
         }
+      }
+      // A number needs no tensor of another type.
+      if (value && p.scalar_type() != operand.type && plan.x.is_cpu()) {
+        operand.number = *value;
+        continue;
       }
       operand.tensor = p.scalar_type() == operand.type ? p : p.to(operand.type);
       if (p.device() != plan.x.device())
@@ -400,14 +438,27 @@ static const char *getTypeName(at::ScalarType type) {
   }
 }
 
-static uint64_t hashWord(const IValue &value) {
-  if (value.isInt())
-    return static_cast<uint64_t>(value.toInt());
-  if (value.isBool())
-    return value.toBool();
-  if (value.isDouble())
-    return std::bit_cast<uint64_t>(value.toDouble());
-  return std::hash<std::string_view>()(value.toStringView());
+/// Appends a word as it is: two of one argument give keys that differ.
+static void appendWord(Key &key, const IValue &value) {
+  if (value.isInt()) {
+    key.push_back(static_cast<uint64_t>(value.toInt()));
+    return;
+  }
+  if (value.isBool()) {
+    key.push_back(value.toBool());
+    return;
+  }
+  if (value.isDouble()) {
+    key.push_back(std::bit_cast<uint64_t>(value.toDouble()));
+    return;
+  }
+  std::string_view text = value.toStringView();
+  key.push_back(text.size());
+  for (; !text.empty(); text.remove_prefix(std::min<size_t>(8, text.size()))) {
+    uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data(), std::min<size_t>(8, text.size()));
+    key.push_back(bytes);
+  }
 }
 
 static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
@@ -425,7 +476,7 @@ static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
   }
   for (size_t i = 0; i < spec.args.size(); ++i)
     if (spec.args[i].kind == ArgKind::Word)
-      key.push_back(hashWord(args[i]));
+      appendWord(key, args[i]);
   return key;
 }
 
@@ -630,7 +681,7 @@ static Tensor runForward(const OpSpec &spec, const IValue *args) {
   if (!call.tensors[0].is_cpu())
     guard.reset_device(call.tensors[0].device());
   Plan plan = makePlan(spec, call, isWanted.data());
-  Tensor y = at::empty_like(plan.x);
+  Tensor y = makeRoomLike(plan.x);
   quant_ste_entry entry = findKernel(spec, plan, args, false, 0);
   Slots slots;
   std::array<double, 16> numbers;
@@ -655,6 +706,17 @@ static Tensor finishGradient(const Tensor &gradient, const Operand &operand,
     out = at::sum_to(out, alignToAxis(p, x, axis).sizes());
   }
   return out.reshape(p.sizes()).to(p.scalar_type());
+}
+
+/// The gradient of `given` where and in the strides that BackwardMeta says.
+static Tensor placeAs(const Tensor &gradient, const Tensor &given) {
+  bool isAtPlace = gradient.device() == given.device();
+  if (isAtPlace && gradient.is_contiguous() && given.is_contiguous())
+    return gradient;
+  Tensor placed = at::empty_like(given);
+  if (isAtPlace && gradient.strides() == placed.strides())
+    return gradient;
+  return placed.copy_(gradient);
 }
 
 /// `wrt` are positions among the tensor operands.
@@ -693,7 +755,7 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
     if (!isWanted[i])
       continue;
     if (i == 0) {
-      gradients[i] = at::empty_like(plan.x);
+      gradients[i] = makeRoomLike(plan.x);
       slots.add(gradients[i].data_ptr(), sizes);
       continue;
     }
@@ -711,13 +773,11 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
   std::vector<Tensor> results;
   for (int64_t i : wrt) {
     const Tensor &given = call.tensors[i];
-    if (i == 0)
-      results.push_back(
-          at::sum_to(gradients[0], given.sizes()).to(given.scalar_type()));
-    else
-      results.push_back(finishGradient(gradients[i],
-                                       plan.operands[operandOf[i] - 1], given,
-                                       call.axis, plan.x));
+    Tensor gradient =
+        i == 0 ? at::sum_to(gradients[0], given.sizes()).to(given.scalar_type())
+               : finishGradient(gradients[i], plan.operands[operandOf[i] - 1],
+                                given, call.axis, plan.x);
+    results.push_back(placeAs(gradient, given));
   }
   return results;
 }
@@ -1037,4 +1097,5 @@ NB_MODULE(_ops, m) {
   m.def(
       "set_gpu_options",
       [](const std::string &options) { gpuOptions = options; }, "options"_a);
+  quant_ste::registerTorchCalls(m);
 }

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from . import _functions as functions
-
-_ops = torch.ops.quant_ste
+from ._register import FUNCTIONS as _ops
 
 
 #===----------------------------------------------------------------------===#
@@ -172,7 +171,7 @@ def _fake_quantize(module, x):
         if module.is_per_channel:
             return _ops.fake_quantize_per_channel_affine(
                 x, module.scale, module.zero_point, module.ch_axis, quant_min, quant_max)
-        return _ops.fake_quantize_per_tensor_affine.tensor_qparams(
+        return _ops.fake_quantize_per_tensor_affine(
             x, module.scale, module.zero_point, quant_min, quant_max)
     return x
 

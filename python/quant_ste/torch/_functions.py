@@ -6,7 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from . import _register  # noqa: F401  registers the ops
+from . import _register
+from ._register import FUNCTIONS as _ops
 from ._table import OPS
 
 __all__: list[str] = []
@@ -44,14 +45,12 @@ def _export(op) -> None:
     if overload:
         return
     packet = getattr(torch.ops.quant_ste, name)
-    call = packet if len(packet.overloads()) > 1 else packet.default
-
-    def function(*args, **kwargs):
-        return call(*args, **kwargs)
-
+    names = [o.name for o in OPS if o.name.partition(".")[0] == name]
+    function = _register.bind(names, packet if len(names) > 1 else packet.default)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _describe(op)
     globals()[name] = function
+    setattr(_ops, name, function)
     __all__.append(name)
 
 
@@ -118,7 +117,7 @@ def _whole_min(signed, narrow_range, bit_width):
     return -(2 ** (bit_width - 1)) + (1 if narrow_range else 0)
 
 
-_max_int, _min_int = torch.ops.quant_ste.max_int.default, torch.ops.quant_ste.min_int.default
+_max_int, _min_int = _ops.max_int, _ops.min_int
 
 
 def max_int(signed, narrow_range, bit_width):
@@ -187,11 +186,10 @@ def _function_class(name: str, source: str):
     return decorate
 
 
-_ops = torch.ops.quant_ste
-_sign, _approx_sign = _ops.sign.default, _ops.approx_sign.default
-_heaviside, _swish_sign = _ops.ste_heaviside.default, _ops.swish_sign.default
-_progressive_sign, _pact = _ops.progressive_sign.default, _ops.pact.default
-_input_dorefa, _weight_dorefa = _ops.input_dorefa.default, _ops.weight_dorefa_given_max.default
+_sign, _approx_sign = _ops.sign, _ops.approx_sign
+_heaviside, _swish_sign = _ops.ste_heaviside, _ops.swish_sign
+_progressive_sign, _pact = _ops.progressive_sign, _ops.pact
+_input_dorefa, _weight_dorefa = _ops.input_dorefa, _ops.weight_dorefa_given_max
 
 
 @_function_class("SignFunction", "bitorch.quantizations.sign.SignFunction")
@@ -254,9 +252,9 @@ def weight_dorefa(x: Tensor, bits: int) -> Tensor:
 # Groups
 #===----------------------------------------------------------------------===#
 
-_absmax_scale = _ops.mx_scale.default
-_float_quant = _ops.float_quant.default
-_int_quant = _ops.int_quant.default
+_absmax_scale = _ops.mx_scale
+_float_quant = _ops.float_quant
+_int_quant = _ops.int_quant
 
 
 @_public
@@ -289,8 +287,8 @@ def mx_quant(x: Tensor, element: str = "e4m3_ocp", group_size: int = 32, dim: in
 # torch
 #===----------------------------------------------------------------------===#
 
-_learnable_per_tensor = _ops.learnable_fake_quantize_per_tensor_affine.default
-_learnable_per_channel = _ops.learnable_fake_quantize_per_channel_affine.default
+_learnable_per_tensor = _ops.learnable_fake_quantize_per_tensor_affine
+_learnable_per_channel = _ops.learnable_fake_quantize_per_channel_affine
 
 
 @_public

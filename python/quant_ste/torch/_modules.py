@@ -7,11 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from ._functions import _pact, mx_quant
+from ._register import FUNCTIONS as _ops
 
 __all__ = ["DoReFa", "FakeQuantize", "FloatQuant", "IntQuant", "LSQ", "LSQPlus", "MXQuant",
            "Pact", "Round", "Sign"]
-
-_ops = torch.ops.quant_ste
 
 
 class Round(nn.Module):

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import functools
 import os
+import types
 
 import torch
+from torch.compiler import is_dynamo_compiling
 
 from ._table import OPS, get_text
 
@@ -31,6 +33,27 @@ def _register() -> str:
 
 #: How the ops are registered.
 REGISTRATION = _register()
+
+
+#: The ops of the table by name, as `bind` makes them.
+FUNCTIONS = types.SimpleNamespace()
+
+
+def bind(names: list[str], call):
+    """The ops ``names`` (overloads of one) as a function that is short in eager mode. ``call``
+    is torch's way to them: what torch.compile sees, and what gets all unusual arguments."""
+    if not REGISTRATION.startswith("C++"):
+        short = call
+    else:
+        from . import _ops
+        short = _ops.bind_op(names, call)
+
+    def function(*args, **kwargs):
+        if is_dynamo_compiling():
+            return call(*args, **kwargs)
+        return short(*args, **kwargs)
+
+    return function
 
 
 def set_gpu_options(options: str) -> None:
