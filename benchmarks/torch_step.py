@@ -5,8 +5,9 @@
 
 For each model: milliseconds of a step (forward and backward; the least of several,
 the forms taken in turn), and the bytes that autograd keeps for the backward pass,
-each storage counted once, parameters not. Then the time of a call from Python, without a
-backward pass to come and with one.
+each storage counted once, parameters not. Then the same of one quantizer by size, and
+the time of a call from Python, without a backward pass to come and with one. Output is
+Markdown; docs/benchmarks.md has one.
 """
 import argparse
 import copy
@@ -19,14 +20,14 @@ import quant_ste.torch as qt
 
 def brevitas_cnn(quick):
     import brevitas.nn as qnn
-    channels = 8 if quick else 32
+    channels = 4 if quick else 32
     return torch.nn.Sequential(
         qnn.QuantConv2d(3, channels, 3, padding=1, weight_bit_width=4),
         qnn.QuantReLU(bit_width=4),
         qnn.QuantConv2d(channels, channels, 3, padding=1, weight_bit_width=4),
         qnn.QuantReLU(bit_width=4), torch.nn.Flatten(),
         qnn.QuantLinear(channels * 32 * 32, 10, bias=True, weight_bit_width=4),
-    ), torch.randn(4 if quick else 16, 3, 32, 32)
+    ), torch.randn(2 if quick else 16, 3, 32, 32)
 
 
 class Block(torch.nn.Module):
@@ -57,7 +58,7 @@ class Block(torch.nn.Module):
 
 def transformer(quick):
     width = 64 if quick else 256
-    return Block(width, 4), torch.randn(2 if quick else 8, 128, width)
+    return Block(width, 4), torch.randn(2 if quick else 8, 32 if quick else 128, width)
 
 
 def step(f, x):
@@ -91,8 +92,20 @@ def times(forms, repeats):
     return best
 
 
+def table(*heads):
+    print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
+
+
+def row(*cells):
+    print(f"| {' | '.join(c if isinstance(c, str) else f'{c:.3g}' for c in cells)} |")
+
+
+def compiled(f):
+    return torch.compile(f, dynamic=False)
+
+
 def models(options):
-    print(f"{'model':12} {'form':22} {'ms a step':>10} {'kept, MB':>9}")
+    table("model", "form", "ms a step", "kept, MB")
     for name, make in (("CNN", brevitas_cnn), ("transformer", transformer)):
         torch.manual_seed(0)
         model, x = make(options.quick)
@@ -101,12 +114,74 @@ def models(options):
         qt.accelerate(fast)
         forms = {"Brevitas, eager": (model, model), "accelerated, eager": (fast, fast)}
         if options.compile:
-            forms["Brevitas, compiled"] = (torch.compile(model), model)
-            forms["accelerated, compiled"] = (torch.compile(fast), fast)
+            forms["Brevitas, compiled"] = (compiled(model), model)
+            forms["accelerated, compiled"] = (compiled(fast), fast)
         best = times([lambda f=f: step(f, x) for f, _ in forms.values()], options.repeats)
         for (form, (f, m)), seconds in zip(forms.items(), best):
-            print(f"{name:12} {form:22} {seconds * 1e3:10.2f} "
-                  f"{bytes_kept(f, x, m) / 1e6:9.2f}")
+            row(name, form, seconds * 1e3, bytes_kept(f, x, m) / 1e6)
+
+
+def fake_quantizers():
+    """name -> (ours, theirs), functions of x and of parameters that are trained."""
+    import brevitas.core.function_wrapper as wrapper
+    from brevitas.core.quant import IntQuant
+    module = IntQuant(narrow_range=False, signed=True, input_view_impl=wrapper.Identity(),
+                      float_to_int_impl=wrapper.RoundSte(),
+                      tensor_clamp_impl=wrapper.TensorClamp())
+    zero, bits = torch.tensor(0.0), torch.tensor(4.0)
+
+    def pact(x, alpha):
+        scale = 15 / alpha
+        c = torch.minimum(x.clamp(min=0), alpha)
+        return c + ((c * scale).round() / scale - c).detach()
+
+    return {
+        "PACT, learned bound": (lambda x, a: qt.pact(x, a, 4), pact, True),
+        "IntQuant, learned scale": (
+            lambda x, s: qt.int_quant(x, s, zero, bits, grad="unfused", stepwise=True),
+            lambda x, s: module(s, zero, bits, x), True),
+        "fixed scale": (
+            lambda x, s: qt.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 7),
+            lambda x, s: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -8, 7), False)}
+
+
+def quantizers(options):
+    """Forward and backward of one, in microseconds. The graph is built by torch, and the
+    cotangent is given."""
+    heads = ["quantizer", "x", "ours, us", "theirs / ours"]
+    heads += ["compiled / ours"] if options.compile else []
+    table(*heads, "ours keeps, B/element", "theirs")
+    sizes = (64, 256) if options.quick else (64, 256, 1024, 2048)
+    for name, (ours, theirs, learns) in fake_quantizers().items():
+        for n in sizes:
+            x, dy = torch.randn(n, n, requires_grad=True), torch.randn(n, n)
+            p = torch.tensor(0.1 if "scale" in name else 1.0, requires_grad=learns)
+            forms = [ours, theirs] + ([compiled(theirs)] if options.compile else [])
+            repeats = max(1, min(10 if options.quick else 200, 2 ** 22 // n ** 2))
+
+            def loop(f):
+                for _ in range(repeats):
+                    f(x, p).backward(dy)
+
+            best = times([lambda f=f: loop(f) for f in forms], options.repeats)
+            kept = [kept_per_element(f, x, p) for f in forms[:2]]
+            row(name, f"{n} x {n}", best[0] / repeats * 1e6, *(t / best[0] for t in best[1:]),
+                *kept)
+
+
+def kept_per_element(f, x, p):
+    """Beside x itself, which a layer has anyway."""
+    kept = {}
+
+    def pack(t):
+        storage = t.untyped_storage()
+        if storage.data_ptr() != x.untyped_storage().data_ptr():
+            kept[storage.data_ptr()] = storage.nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        f(x, p)
+    return sum(kept.values()) / x.numel()
 
 
 def calls(options):
@@ -124,20 +199,19 @@ def calls(options):
             lambda x: torch._fake_quantize_learnable_per_tensor_affine(x, *learnable),
             lambda x: qt._fake_quantize_learnable_per_tensor_affine(x, *learnable)),
     }
-    print(f"\n{'a call, 8 elements':36} {'kept':>5} {'ATen, us':>9} {'ours, us':>9} {'ratio':>6}")
+    table("a call, 8 elements", "grad", "ATen, us", "ours, us", "ratio")
     # Bursts shorter than a time slice, so that the least is undisturbed.
-    n, bursts = 20, 50 if options.quick else 1500
+    n, bursts = 20, 20 if options.quick else 1500
 
     def loop(f, x):
         for _ in range(n):
             f(x)
 
     for name, both in pairs.items():
-        for kept in (False, True):
-            given = x.clone().requires_grad_(kept)
+        for wants in (False, True):
+            given = x.clone().requires_grad_(wants)
             theirs, ours = times([lambda f=f: loop(f, given) for f in both], bursts)
-            print(f"{name:36} {'yes' if kept else 'no':>5} {theirs / n * 1e6:9.2f} "
-                  f"{ours / n * 1e6:9.2f} {ours / theirs:6.2f}")
+            row(name, "yes" if wants else "no", theirs / n * 1e6, ours / n * 1e6, ours / theirs)
 
 
 def main():
@@ -146,7 +220,10 @@ def main():
     parser.add_argument("--compile", action="store_true", help="torch.compile as well")
     parser.add_argument("--repeats", type=int, default=10)
     options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, "
+          f"{qt.REGISTRATION}")
     models(options)
+    quantizers(options)
     calls(options)
 
 

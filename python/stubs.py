@@ -81,8 +81,9 @@ def stub(module_name: str) -> str:
     ops: dict = {}
     for op in module.OPS:
         ops.setdefault(op.name.partition(".")[0], []).append(op)
+    names = ",\n    ".join(f'"{name}"' for name in module.__all__)
     lines = ["# Written by python/stubs.py.", "from typing import Any, overload", "",
-             "from torch import Tensor", "", "__all__: list[str]"]
+             "from torch import Tensor", "", f"__all__ = [\n    {names},\n]"]
     for name in module.__all__:
         value = getattr(module, name)
         overloads = ops.get(getattr(value, "__name__", ""))

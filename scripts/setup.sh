@@ -13,7 +13,7 @@ packages=(
   python3 python3-venv
 )
 python_packages=(numpy ml_dtypes pytest pytest-xdist hypothesis scikit-learn lit
-  nanobind scikit-build-core matplotlib onnx qonnx onnxoptimizer)
+  nanobind scikit-build-core matplotlib onnx qonnx onnxoptimizer mypy)
 torch=torch==2.13.0
 # What the ops are compared with. bitorch asks for more than its quantizers need.
 libraries=(brevitas==0.13.4 pandas bitorchinfo)

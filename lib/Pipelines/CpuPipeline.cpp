@@ -72,7 +72,7 @@ void phases::addFuse(OpPassManager &pm, bool productsToRuntime) {
   cleanUp(pm);
 }
 
-void phases::addBufferize(OpPassManager &pm) {
+void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass());
@@ -91,6 +91,8 @@ void phases::addBufferize(OpPassManager &pm) {
   // leave the loops and the deallocations stay.
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferHoistingPass());
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
+  if (reuseBuffers)
+    pm.addNestedPass<func::FuncOp>(createQuantSTEReuseBuffersPass());
   bufferization::buildBufferDeallocationPipeline(pm);
   cleanUp(pm);
   pm.addPass(createConvertBufferizationToMemRefPass());
@@ -170,7 +172,7 @@ void quant_ste::buildCpuPipeline(OpPassManager &pm,
     }
   }
   if (wants(CpuPhase::Bufferize))
-    addBufferize(pm);
+    addBufferize(pm, /*reuseBuffers=*/true);
   if (wants(CpuPhase::Vectorize))
     addVectorize(pm, options);
   if (wants(CpuPhase::LLVM))

@@ -109,7 +109,8 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
     addFuse(pm, /*productsToRuntime=*/options.matmul == GpuMatmul::Cublas);
   }
   if (wants(GpuPhase::Bufferize))
-    addBufferize(pm);
+    // The arrays of a kernel do not overlap.
+    addBufferize(pm, /*reuseBuffers=*/false);
   if (wants(GpuPhase::Kernels))
     addKernels(pm, options);
   if (wants(GpuPhase::NVVM))

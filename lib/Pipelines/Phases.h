@@ -17,7 +17,8 @@ void addDifferentiate(OpPassManager &pm, const CpuPipelineOptions &options);
 void addLinalg(OpPassManager &pm);
 /// `productsToRuntime`: products will be calls of the runtime, in any layout.
 void addFuse(OpPassManager &pm, bool productsToRuntime);
-void addBufferize(OpPassManager &pm);
+/// `reuseBuffers`: kernels may write over what they read.
+void addBufferize(OpPassManager &pm, bool reuseBuffers);
 void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options);
 
 } // namespace mlir::quant_ste::phases

@@ -15,6 +15,7 @@
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "quant_ste/Transforms/Passes.h"
 
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -34,9 +35,9 @@ using namespace mlir::quant_ste;
 namespace {
 class Splitter {
 public:
-  Splitter(JointFunction joint, SymbolTable &symbols)
+  Splitter(JointFunction joint, SymbolTable &symbols, bool donates)
       : joint(std::move(joint)), f(this->joint.f), symbols(symbols),
-        block(f.getBody().front()) {}
+        block(f.getBody().front()), donates(donates) {}
   LogicalResult run();
 
 private:
@@ -44,6 +45,7 @@ private:
   func::FuncOp f;
   SymbolTable &symbols;
   Block &block;
+  bool donates; ///< the residuals, to the backward
   llvm::DenseSet<Value> late;
   llvm::SmallPtrSet<Operation *, 16> remade;
   llvm::SetVector<Value> kept, alive;
@@ -54,7 +56,8 @@ private:
   }
   void findResiduals();
   void need(Value v);
-  func::FuncOp build(StringRef name, ArrayRef<Value> args, ArrayRef<Value> outs,
+  func::FuncOp build(StringRef name, ArrayRef<Value> args,
+                     ArrayRef<NamedAttrList> marks, ArrayRef<Value> outs,
                      function_ref<bool(Operation &)> keep);
 };
 } // namespace
@@ -69,9 +72,9 @@ void Splitter::need(Value v) {
     return;
   }
   Operation *def = v.getDefiningOp();
-  remade.insert(def);
-  for (Value operand : def->getOperands())
-    need(operand);
+  if (remade.insert(def).second)
+    for (Value operand : def->getOperands())
+      need(operand);
 }
 
 void Splitter::findResiduals() {
@@ -89,7 +92,16 @@ void Splitter::findResiduals() {
     need(v);
 }
 
+/// All attributes at once: each list of them lives as long as the context.
+static SmallVector<DictionaryAttr>
+getDictionaries(MLIRContext *ctx, ArrayRef<NamedAttrList> lists) {
+  return llvm::map_to_vector(lists, [&](const NamedAttrList &list) {
+    return list.getDictionary(ctx);
+  });
+}
+
 func::FuncOp Splitter::build(StringRef name, ArrayRef<Value> args,
+                             ArrayRef<NamedAttrList> marks,
                              ArrayRef<Value> outs,
                              function_ref<bool(Operation &)> keep) {
   auto type = FunctionType::get(f.getContext(), TypeRange(ValueRange(args)),
@@ -99,11 +111,15 @@ func::FuncOp Splitter::build(StringRef name, ArrayRef<Value> args,
   for (NamedAttribute attr : f->getDiscardableAttrs())
     if (!isa_and_nonnull<QuantSTEDialect>(attr.getNameDialect()))
       g->setDiscardableAttr(attr.getName(), attr.getValue());
-  for (auto [i, arg] : llvm::enumerate(args))
+  SmallVector<NamedAttrList> argAttrs;
+  for (auto [arg, mark] : llvm::zip_equal(args, marks)) {
+    NamedAttrList &attrs = argAttrs.emplace_back();
     if (auto own = dyn_cast<BlockArgument>(arg))
-      for (NamedAttribute attr :
-           function_interface_impl::getArgAttrs(f, own.getArgNumber()))
-        g.setArgAttr(i, attr.getName(), attr.getValue());
+      attrs.assign(function_interface_impl::getArgAttrs(f, own.getArgNumber()));
+    for (NamedAttribute attr : mark)
+      attrs.set(attr.getName(), attr.getValue());
+  }
+  g.setAllArgAttrs(getDictionaries(f.getContext(), argAttrs));
   symbols.insert(g, f->getIterator());
 
   auto b = OpBuilder::atBlockEnd(g.addEntryBlock());
@@ -143,29 +159,62 @@ LogicalResult Splitter::run() {
   SmallVector<Value> results = joint.getPrimalResults();
   SmallVector<Value> forwardOuts(results);
   llvm::append_range(forwardOuts, kept);
-  func::FuncOp fwd = build(forward, joint.primals, forwardOuts,
+  Builder b(f.getContext());
+  NamedAttrList residual;
+  residual.append("quant_ste.residual", b.getUnitAttr());
+  SmallVector<NamedAttrList> marks(joint.primals.size());
+  func::FuncOp fwd = build(forward, joint.primals, marks, forwardOuts,
                            [&](Operation &op) { return !isLate(op); });
-  UnitAttr unit = UnitAttr::get(f.getContext());
-  for (unsigned i = results.size(); i < forwardOuts.size(); ++i)
-    fwd.setResultAttr(i, "quant_ste.residual", unit);
+  SmallVector<NamedAttrList> resultAttrs(results.size());
+  resultAttrs.append(kept.size(), residual);
+  fwd.setAllResultAttrs(getDictionaries(f.getContext(), resultAttrs));
 
   SmallVector<Value> backwardArgs(kept.getArrayRef());
   llvm::append_range(backwardArgs, alive);
   llvm::append_range(backwardArgs, joint.cotangents);
-  func::FuncOp bwd =
-      build(backward, backwardArgs, joint.getGradients(),
-            [&](Operation &op) { return isLate(op) || remade.contains(&op); });
-  Builder b(f.getContext());
-  for (unsigned i = 0; i < kept.size(); ++i)
-    bwd.setArgAttr(i, "quant_ste.residual", unit);
-  for (auto [i, v] : llvm::enumerate(alive)) {
-    bool isResult = llvm::is_contained(results, v);
-    ArrayRef<Value> from = isResult ? results : joint.primals;
-    bwd.setArgAttr(kept.size() + i,
-                   isResult ? "quant_ste.result" : "quant_ste.argument",
-                   b.getI64IntegerAttr(llvm::find(from, v) - from.begin()));
+  marks.assign(kept.size(), residual);
+  if (donates)
+    for (NamedAttrList &mark : marks) {
+      mark.append("quant_ste.donated", b.getUnitAttr());
+      mark.append(bufferization::BufferizationDialect::kWritableAttrName,
+                  b.getBoolAttr(true));
+    }
+  DenseMap<Value, int64_t> resultIndex, argumentIndex;
+  for (auto [i, v] : llvm::enumerate(results))
+    resultIndex.try_emplace(v, i);
+  for (auto [i, v] : llvm::enumerate(joint.primals))
+    argumentIndex.try_emplace(v, i);
+  for (Value v : alive) {
+    auto it = resultIndex.find(v);
+    bool isResult = it != resultIndex.end();
+    int64_t index = isResult ? it->second : argumentIndex.lookup(v);
+    marks.emplace_back().append(isResult ? "quant_ste.result"
+                                         : "quant_ste.argument",
+                                b.getI64IntegerAttr(index));
   }
+  marks.resize(backwardArgs.size());
+  build(backward, backwardArgs, marks, joint.getGradients(),
+        [&](Operation &op) { return isLate(op) || remade.contains(&op); });
   return success();
+}
+
+/// A joint function stays only where something calls it.
+static void eraseUnused(ArrayRef<func::FuncOp> functions,
+                        SymbolTable &symbols) {
+  auto uses = SymbolTable::getSymbolUses(&symbols.getOp()->getRegion(0));
+  if (!uses)
+    return;
+  llvm::DenseMap<StringAttr, int64_t> count;
+  for (const SymbolTable::SymbolUse &use : *uses)
+    ++count[use.getSymbolRef().getRootReference()];
+  for (func::FuncOp f : functions) {
+    if (count.lookup(f.getSymNameAttr()) != 0)
+      continue;
+    if (auto own = SymbolTable::getSymbolUses(f))
+      for (const SymbolTable::SymbolUse &use : *own)
+        --count[use.getSymbolRef().getRootReference()];
+    symbols.erase(f);
+  }
 }
 
 namespace {
@@ -185,7 +234,7 @@ struct SplitPass : quant_ste::impl::QuantSTESplitPassBase<SplitPass> {
         return failure();
       plan->apply();
     }
-    return Splitter(*joint, symbols).run();
+    return Splitter(*joint, symbols, donateResiduals).run();
   }
 
   void runOnOperation() override {
@@ -199,10 +248,7 @@ struct SplitPass : quant_ste::impl::QuantSTESplitPassBase<SplitPass> {
       failed |= mlir::failed(split(f, symbols));
     if (failed)
       return signalPassFailure();
-    // The joint function stays only where something calls it.
-    for (func::FuncOp f : *functions)
-      if (SymbolTable::symbolKnownUseEmpty(f, module))
-        symbols.erase(f);
+    eraseUnused(*functions, symbols);
   }
 };
 } // namespace

@@ -12,7 +12,7 @@ import numpy as np
 from . import _native
 from ._arrays import ELEMENT_TYPES, _NUMPY, library_of
 from ._errors import Error
-from ._module import Function
+from ._module import Functions
 
 _DESCRIPTION = "quant_ste_library"
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
@@ -220,44 +220,19 @@ class _Code:
         return torch.from_numpy(array)
 
 
-class Library:
+class Library(Functions):
     """The functions of a shared library, as attributes or by ``library["f"]``; called
     as those of a `Module`."""
 
     def __init__(self, path: str):
-        self._path, self._native = path, _Code(path)
-        self._functions = {f: Function(self, self._native, i, f)
-                           for i, f in enumerate(self._native.functions)}
+        code = _Code(path)
+        super().__init__(code, path)
+        self._is_for_gpu = code.is_for_gpu
 
     @property
     def is_for_gpu(self) -> bool:
         """Whether functions take arrays on an NVIDIA GPU."""
-        return self._native.is_for_gpu
-
-    def __repr__(self) -> str:
-        return f"<quant_ste.Library {self._path}: {', '.join('@' + f for f in self._functions)}>"
-
-    def __dir__(self):
-        return [*super().__dir__(), *self._functions]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._functions)
-
-    def __len__(self) -> int:
-        return len(self._functions)
-
-    def __getitem__(self, name: str) -> Function:
-        if name not in self._functions:
-            raise KeyError(f"no function @{name}; the library has "
-                           f"{', '.join('@' + f for f in self._functions)}")
-        return self._functions[name]
-
-    def __getattr__(self, name: str) -> Function:
-        functions = self.__dict__.get("_functions", {})
-        if name in functions:
-            return functions[name]
-        raise AttributeError(f"no function @{name}; the library has "
-                             f"{', '.join('@' + f for f in functions)}")
+        return self._is_for_gpu
 
 
 def load(path: str | os.PathLike) -> Library:

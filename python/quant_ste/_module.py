@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import Any, Sequence
+from typing import Any, Callable, Iterator, Protocol, Sequence
 
 from . import _device, _native
 from ._arrays import (ELEMENT_TYPES, assign, finish, framework_of, library_of, may_write,
@@ -69,7 +69,7 @@ class Function:
     current one of the arguments' library. Nothing waits for it.
     """
 
-    def __init__(self, module: "Module", native: _native.Module, index: int, name: str):
+    def __init__(self, module: Functions, native: Code, index: int, name: str):
         self._module, self._native, self._index = module, native, index
         self.name = self.__name__ = name
         self.arguments = self._types(False)
@@ -168,7 +168,64 @@ def _overlap(outs: Sequence[Any], arguments: Sequence[Any]) -> bool:
     return False
 
 
-class Module:
+class Code(Protocol):
+    """Compiled functions by number, as the native module has them."""
+
+    @property
+    def functions(self) -> list[str]: ...
+    def signature(self, function: int) -> str: ...
+    def types(self, function: int,
+              of_results: bool) -> list[tuple[int, bool, list[int], str]]: ...
+    def call(self, function: int, arguments: Sequence[Any], bf16: Sequence[bool],
+             framework: str, num_outs: int = 0) -> list[Any]: ...
+    def call_on_device(self, function: int, arguments: Sequence[tuple[Any, ...]], device: int,
+                       stream: int, allocate: Callable[[int, int, list[int]], int]
+                       ) -> list[Any]: ...
+
+
+class Functions:
+    """Functions by name: ``functions.f``, ``functions["f"]``, and in their order."""
+
+    def __init__(self, native: Code, name: str):
+        self._native, self._name = native, name
+        self._functions = {f: Function(self, native, i, f)
+                           for i, f in enumerate(native.functions)}
+
+    @property
+    def is_for_gpu(self) -> bool:
+        """Whether functions take arrays on an NVIDIA GPU."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return (f"<quant_ste.{type(self).__name__} {self._name}: "
+                f"{', '.join('@' + f for f in self._functions)}>")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._functions]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def __getitem__(self, name: str) -> Function:
+        if name not in self._functions:
+            raise KeyError(self._missing(name))
+        return self._functions[name]
+
+    def __getattr__(self, name: str) -> Function:
+        functions = self.__dict__.get("_functions", {})
+        if name in functions:
+            return functions[name]
+        raise AttributeError(self._missing(name))
+
+    def _missing(self, name: str) -> str:
+        known = ", ".join("@" + f for f in self.__dict__.get("_functions", {}))
+        return f"no function @{name}; the public functions are {known}"
+
+
+class Module(Functions):
     """The public functions of a compiled module, as attributes or by ``module["f"]``.
 
     Functions may be called from several threads at once; a call does not hold the
@@ -177,35 +234,9 @@ class Module:
 
     def __init__(self, text: bytes, name: str, options: dict[str, Any],
                  cache: str | None = None):
-        self._text, self._name, self._options, self._cache = text, name, options, cache
-        self._native = _checked(name, _compiled, text, tuple(sorted(options.items())), cache)
-        self._functions = {f: Function(self, self._native, i, f)
-                           for i, f in enumerate(self._native.functions)}
-
-    def __repr__(self) -> str:
-        return f"<quant_ste.Module {self._name}: {', '.join('@' + f for f in self._functions)}>"
-
-    def __dir__(self):
-        return [*super().__dir__(), *self._functions]
-
-    def __iter__(self):
-        return iter(self._functions)
-
-    def __len__(self) -> int:
-        return len(self._functions)
-
-    def __getitem__(self, name: str) -> Function:
-        if name not in self._functions:
-            raise KeyError(f"no function @{name}; the public functions are "
-                           f"{', '.join('@' + f for f in self._functions)}")
-        return self._functions[name]
-
-    def __getattr__(self, name: str) -> Function:
-        functions = self.__dict__.get("_functions", {})
-        if name in functions:
-            return functions[name]
-        raise AttributeError(f"no function @{name}; the public functions are "
-                             f"{', '.join('@' + f for f in functions)}")
+        self._text, self._options, self._cache = text, options, cache
+        self._code = _checked(name, _compiled, text, tuple(sorted(options.items())), cache)
+        super().__init__(self._code, name)
 
     @property
     def is_for_gpu(self) -> bool:
@@ -224,7 +255,7 @@ class Module:
     @property
     def is_from_cache(self) -> bool:
         """Whether the code was found on disk, not made."""
-        return self._native.is_from_cache
+        return self._code.is_from_cache
 
     def save(self, path: str | os.PathLike, target: str = "", *, vjp: Sequence[str] = (),
              header: str | os.PathLike = "", prefix: str = "", linker: str = "") -> None:

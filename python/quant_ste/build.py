@@ -22,7 +22,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from typing import Any, Callable, Sequence
+from typing import Annotated, Any, Callable, Sequence, Union, get_args, get_origin, overload
 
 import numpy as np
 
@@ -39,10 +39,10 @@ class Type:
     def __init__(self, element: str, shape: tuple[int | None, ...] | None = ()):
         self.element, self.shape = element, shape
 
-    def __getitem__(self, sizes) -> "Type":
+    def __getitem__(self, sizes: int | None | tuple[int | None, ...]) -> Type:
         return Type(self.element, sizes if isinstance(sizes, tuple) else (sizes,))
 
-    def __eq__(self, other) -> bool:
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Type) and (self.element, self.shape) == (other.element,
                                                                           other.shape)
 
@@ -105,6 +105,9 @@ def _words(words: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
+Operand = Union["Value", float]
+
+
 class Value:
     """A value of a function that is being written. Arithmetic broadcasts as NumPy's;
     comparisons are ordered (false where an operand is NaN)."""
@@ -119,48 +122,51 @@ class Value:
     def __repr__(self) -> str:
         return f"<{self.name} : {self.type}>"
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         raise TypeError(f"{self.name} has no value yet: use where(condition, a, b)")
 
     @property
-    def shape(self):
-        return self.type.shape
+    def shape(self) -> tuple[int | None, ...]:
+        # Plain scalars, which rules alone have, are not asked for theirs.
+        return self.type.shape  # type: ignore[return-value]
 
     def along(self, *axes: int) -> "Value":
         """This, as a parameter that runs along these dimensions of the data."""
         return Value(self.builder, self.name, self.type, tuple(axes))
 
-    def __add__(self, other): return self.builder.binary("addf", self, other)
-    def __radd__(self, other): return self.builder.binary("addf", other, self)
-    def __sub__(self, other): return self.builder.binary("subf", self, other)
-    def __rsub__(self, other): return self.builder.binary("subf", other, self)
-    def __mul__(self, other): return self.builder.binary("mulf", self, other)
-    def __rmul__(self, other): return self.builder.binary("mulf", other, self)
-    def __truediv__(self, other): return self.builder.binary("divf", self, other)
-    def __rtruediv__(self, other): return self.builder.binary("divf", other, self)
-    def __neg__(self): return self.builder.unary("arith.negf", self)
-    def __abs__(self): return self.builder.unary("math.absf", self)
-    def __lt__(self, other): return self.builder.binary("cmpf olt,", self, other)
-    def __le__(self, other): return self.builder.binary("cmpf ole,", self, other)
-    def __gt__(self, other): return self.builder.binary("cmpf ogt,", self, other)
-    def __ge__(self, other): return self.builder.binary("cmpf oge,", self, other)
-    def __eq__(self, other): return self.builder.binary("cmpf oeq,", self, other)
-    def __and__(self, other): return self.builder.binary("andi", self, other)
-    def __or__(self, other): return self.builder.binary("ori", self, other)
-    def __matmul__(self, other): return self.builder.matmul(self, other)
+    def __add__(self, other: Operand) -> Value: return self.builder.binary("addf", self, other)
+    def __radd__(self, other: Operand) -> Value: return self.builder.binary("addf", other, self)
+    def __sub__(self, other: Operand) -> Value: return self.builder.binary("subf", self, other)
+    def __rsub__(self, other: Operand) -> Value: return self.builder.binary("subf", other, self)
+    def __mul__(self, other: Operand) -> Value: return self.builder.binary("mulf", self, other)
+    def __rmul__(self, other: Operand) -> Value: return self.builder.binary("mulf", other, self)
+    def __truediv__(self, other: Operand) -> Value: return self.builder.binary("divf", self, other)
+    def __rtruediv__(self, other: Operand) -> Value: return self.builder.binary("divf", other, self)
+    def __neg__(self) -> Value: return self.builder.unary("arith.negf", self)
+    def __abs__(self) -> Value: return self.builder.unary("math.absf", self)
+    def __lt__(self, other: Operand) -> Value: return self.builder.binary("cmpf olt,", self, other)
+    def __le__(self, other: Operand) -> Value: return self.builder.binary("cmpf ole,", self, other)
+    def __gt__(self, other: Operand) -> Value: return self.builder.binary("cmpf ogt,", self, other)
+    def __ge__(self, other: Operand) -> Value: return self.builder.binary("cmpf oge,", self, other)
+    def __eq__(self, other: Operand) -> Value:  # type: ignore[override]
+        return self.builder.binary("cmpf oeq,", self, other)
 
-    def round(self):
+    def __and__(self, other: Operand) -> Value: return self.builder.binary("andi", self, other)
+    def __or__(self, other: Operand) -> Value: return self.builder.binary("ori", self, other)
+    def __matmul__(self, other: Value) -> Value: return self.builder.matmul(self, other)
+
+    def round(self) -> Value:
         """To the nearest whole number, ties to even."""
         return self.builder.unary("math.roundeven", self)
 
-    def floor(self): return self.builder.unary("math.floor", self)
-    def ceil(self): return self.builder.unary("math.ceil", self)
-    def exp(self): return self.builder.unary("math.exp", self)
-    def log(self): return self.builder.unary("math.log", self)
-    def tanh(self): return self.builder.unary("math.tanh", self)
-    def sqrt(self): return self.builder.unary("math.sqrt", self)
-    def maximum(self, other): return self.builder.binary("maximumf", self, other)
-    def minimum(self, other): return self.builder.binary("minimumf", self, other)
+    def floor(self) -> Value: return self.builder.unary("math.floor", self)
+    def ceil(self) -> Value: return self.builder.unary("math.ceil", self)
+    def exp(self) -> Value: return self.builder.unary("math.exp", self)
+    def log(self) -> Value: return self.builder.unary("math.log", self)
+    def tanh(self) -> Value: return self.builder.unary("math.tanh", self)
+    def sqrt(self) -> Value: return self.builder.unary("math.sqrt", self)
+    def maximum(self, other: Operand) -> Value: return self.builder.binary("maximumf", self, other)
+    def minimum(self, other: Operand) -> Value: return self.builder.binary("minimumf", self, other)
 
     def sum(self, *dims: int) -> "Value":
         """Over these dimensions, or all."""
@@ -173,7 +179,7 @@ class Value:
         return self.builder.transpose(self, order or tuple(reversed(range(len(self.shape)))))
 
 
-def where(condition: Value, a, b) -> Value:
+def where(condition: Value, a: Operand, b: Operand) -> Value:
     """a where the condition holds, else b; selected, never multiplied."""
     return condition.builder.select(condition, a, b)
 
@@ -225,7 +231,7 @@ class Builder:
         raw = np.ascontiguousarray(values).tobytes().hex().upper()
         return self.emit(f'arith.constant dense<"0x{raw}"> : {type}', type)
 
-    def _lift(self, *operands) -> list[Value]:
+    def _lift(self, *operands: Operand) -> list[Value]:
         like = next(o for o in operands if isinstance(o, Value))
         type = Type(like.type.element, None if like.shape is None else ())
         return [o if isinstance(o, Value) else self.constant(float(o), type) for o in operands]
@@ -235,7 +241,7 @@ class Builder:
     def unary(self, op: str, x: Value) -> Value:
         return self.emit(f"{op} {x.name} : {x.type}", x.type)
 
-    def binary(self, op: str, a, b) -> Value:
+    def binary(self, op: str, a: Operand, b: Operand) -> Value:
         a, b = self._lift(a, b)
         if a.type.element != b.type.element:
             raise TypeError(f"arith.{op}: expected operands of one element type, got {a.type} "
@@ -245,7 +251,7 @@ class Builder:
             return self.emit(f"arith.{op} {a.name}, {b.name} : {a.type}", Type(element, a.shape))
         return self.generic(f"arith.{op} {{0}}, {{1}} : {a.type.element}", (a, b), element)
 
-    def select(self, condition: Value, a, b) -> Value:
+    def select(self, condition: Value, a: Operand, b: Operand) -> Value:
         if not isinstance(a, Value) and not isinstance(b, Value):
             a = self.constant(float(a), Type("f32", None if condition.shape is None else ()))
         a, b = self._lift(a, b)
@@ -322,7 +328,7 @@ class Builder:
 
     # Quantizers.
 
-    def quantizer(self, op: str, *operands, spelled: str = "", **words) -> Value:
+    def quantizer(self, op: str, *operands: Operand, spelled: str = "", **words: Any) -> Value:
         """``spelled``: the words as text, instead."""
         x, *parameters = self._lift(*operands)
         uses, given = [x.name], [x]
@@ -463,7 +469,7 @@ def render(name: str, arguments: Sequence[Value], builder: Builder,
 class Function:
     """What `function` makes: ``text`` is its module, ``module`` the compiled one."""
 
-    def __init__(self, python: Callable, types: Sequence[Type] | None = None):
+    def __init__(self, python: Callable[..., Any], types: Sequence[Type] | None = None):
         self.python = python
         # A lambda has no name that MLIR could read.
         self.__name__ = python.__name__ if python.__name__.isidentifier() else "main"
@@ -483,19 +489,23 @@ class Function:
 
     @property
     def module(self) -> _module.Module:
+        """Compiled when it is first asked for. Raises `CompileError`."""
         if self._module is None:
             self._module = _module.compile(self.text)
         return self._module
 
-    def __call__(self, *arguments, out=None):
+    def __call__(self, *arguments: Any, out: Any = None) -> Any:
+        """As a function of the compiled module: on arrays and numbers."""
         return self.module[self.__name__](*arguments, out=out)
 
 
-def _get_type(parameter: inspect.Parameter, python: Callable) -> Type:
+def _get_type(parameter: inspect.Parameter, python: Callable[..., Any]) -> Type:
     found = parameter.annotation
     if isinstance(found, str) and not found.startswith("tensor<"):
         scope = {**python.__globals__, **inspect.getclosurevars(python).nonlocals}
         found = eval(found, scope)  # what `from __future__ import annotations` left as text
+    if get_origin(found) is Annotated:
+        found = next((a for a in get_args(found)[1:] if isinstance(a, (Type, str))), found)
     if isinstance(found, str):
         return Type.parse(found)
     if not isinstance(found, Type):
@@ -504,9 +514,21 @@ def _get_type(parameter: inspect.Parameter, python: Callable) -> Type:
     return found
 
 
-def function(python: Callable | None = None, *, types: Sequence[Type] | None = None):
-    """Makes a `Function` of a Python function whose parameters have types, as annotations
-    (``f32[None, 8]`` or ``"tensor<?x8xf32>"``) or as ``types``."""
+@overload
+def function(python: Callable[..., Any]) -> Function: ...
+@overload
+def function(*, types: Sequence[Type] | None = None) -> Callable[[Callable[..., Any]], Function]: ...
+
+
+def function(python: Callable[..., Any] | None = None, *,
+             types: Sequence[Type] | None = None) -> Any:
+    """Makes a `Function` of a Python function whose parameters have types: as annotations
+    (``f32[None, 8]``, ``"tensor<?x8xf32>"``, or, for type checkers, ``Annotated[qs.Value,
+    qs.f32[None, 8]]``) or as ``types``.
+
+    It is called once, with a `Value` for each parameter; what it returns, a value or a
+    tuple, are the results. Raises `TypeError` for a parameter without a type, for a
+    result that is not a value, and for operands that do not broadcast."""
     if python is None:
         return lambda given: Function(given, types)
     return Function(python, types)
@@ -517,7 +539,7 @@ def function(python: Callable | None = None, *, types: Sequence[Type] | None = N
 #===----------------------------------------------------------------------===#
 
 
-def _region(word: str, python: Callable, names: Sequence[str], element: str) -> str:
+def _region(word: str, python: Callable[..., Any], names: Sequence[str], element: str) -> str:
     builder = Builder("r")
     arguments = [Value(builder, f"%{n}", Type(element, None)) for n in names]
     results = python(*arguments)
@@ -531,8 +553,22 @@ def _region(word: str, python: Callable, names: Sequence[str], element: str) -> 
             "  }")
 
 
-def rule(forward: Callable | None = None, *, partials: Callable | None = None,
-         vjp: Callable | None = None):
+_Rule = Callable[..., Value]
+
+
+@overload
+def rule(forward: Callable[..., Any], *, partials: Callable[..., Any]) -> _Rule: ...
+@overload
+def rule(forward: Callable[..., Any], *, vjp: Callable[..., Any]) -> _Rule: ...
+@overload
+def rule(*, partials: Callable[..., Any]) -> Callable[[Callable[..., Any]], _Rule]: ...
+@overload
+def rule(*, vjp: Callable[..., Any]) -> Callable[[Callable[..., Any]], _Rule]: ...
+
+
+def rule(forward: Callable[..., Any] | None = None, *,
+         partials: Callable[..., Any] | None = None,
+         vjp: Callable[..., Any] | None = None) -> Any:
     """A quantizer from expressions of one element.
 
         @qs.rule(partials=lambda x, s, y: (abs(x) <= 1, 0.0))
@@ -541,15 +577,16 @@ def rule(forward: Callable | None = None, *, partials: Callable | None = None,
 
     ``partials`` takes the operands and the result, and gives for each operand the
     partial derivative, a number, or a condition under which dy passes. ``vjp`` takes
-    dy as well and gives the gradients. f16 and bf16 data are computed in f32.
+    dy as well and gives the gradients. f16 and bf16 data are computed in f32. Raises
+    `TypeError` unless one of both is given, and for a call with another number of operands.
     """
     if (partials is None) == (vjp is None):
         raise TypeError("rule: expected partials or vjp")
 
-    def decorate(forward: Callable) -> Callable:
+    def decorate(forward: Callable[..., Any]) -> _Rule:
         names = list(inspect.signature(forward).parameters)
 
-        def use(*operands) -> Value:
+        def use(*operands: Operand) -> Value:
             if len(operands) != len(names):
                 raise TypeError(f"{forward.__name__}: expected {len(names)} operands, got "
                                 f"{len(operands)}")
@@ -562,7 +599,7 @@ def rule(forward: Callable | None = None, *, partials: Callable | None = None,
             regions = [_region("forward", forward, names, element)]
             if partials is not None:
                 regions.append(_region("partials", partials, [*names, "result"], element))
-            else:
+            if vjp is not None:
                 regions.append(_region("vjp", vjp, [*names, "result", "cotangent"], element))
             return builder.emit(f"quant_ste.custom {uses} : {types}\n  {' '.join(regions)}",
                                 x.type)
@@ -573,12 +610,12 @@ def rule(forward: Callable | None = None, *, partials: Callable | None = None,
     return decorate if forward is None else decorate(forward)
 
 
-def __getattr__(op: str):
+def __getattr__(op: str) -> Callable[..., Value]:
     """The quantizers of the dialect."""
     if op.startswith("_"):
         raise AttributeError(op)
 
-    def quantizer(*operands, **words) -> Value:
+    def quantizer(*operands: Operand, **words: Any) -> Value:
         value = next((o for o in operands if isinstance(o, Value)), None)
         if value is None:
             raise TypeError(f"{op}: expected a value of the function, got {operands!r}")

@@ -4,6 +4,7 @@
 
     plot.quantizer("pact %x, %alpha bits(4) grad(pact)", alpha=6.0).save("pact.svg")
     plot.histogram(weights, clip=(-0.5, 0.5))          # shown by a notebook
+    plot.graph(module)                                 # the ops of a function
 
 A `Picture` is written as SVG by itself; other formats, and drawing into the axes of
 a figure (``picture.draw(axes)``), need matplotlib.
@@ -18,10 +19,11 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from ._module import Function, compile
+from ._module import Function, Module, compile
+from ._graph import Graph, graph
 from ._svg import Axis, Series, svg
 
-__all__ = ["Picture", "histogram", "quantizer", "roofline"]
+__all__ = ["Graph", "Picture", "graph", "histogram", "quantizer", "roofline"]
 
 _BLUE, _RED, _GREY = "#1f5fa8", "#c0392b", "#777777"
 _COLOURS = (_BLUE, _RED, "#2e8b57", "#8e44ad", "#d68910", "#16a085")
@@ -158,6 +160,9 @@ def quantizer(op: str | Function, *, low: float = -4.0, high: float = 4.0, point
     positions = [0 if w == "x" else names.index(w) for w in wrt]
     if not positions:
         got = [function(*values)]
+    elif not isinstance(function._module, Module):
+        raise ValueError(f"expected a function of a Module, which has derivatives, got "
+                         f"@{function.name} of {function._module!r}; or wrt=()")
     else:
         derivative = function._module.vjp(function.name, wrt=positions)
         ones = _as_element(np.ones(x.shape), function.results[0].element)

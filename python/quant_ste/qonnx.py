@@ -28,7 +28,7 @@ try:
 except ImportError as _error:
     raise ImportError(f"quant_ste.qonnx needs onnx (pip install onnx): {_error}") from None
 
-from ._emit import ELEMENTS, Emitter, Model, UnsupportedError, Value, product
+from ._emit import ELEMENTS, Emitter, Model, UnsupportedError, Value, float_literal, product
 
 __all__ = ["Model", "UnsupportedError", "load"]
 
@@ -159,6 +159,39 @@ def _trunc_2_rule(name: str, rounding: str, words: str) -> str:
     return _rule(name, "x s z o p b", forward, partials, "%dx, %ds, %dz, %w, %none, %none")
 
 
+def _float_rule(name: str, rounding: str, mantissa: int, bias: int, largest: float,
+                smallest: float, beyond: float | None) -> str:
+    """A minifloat, in each binade rounded as integers are; what is past its ends becomes
+    ``beyond``, or the end."""
+    def constant(result, value):
+        return f"%{result} = arith.constant {float_literal(value, 'f32')} : f32"
+
+    over, under = ("max", "min") if beyond is None else ("over", "under")
+    forward = ["%t = arith.divf %x, %s : f32", "%size = math.absf %t : f32",
+               constant("normal", 2.0 ** (1 - bias)), constant("top", 2.0 ** 126),
+               "%isNormal = arith.cmpf ogt, %size, %normal : f32",
+               "%raised = arith.select %isNormal, %size, %normal : f32",
+               "%isHuge = arith.cmpf ogt, %raised, %top : f32",
+               "%anchor = arith.select %isHuge, %top, %raised : f32",
+               "%binade = quant_ste.power_of_two %anchor rounding(floor) grad(ste) : f32",
+               constant("last", 2.0 ** -mantissa), "%unit = arith.mulf %binade, %last : f32",
+               "%a = arith.divf %t, %unit : f32", *_ROUNDINGS[rounding],
+               "%v = arith.mulf %r, %unit : f32", constant("max", largest),
+               constant("min", smallest)]
+    if beyond is not None:
+        forward += [constant("over", beyond),
+                    constant("under", smallest if smallest == 0 else -beyond)]
+    forward += ["%isOver = arith.cmpf ogt, %v, %max : f32",
+                "%isUnder = arith.cmpf olt, %v, %min : f32",
+                f"%upper = arith.select %isOver, %{over}, %v : f32",
+                f"%c = arith.select %isUnder, %{under}, %upper : f32",
+                "%y = arith.mulf %c, %s : f32"]
+    partials = ["%isClipped = arith.ori %isOver, %isUnder : i1", "%true = arith.constant true",
+                "%isInside = arith.xori %isClipped, %true : i1", "%e = arith.subf %c, %t : f32",
+                "%ds = arith.select %isClipped, %c, %e : f32"]
+    return _rule(name, "x s", forward, partials, "%isInside, %ds")
+
+
 #===----------------------------------------------------------------------===#
 # The importer
 #===----------------------------------------------------------------------===#
@@ -239,7 +272,7 @@ class _Importer:
             results = handler(node, attributes)
         except UnsupportedError as error:
             raise UnsupportedError(f"{label}: {error}") from None
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise UnsupportedError(f"{label} is malformed: {error!r}") from error
         results = results if isinstance(results, list) else [results]
         for name, result in zip(node.output, results):
@@ -423,9 +456,7 @@ class _Importer:
                               self.out.constant(bits, x.element)])
 
     def on_FloatQuant(self, node, attributes):
-        if self.rounding(attributes) not in ("ROUND", "HALF_EVEN"):
-            raise UnsupportedError("minifloats are rounded to nearest even only, not "
-                                   f"{attributes['rounding_mode']}")
+        mode = self.rounding(attributes)
         x, parameters = self.quantizer_inputs(node, "v")
         exponent, mantissa = self.number(node, 2), self.number(node, 3)
         bias = 2.0 ** (exponent - 1) - 1 if len(node.input) < 5 or not node.input[4] \
@@ -440,12 +471,23 @@ class _Importer:
         is_saturating = bool(attributes.get("saturation", 1))
         if not is_saturating and not overflow:
             raise UnsupportedError("a format that neither saturates nor has inf or NaN")
-        numbers = f"{int(exponent)}, {int(mantissa)}, {int(bias)}, {largest!r}"
-        return self.out.quantizer(
-            "float_quant", x, parameters,
-            f"format({numbers}{', ' + overflow if overflow else ''}) "
-            f"{self.sign_words({'signed': attributes.get('signed', 1)})}"
-            f"{' saturating' if is_saturating else ''} grad(clipped)")
+        is_signed = bool(attributes.get("signed", 1))
+        if _WORDS.get(mode) == "round":
+            numbers = f"{int(exponent)}, {int(mantissa)}, {int(bias)}, {largest!r}"
+            return self.out.quantizer(
+                "float_quant", x, parameters,
+                f"format({numbers}{', ' + overflow if overflow else ''}) "
+                f"{self.sign_words({'signed': is_signed})}"
+                f"{' saturating' if is_saturating else ''} grad(clipped)")
+        if not (-126 <= 1 - bias - mantissa and 1 - bias <= 126 and 0 < largest < 2.0 ** 127):
+            raise UnsupportedError("a format beyond the numbers of f32")
+        beyond = None if is_saturating else float(overflow)
+        words = [mode.lower(), int(mantissa), int(bias), repr(largest),
+                 "signed" if is_signed else "unsigned", beyond]
+        name = re.sub(r"\W", "_", "_".join(["qonnx_float", *map(str, words)]))
+        return self.use_rule(name, _float_rule(name, mode, int(mantissa), int(bias), largest,
+                                               -largest if is_signed else 0.0, beyond),
+                             x, parameters)
 
     # Products and windows.
 

@@ -2,12 +2,17 @@
 """Runs Brevitas' own tests of its functions and core with patch_brevitas() active, and
 without, and says the counts. Brevitas' packages have no tests: give a checkout.
 
-    python python/tests/brevitas_suite.py path/to/brevitas
+    git clone --branch v0.12.1 https://github.com/Xilinx/brevitas
+    pip install mock pytest-cases pytest-mock "pytest<8.4"
+    python python/tests/brevitas_suite.py brevitas
 
-Its tests need mock, pytest-cases and pytest-mock, with pytest 8.
+Brevitas is that of the checkout, in its folder src; its requirements are to be
+installed. With pytest-xdist the tests run on every core.
 
 Exit code 0 if the same tests pass.
 """
+import importlib.util
+import os
 import pathlib
 import re
 import shutil
@@ -15,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+
+import quant_ste
 
 SUITES = ("tests/brevitas/function", "tests/brevitas/core")
 # Imported by pytest before any test module, so that each sees the patched names.
@@ -41,15 +48,21 @@ def run(checkout: pathlib.Path, patched: bool) -> set[str]:
         # A package, so that tests/brevitas is not taken for brevitas itself.
         shutil.copytree(checkout / "tests", pathlib.Path(folder, "tests"))
         pathlib.Path(folder, "tests/__init__.py").touch()
-        command = [sys.executable, "-c",
-                   f"import sys; sys.path.insert(0, {folder!r}); import pytest; "
-                   "sys.exit(pytest.main(sys.argv[1:]))",
-                   "-q", "-p", "no:cacheprovider", f"--junitxml={results}"]
+        found = [folder, checkout / "src", pathlib.Path(quant_ste.__file__).parents[1]]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(
+            [*map(str, found), os.environ.get("PYTHONPATH", "")])}
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                   "--hypothesis-seed=0", f"--junitxml={results}"]
         command += ["-p", "quant_ste_patch"] if patched else []
+        command += ["-n", "auto"] if importlib.util.find_spec("xdist") else []
         command += ["--continue-on-collection-errors", *SUITES]
-        ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True,
+                             text=True)
+        if not results.exists():
+            sys.exit(f"pytest did not run: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
         print("with" if patched else "without", "patch_brevitas():",
-              (re.findall(r"\d+ (?:passed|failed).*", ran.stdout) or [ran.stdout[-2000:]])[-1])
+              (re.findall(r"\d+ (?:passed|failed).*", ran.stdout) or [ran.stdout[-2000:]])[-1],
+              flush=True)
         passed = set()
         for case in ElementTree.parse(results).iter("testcase"):
             if not any(child.tag in ("failure", "error", "skipped") for child in case):

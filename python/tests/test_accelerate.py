@@ -78,6 +78,88 @@ def test_torch_ao(config):
         assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("name", ["BinaryQuant", "ClampedBinaryQuant", "TernaryQuant"])
+def test_brevitas_scaled(name):
+    quant = pytest.importorskip("brevitas.core.quant", reason="brevitas is not installed")
+    from brevitas.core.scaling import ParameterScaling
+    more = {"threshold": 0.5} if name == "TernaryQuant" else {}
+    theirs = getattr(quant, name)(ParameterScaling(0.7), **more)
+    ours = copy.deepcopy(theirs)
+    assert [s.cls.rpartition(".")[2] for s in qt.accelerate(ours).swapped][0] == name
+    x, dy = torch.randn(6, 50) * 2, torch.randn(6, 50)
+    found = []
+    for module in (ours, theirs):
+        a = x.clone().requires_grad_()
+        y, scale, zero_point, bits = module(a)
+        y.backward(dy)
+        found.append((y, a.grad, scale, zero_point, bits, module.scaling_impl.value.grad))
+    *exact, ds = zip(*found)
+    for got, want in exact:
+        torch.testing.assert_close(got, want, rtol=0, atol=1e-7)
+    assert torch.equal(*exact[0])
+    torch.testing.assert_close(*ds, rtol=1e-5, atol=1e-5)
+    if name == "TernaryQuant":
+        assert ours(x.half())[0].dtype == theirs(x.half())[0].dtype
+    late = getattr(quant, name)(ParameterScaling(0.7), quant_delay_steps=3, **more)
+    assert "after a number of steps" in str(qt.accelerate(late))
+
+
+def test_brevitas_decoupled():
+    base = pytest.importorskip("brevitas.core.quant.int_base", reason="brevitas is not installed")
+    from brevitas.core.function_wrapper import Identity
+    theirs = base.DecoupledIntQuant(False, True, Identity())
+    ours = copy.deepcopy(theirs)
+    qt.accelerate(ours)
+    x, dy = torch.randn(6, 50) * 2, torch.randn(6, 50)
+    found = []
+    for module in (ours, theirs):
+        operands = [t.clone().requires_grad_() for t in (
+            torch.tensor(0.3), torch.tensor(0.0), torch.full((6, 1), 0.25), torch.tensor(0.0), x)]
+        y = module(*operands[:4], torch.tensor(4.0), operands[4])
+        y.backward(dy)
+        found.append((y, *(t.grad for t in operands)))
+    assert torch.equal(found[0][0], found[1][0]) and torch.equal(found[0][-1], found[1][-1])
+    for got, want in zip(*found):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_progressive_sign():
+    quantizations = pytest.importorskip("bitorch.quantizations",
+                                        reason="bitorch is not installed")
+    theirs = quantizations.ProgressiveSign(use_global_scaling=False, initial_scale=0.05)
+    ours = copy.deepcopy(theirs)
+    assert len(qt.accelerate(ours).swapped) == 1
+    for is_training in (True, False):
+        x = torch.linspace(-1, 1, 101)
+        assert torch.equal(ours.train(is_training)(x), theirs.train(is_training)(x))
+
+
+@pytest.mark.parametrize("scheme", ["per_tensor_affine", "per_channel_symmetric"])
+def test_torch_ao_learnable(scheme):
+    ao = pytest.importorskip("torch.ao.quantization", reason="this torch has no torch.ao")
+    from torch.ao.quantization._learnable_fake_quantize import _LearnableFakeQuantize
+    observer = (ao.MovingAveragePerChannelMinMaxObserver if "channel" in scheme
+                else ao.MovingAverageMinMaxObserver)
+    low, high, dtype = (-128, 127, torch.qint8) if "symm" in scheme else (0, 255, torch.quint8)
+    more = {"ch_axis": 0, "channel_len": 6} if "channel" in scheme else {}
+    theirs = _LearnableFakeQuantize(observer, low, high, use_grad_scaling=True, dtype=dtype,
+                                    qscheme=getattr(torch, scheme), **more)
+    x, dy = torch.randn(6, 50), torch.randn(6, 50)
+    theirs.enable_static_estimate()
+    theirs(x)
+    theirs.enable_param_learning()
+    ours = copy.deepcopy(theirs)
+    assert len(qt.accelerate(ours).swapped) == 1
+    found = []
+    for module in (ours, theirs):
+        a = x.clone().requires_grad_()
+        y = module(a)
+        y.backward(dy)
+        found.append((y, a.grad, module.scale.grad, module.zero_point.grad))
+    for got, want in zip(*found):
+        torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-5)
+
+
 def test_diff_report():
     model, x = brevitas_model(), torch.randn(2, 1, 8, 8)
     before = copy.deepcopy(model.state_dict())

@@ -1,4 +1,6 @@
 """Functions and rules written in Python, against NumPy."""
+from typing import Annotated
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,17 @@ def test_errors_of_the_compiler():
         qs.function(lambda x: x)
     with pytest.raises(TypeError, match="expected a type such as tensor"):
         qs.Type.parse("memref<2xf32>")
+
+
+def test_annotated():
+    """The form that type checkers understand."""
+    @qs.function
+    def f(x: Annotated[qs.Value, qs.f32[None, 8]], s: "Annotated[qs.Value, 'tensor<f32>']"):
+        return x * s
+
+    assert f.text.startswith("func.func @f(%x: tensor<?x8xf32>")
+    assert "%s: tensor<f32>" in f.text
+    with pytest.raises(TypeError, match="expected a type such as"):
+        @qs.function
+        def g(x: Annotated[qs.Value, 3]):
+            return x

@@ -96,3 +96,69 @@ def test_matplotlib(tmp_path):
     assert axes.get_xlabel() == "" and len(axes.get_lines()) == 2
     plot.quantizer("round %x grad(ste)", points=33).save(tmp_path / "round.pdf")
     assert (tmp_path / "round.pdf").read_bytes().startswith(b"%PDF")
+
+
+NET = """
+  func.func private @act(%x: tensor<4x?xf32>, %s: tensor<f32>) -> tensor<4x?xf32> {
+    %y = quant_ste.binary_quant %x, %s grad(ste) : tensor<4x?xf32>, tensor<f32>
+    return %y : tensor<4x?xf32>
+  }
+  func.func @net(%x: tensor<4x?xf32> {quant_ste.name = "image"}, %n: index) -> (tensor<4x?xf32>, index) {
+    %s = arith.constant dense<0.5> : tensor<f32>
+    %0 = arith.constant 0 : index
+    %1 = arith.constant 1 : index
+    %a = func.call @act(%x, %s) : (tensor<4x?xf32>, tensor<f32>) -> tensor<4x?xf32>
+    %b:2 = scf.for %i = %0 to %n step %1 iter_args(%c = %a, %d = %0) -> (tensor<4x?xf32>, index) {
+      %e = arith.addf %c, %x : tensor<4x?xf32>
+      scf.yield %e, %i : tensor<4x?xf32>, index
+    }
+    return %b#0, %b#1 : tensor<4x?xf32>, index
+  }
+"""
+
+
+def test_graph(tmp_path):
+    graph = plot.graph(NET)
+    assert graph.name == "act"
+    assert [(n.label, n.detail) for n in graph.nodes] == [
+        ("%arg0", "tensor<4x?xf32>"), ("%arg1", "tensor<f32>"),
+        ("quant_ste.binary_quant", "grad(ste)"), ("return", "")]
+    assert [(a, b) for a, b, _ in graph.edges] == [(0, 2), (1, 2), (2, 3)]
+
+    module = quant_ste.compile(NET)
+    graph = plot.graph(module, "net")
+    at = {n.label if n.label != "arith.constant" else n.detail: i
+          for i, n in enumerate(graph.nodes)}
+    assert set(at) == {"%image", "%arg1", "dense<5.000000e-01>", "0", "1", "call", "scf.for",
+                       "return"}
+    loop = at["scf.for"]
+    # What the loop's body reads is an edge to the loop; two results are one edge.
+    assert {a for a, b, _ in graph.edges if b == loop} == {
+        at[n] for n in ("%image", "%arg1", "0", "1", "call")}
+    assert [b for a, b, _ in graph.edges if a == loop] == [at["return"]]
+    assert graph.nodes[at["call"]].detail == "@act"
+    boxes = [[float(r.get(k)) for k in ("x", "y", "width", "height")]
+             for r in elements(graph, "rect")[1:]]
+    assert len(boxes) == len(graph.nodes)
+    for i, (x, y, w, h) in enumerate(boxes):
+        assert all(x + w <= a or a + c <= x or y + h <= b or b + d <= y
+                   for a, b, c, d in boxes[:i])
+    assert all(boxes[a][1] < boxes[b][1] for a, b, _ in graph.edges)
+    graph.save(tmp_path / "net.dot")
+    assert f'n{loop} [label="scf.for"' in (tmp_path / "net.dot").read_text()
+    graph.save(tmp_path / "net.svg")
+    assert ElementTree.parse(tmp_path / "net.svg").getroot().tag.endswith("svg")
+    for phase in quant_ste.PHASES:
+        found = plot.graph(module, phase=phase)
+        assert found.edges and found.nodes, phase
+
+
+def test_graph_errors(tmp_path):
+    with pytest.raises(KeyError, match="no function @f; there are @act, @net"):
+        plot.graph(NET, "f")
+    with pytest.raises(KeyError, match="no phase 'end'; there are source, "):
+        plot.graph(NET, phase="end")
+    with pytest.raises(ValueError, match="ends in .svg or .dot"):
+        plot.graph(NET).save(tmp_path / "net.png")
+    with pytest.raises(quant_ste.CompileError):
+        plot.graph("func.func {")

@@ -113,10 +113,35 @@ def test_float_quant():
               has_inf=0, has_nan=0, has_subnormal=1)
     nodes.add("FloatQuant", [1, 5, 2, 15, 57344], saturation=0, has_inf=1, has_nan=1,
               has_subnormal=1)
+    for mode in MODES:
+        nodes.add("FloatQuant", [0.5, 4, 3, 7, 448], saturation=1, rounding_mode=mode, **flags)
+        nodes.add("FloatQuant", [RNG.uniform(0.1, 2, (4, 1)), 2, 1, 1, 6], saturation=0,
+                  rounding_mode=mode.lower(), **flags)
+        nodes.add("FloatQuant", [3, 3, 2, 3, 28], saturation=0, rounding_mode=mode, has_inf=1,
+                  has_nan=1, has_subnormal=1)
     nodes.check(X)
     nodes.nodes[2].domain = "onnx.brevitas"
     model = make(nodes.nodes, {"x": X.shape}, ["y2"], nodes.constants)
     assert "format(e2m1) signed saturating" in quant_ste.compile(imported.load(model).text).text
+
+
+@pytest.mark.parametrize("mode", ["UP", "FLOOR"])
+def test_float_quant_gradients(mode):
+    """Of a rule as of the op: straight through where nothing is clipped."""
+    nodes = Nodes()
+    nodes.add("FloatQuant", [0.5, 2, 1, 1, 6], saturation=1, rounding_mode=mode, has_inf=0,
+              has_nan=0, has_subnormal=1)
+    x = np.float32([-9, -2.9, -0.3, 0, 0.1, 0.7, 2.9, 3.2, 9])
+    model = make(nodes.nodes, {"x": x.shape}, ["y0"], nodes.constants)
+    model = imported.load(model, parameters="arguments")
+    y, dx, ds = model.compile().vjp("main")(x, np.float32(0.5), np.ones_like(x))
+    rounded = np.float32({"UP": [-8, -6, -1, 0, 0.5, 1.5, 6, 8, 12],
+                          "FLOOR": [-12, -6, -1, 0, 0, 1, 4, 6, 12]}[mode])
+    c, is_clipped = np.clip(rounded, -6, 6), np.abs(rounded) > 6
+    np.testing.assert_array_equal(y, c / 2)
+    np.testing.assert_array_equal(dx, ~is_clipped)
+    np.testing.assert_allclose(ds, np.sum(np.where(is_clipped, c, c - x / np.float32(0.5))),
+                               rtol=1e-6)
 
 
 def test_gradients():
@@ -223,7 +248,7 @@ def test_errors(tmp_path):
          r"input 'x' has open sizes \['n', 3\]"),
         (make([n("FloatQuant", ["x", *"seebm"], ["y"], domain=QONNX, has_inf=0, has_nan=0,
                  has_subnormal=1, saturation=1, rounding_mode="FLOOR")], x, ["y"],
-              {k: np.float32(1) for k in "sebm"}), "rounded to nearest even only, not FLOOR"),
+              {k: np.float32(127 if k == "b" else 8) for k in "sebm"}), "a format beyond the numbers of f32"),
     ]
     for model, message in cases:
         with pytest.raises(quant_ste.Error, match=message):

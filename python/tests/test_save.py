@@ -67,7 +67,7 @@ def test_load_errors(library, tmp_path):
         library.f(X)
     with pytest.raises(quant_ste.CallError, match=r"argument #0: expected \?xf32, got 6xf64"):
         library.f(X.astype(np.float64), 6.0)
-    with pytest.raises(AttributeError, match="no function @h; the library has @f, @g"):
+    with pytest.raises(AttributeError, match="no function @h; the public functions are @f, @g"):
         library.h
     other = tmp_path / "other.so"
     other.write_text("no library")

@@ -348,6 +348,44 @@ def test_lsq():
     torch.testing.assert_close(ds, want_ds, rtol=1e-5, atol=1e-5)
 
 
+def test_lsq_plus():
+    """Bhalgat et al. 2020, as torch differentiates its forward."""
+    generator = torch.Generator().manual_seed(1)
+    x, dy = torch.randn(6, 50, generator=generator) * 2, torch.randn(6, 50, generator=generator)
+    s, beta = torch.tensor(0.3), torch.tensor(-0.25)
+
+    def composed(x, s, beta):
+        t = ((x - beta) / s).clamp(-8, 7)
+        return (t + (t.round() - t).detach()) * s + beta
+
+    compared = [run(f, x, dy, [s, beta]) for f in (
+        lambda x, s, beta: qt.lsq_plus(x, s, beta, -8, 7, grad="lsq_inclusive"), composed)]
+    (y, dx, dp), (want_y, want_dx, want_dp) = compared
+    torch.testing.assert_close(y, want_y)
+    torch.testing.assert_close(dx, want_dx, rtol=0, atol=1e-6)
+    for got, want in zip(dp, want_dp):
+        torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("format,dtype", [("e4m3_ocp", "float8_e4m3fn"),
+                                          ("e5m2_ocp", "float8_e5m2"),
+                                          ("e4m3_fnuz", "float8_e4m3fnuz")])
+def test_float_quant(format, dtype):
+    """As torch's own minifloats round, and the scale's gradient as defined."""
+    narrow = getattr(torch, dtype, None)
+    if narrow is None:
+        pytest.skip(f"this torch has no {dtype}")
+    largest = torch.finfo(narrow).max
+    x = tensor(cases.adversarial("f32", finite=True)).clamp(-largest, largest)
+    dy, s = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)), torch.tensor(1.0)
+    y, dx, (ds,) = run(lambda x, s: qt.float_quant(x, s, format=format), x, dy, [s])
+    assert torch.equal(y, x.to(narrow).float())
+    assert_same(dx, dy)
+    torch.testing.assert_close(ds, (dy.double() * (y - x)).sum().float(), rtol=1e-4, atol=1e-5)
+    assert qt.float_quant(torch.tensor([1e9, -1e9]), torch.tensor(0.5),
+                          format=format).tolist() == [largest / 2, -largest / 2]
+
+
 @pytest.mark.parametrize("element,largest", [("e4m3_ocp", 448), ("e2m1", 6), ("int8", 127)])
 def test_mx_quant(element, largest):
     x = torch.randn(3, 70, generator=torch.Generator().manual_seed(0), requires_grad=True)

@@ -132,6 +132,54 @@ func.func @f{i}(%x: {t}, %p: tensor<f64>) -> {t} {{
                 assert_same_bits(g, w, f"{list(SUMS)[i]}, pack-bits={packs}")
 
 
+def product(x, y, out, n=16):
+    t = f"tensor<{n}x{n}xf32>"
+    return (f"%{out} = linalg.matmul ins({x}, {y} : {t}, {t}) outs(%zero : {t}) -> {t}\n")
+
+
+DONATED = {
+    # d(xw) = dy cos(xw) is written where xw was.
+    "dead": (["%x", "%w"], product("%x", "%w", "m") + "%y = math.sin %m : T\n"
+             + product("%y", "%w", "z"), True),
+    # xw is still alive then: dv needs it, after it.
+    "alive": (["%x", "%w", "%v"], product("%x", "%w", "m") + product("%m", "%v", "u")
+              + "%s = math.sin %m : T\n" + product("%s", "%u", "z"), None),
+}
+
+
+@pytest.mark.parametrize("name", DONATED)
+def test_donated_residuals(name):
+    """The backward may write over the residuals: into them where they are dead, with
+    the same gradients."""
+    names, body, overwritten = DONATED[name]
+    n, t = 16, "tensor<16x16xf32>"
+    joint = qopt_opt(f"""
+func.func @f({', '.join(f'{a}: {t}' for a in names)}) -> {t} {{
+  %zero = arith.constant dense<0.0> : {t}
+  {body.replace('T', t)}
+  return %z : {t}
+}}""", "--quant-ste-differentiate=function=f", "--convert-elementwise-to-linalg",
+                     "--canonicalize", "--cse")
+    rng = np.random.default_rng(5)
+    arguments = [rng.normal(size=(n, n)).astype(np.float32) for _ in names]
+    dy = rng.normal(size=(n, n)).astype(np.float32)
+    want = quant_ste_ctypes.compile(joint).call("f_vjp", *arguments, dy)
+    for donates in ("false", "true"):
+        module = quant_ste_ctypes.compile(qopt_opt(
+            joint, "--quant-ste-plan-residuals=residuals=all keep-arguments=false",
+            f"--quant-ste-split=donate-residuals={donates}"))
+        y, *residuals = module.call("f_fwd", *arguments)
+        before = [r.copy() for r in residuals]
+        got = [y, *module.call("f_bwd", *residuals, dy)]
+        for i, (g, w) in enumerate(zip(got, want, strict=True)):
+            assert_same_bits(g, w, f"{name}, result {i}, donated: {donates}")
+        changed = [a.tobytes() != b.tobytes() for a, b in zip(residuals, before)]
+        if donates == "false":
+            assert not any(changed)
+        elif overwritten:
+            assert any(changed)
+
+
 def plan_of(text, argument):
     joint = qopt_opt(text, f"--quant-ste-differentiate=function=f wrt={argument}",
                      "--convert-quant-ste-to-linalg", "--canonicalize", "--cse")

@@ -84,10 +84,13 @@ static std::vector<std::string> readCorpus(MLIRContext &context) {
         std::string generic;
         llvm::raw_string_ostream os(generic);
         module->print(os, OpPrintingFlags().printGenericOpForm());
-        // The verifier of MLIR's transform dialect crashes on a script with a
-        // handle less.
-        bool isScript = StringRef(generic).contains("\"transform.");
-        if (generic.size() < 20000 && !isScript)
+        // MLIR's verifiers crash on a script of the transform dialect with a
+        // handle less, and on a launch whose numbers of operands are wrong.
+        auto has = [&](StringRef op) {
+          return StringRef(generic).contains(op);
+        };
+        if (generic.size() < 20000 && !has("\"transform.") &&
+            !has("\"gpu.launch_func\""))
           modules.push_back(std::move(generic));
       }
       text.clear();
@@ -359,6 +362,9 @@ static Outcome process(MLIRContext &context, StringRef text) {
     return success();
   });
   auto refused = [&](Outcome outcome) { return errors ? outcome : kSilent; };
+  // The verifier of tensor.concat crashes on it.
+  if (text.contains("tensor.concat") && text.contains("<{dim = -"))
+    return kUnparsed;
   auto module = parseSourceString<ModuleOp>(text, &context);
   if (!module)
     return refused(kUnparsed);

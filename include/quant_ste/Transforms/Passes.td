@@ -189,6 +189,47 @@ def QuantSTEOwnResultsPass : Pass<"quant-ste-own-results", "::mlir::func::FuncOp
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def QuantSTEReuseBuffersPass
+    : Pass<"quant-ste-reuse-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Write results into dead buffers, and free what is dead";
+  let description = [{
+    For allocations that stay in their block: all uses, those of views included,
+    only read and write. Where a buffer is used for the first time after another
+    one of the same type and sizes was used for the last time, the two become
+    one. So they do in one op, a gradient written over the residual that it is
+    made of, if the op is a `linalg.generic` that runs through both by the same
+    permutation of its loops, reads the old one nowhere else, and does not read
+    the new one. What remains is allocated just before its first use and freed
+    just after its last one, both marked `bufferization.manual_deallocation`, so
+    that buffer deallocation has nothing to do with it.
+
+    An argument that is marked `quant_ste.donated` is a dead buffer behind its
+    last use. A buffer that the function returns may take the place of a dead
+    one that was allocated, but never that of an argument.
+
+    Runs between bufferization and deallocation.
+
+    Before:
+    ```mlir
+    %a = memref.alloc() : memref<8xf32>
+    linalg.generic {identity} ins(%x) outs(%a)
+    %b = memref.alloc() : memref<8xf32>
+    linalg.generic {identity} ins(%a) outs(%b)
+    memref.copy %b, %out
+    ```
+    After:
+    ```mlir
+    %a = memref.alloc() {bufferization.manual_deallocation} : memref<8xf32>
+    linalg.generic {identity} ins(%x) outs(%a)
+    linalg.generic {identity} ins(%a) outs(%a)
+    memref.copy %a, %out
+    memref.dealloc %a {bufferization.manual_deallocation} : memref<8xf32>
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def QuantSTEOutlinePass : Pass<"quant-ste-outline", "::mlir::ModuleOp"> {
   let summary = "Compile equal kernels once";
   let description = [{
@@ -771,6 +812,11 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
     argument i of the forward is marked `quant_ste.argument = i`, one that is its
     result i `quant_ste.result = i`: these the forward does not return (again).
 
+    With `donate-residuals` the backward may write over its residuals, each of
+    which its caller passes on once: they are marked `quant_ste.donated` and
+    `bufferization.writable`, and their memory holds cotangents as soon as they
+    are dead (quant-ste-reuse-buffers).
+
     Before:
     ```mlir
     func.func @f_vjp(%x: tensor<64xf32>, %dy: tensor<64xf32> {quant_ste.cotangent})
@@ -788,9 +834,12 @@ def QuantSTESplitPass : Pass<"quant-ste-split", "::mlir::ModuleOp"> {
     Option<"function", "function", "std::string", /*default=*/"",
            "The function to split (default: all that have cotangents)">,
     Option<"keepArguments", "keep-arguments", "bool", /*default=*/"true",
-           "As in quant-ste-plan-residuals, for functions that it has not seen">
+           "As in quant-ste-plan-residuals, for functions that it has not seen">,
+    Option<"donateResiduals", "donate-residuals", "bool", /*default=*/"false",
+           "The backward may write over the residuals that are passed to it">
   ];
-  let dependentDialects = ["::mlir::func::FuncDialect",
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::func::FuncDialect",
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::quant_ste::QuantSTEDialect",
                            "::mlir::tensor::TensorDialect"];

@@ -79,7 +79,8 @@ static linalg::FillOp findZeros(linalg::GenericOp op, Value buffer) {
     auto fill = dyn_cast<linalg::FillOp>(at);
     if (fill && fill.output() == buffer)
       return matchPattern(fill.value(), m_PosZeroFloat()) ? fill : nullptr;
-    if (isMemoryEffectFree(at) || isa<memref::AllocOp, memref::AllocaOp>(at))
+    if (isMemoryEffectFree(at) ||
+        isa<memref::AllocOp, memref::AllocaOp, memref::DeallocOp>(at))
       continue;
     if (!isa<linalg::LinalgOp>(at) ||
         llvm::any_of(at->getOperands(), [&](Value v) {

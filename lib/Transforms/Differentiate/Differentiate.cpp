@@ -296,14 +296,21 @@ static void describe(func::FuncOp derived, func::FuncOp f, Mode mode) {
       derived->setDiscardableAttr(attr.getName(), attr.getValue());
   if (f.getNoInline())
     derived.setNoInline(true);
-  for (unsigned i = 0; i < numArgs; ++i)
-    for (NamedAttribute attr : mlir::function_interface_impl::getArgAttrs(f, i))
-      if (!isa_and_nonnull<QuantSTEDialect>(attr.getNameDialect()))
-        derived.setArgAttr(i, attr.getName(), attr.getValue());
-  for (unsigned i = numArgs; i < derived.getNumArguments(); ++i)
-    derived.setArgAttr(
-        i, mode.isReverse ? "quant_ste.cotangent" : "quant_ste.tangent",
-        UnitAttr::get(ctx));
+  // All at once: each list of them lives as long as the context.
+  StringRef mark = mode.isReverse ? "quant_ste.cotangent" : "quant_ste.tangent";
+  SmallVector<DictionaryAttr> argAttrs;
+  for (unsigned i = 0, e = derived.getNumArguments(); i < e; ++i) {
+    NamedAttrList attrs(derived.getArgAttrDict(i));
+    if (i >= numArgs) {
+      attrs.set(mark, UnitAttr::get(ctx));
+    } else {
+      for (NamedAttribute attr : function_interface_impl::getArgAttrs(f, i))
+        if (!isa_and_nonnull<QuantSTEDialect>(attr.getNameDialect()))
+          attrs.set(attr.getName(), attr.getValue());
+    }
+    argAttrs.push_back(attrs.getDictionary(ctx));
+  }
+  derived.setAllArgAttrs(argAttrs);
   derived->setAttr(
       "quant_ste.num_primal_results",
       IntegerAttr::get(IntegerType::get(ctx, 64), f.getNumResults()));

@@ -310,6 +310,10 @@ public:
   /// Finds the cut and what is computed again behind it.
   void solve();
 
+  /// Of the largest residuals, in order, the ops nearest behind them that are
+  /// not computed twice, but could be: at most `count` lists, none empty.
+  SmallVector<Step> findProducts(size_t count) const;
+
 private:
   ResidualPlan &plan;
   const ResidualOptions &options;
@@ -335,7 +339,6 @@ private:
   void addLate(Operation &op);
   void addBody(linalg::GenericOp op, bool isLateOp);
   std::string explain(Value v);
-  SmallVector<Operation *> findProducts(unsigned node);
 };
 
 ResidualPlan::Graph::Graph(ResidualPlan &plan)
@@ -519,18 +522,36 @@ std::string ResidualPlan::Graph::explain(Value v) {
       .str();
 }
 
-/// The ops nearest behind a value that are not computed twice, but could be.
-SmallVector<Operation *> ResidualPlan::Graph::findProducts(unsigned node) {
-  llvm::SetVector<Operation *> products;
-  llvm::SetVector<unsigned> behind;
-  behind.insert(node);
-  for (unsigned i = 0; i < behind.size(); ++i) {
-    Operation *op = values[behind[i]].getDefiningOp();
-    if (op && fixed.contains(op) && isMemoryEffectFree(op))
-      products.insert(op);
-    behind.insert_range(made[behind[i]]);
+SmallVector<ResidualPlan::Step>
+ResidualPlan::Graph::findProducts(size_t count) const {
+  auto bySize =
+      llvm::map_to_vector(plan.kept, [](const Kept &k) { return &k; });
+  llvm::sort(bySize, [](const Kept *x, const Kept *y) {
+    return std::pair(-x->bytes, x) < std::pair(-y->bytes, y);
+  });
+  SmallVector<Step> steps;
+  // What lies behind a larger residual has been found with that one.
+  llvm::BitVector seen(values.size());
+  SmallVector<unsigned> stack;
+  for (const Kept *k : bySize) {
+    if (steps.size() == count || k->bytes == 0)
+      break;
+    llvm::SetVector<Operation *> products;
+    stack.push_back(nodes.lookup(k->value));
+    while (!stack.empty()) {
+      unsigned node = stack.pop_back_val();
+      if (seen[node])
+        continue;
+      seen.set(node);
+      Operation *op = values[node].getDefiningOp();
+      if (op && fixed.contains(op) && isMemoryEffectFree(op))
+        products.insert(op);
+      llvm::append_range(stack, made[node]);
+    }
+    if (!products.empty())
+      steps.push_back(products.takeVector());
   }
-  return products.takeVector();
+  return steps;
 }
 
 void ResidualPlan::Graph::solve() {
@@ -548,13 +569,11 @@ void ResidualPlan::Graph::solve() {
       Value v = values[node];
       plan.wanted.insert(v);
       if (cut[node]) {
-        Kept kept{v, costOf(v), "", explain(v), {}};
+        Kept kept{v, costOf(v), "", explain(v)};
         if (kept.bytes != 0 && v.getParentBlock() == &block)
           countBytes(v, options, &kept.formula);
         else if (kept.bytes != 0)
           countScalarBytes(v, options, &kept.formula);
-        if (kept.bytes != 0)
-          kept.products = findProducts(node);
         plan.cut.insert(v);
         plan.kept.push_back(std::move(kept));
         continue;
@@ -585,31 +604,46 @@ int64_t ResidualPlan::getBytes() const {
   return bytes;
 }
 
+/// The policy that keeps less.
+static ResidualPolicy getNext(ResidualPolicy policy) {
+  return policy == ResidualPolicy::all ? ResidualPolicy::speed
+                                       : ResidualPolicy::minimal;
+}
+
 FailureOr<ResidualPlan> ResidualPlan::make(JointFunction joint,
                                            const ResidualOptions &options) {
   ResidualOptions tried = options;
-  llvm::DenseSet<Operation *> allowed;
-  while (true) {
+  auto late = sliceFrom(joint.getBlock(), joint.cotangents);
+  // The products that may be computed again, as they came.
+  SmallVector<Step> steps;
+  size_t batch = 1;
+  auto attempt = [&](size_t numSteps, SmallVector<Step> *next = nullptr) {
     ResidualPlan plan(joint, tried);
-    plan.allowed = allowed;
-    plan.late = sliceFrom(joint.getBlock(), joint.cotangents);
-    Graph(plan).solve();
-    if (!options.budget || plan.getBytes() <= *options.budget)
-      return plan;
-    // The next policy keeps less.
-    if (tried.policy != ResidualPolicy::minimal) {
-      tried.policy = tried.policy == ResidualPolicy::all
-                         ? ResidualPolicy::speed
-                         : ResidualPolicy::minimal;
-      continue;
-    }
-    // Then what the largest residual is made by.
-    Kept *largest = nullptr;
+    plan.late = late;
+    for (const Step &step : ArrayRef(steps).take_front(numSteps))
+      plan.allowed.insert_range(step);
+    Graph graph(plan);
+    graph.solve();
+    if (next)
+      *next = graph.findProducts(batch);
+    return plan;
+  };
+  auto fits = [&](const ResidualPlan &plan) {
+    return !options.budget || plan.getBytes() <= *options.budget;
+  };
+  ResidualPlan plan = attempt(0);
+  while (!fits(plan) && tried.policy != ResidualPolicy::minimal) {
+    tried.policy = getNext(tried.policy);
+    plan = attempt(0);
+  }
+  // Then what the largest residuals are made by: of twice as many each time, so
+  // that there are few plans to make, and then of no more than it takes.
+  size_t tooFew = 0;
+  while (!fits(plan)) {
+    SmallVector<Step> more;
     if (options.recomputeProducts)
-      for (Kept &k : plan.kept)
-        if (!k.products.empty() && (!largest || k.bytes > largest->bytes))
-          largest = &k;
-    if (!largest) {
+      plan = attempt(steps.size(), &more);
+    if (more.empty()) {
       joint.f.emitError("expected residuals of at most ")
           << *options.budget << " bytes for @" << joint.f.getName() << ", got "
           << plan.getBytes() << " at the least"
@@ -617,8 +651,23 @@ FailureOr<ResidualPlan> ResidualPlan::make(JointFunction joint,
                                         : "; recompute-products may keep less");
       return failure();
     }
-    allowed.insert_range(largest->products);
+    tooFew = steps.size();
+    llvm::append_range(steps, more);
+    batch *= 2;
+    plan = attempt(steps.size());
   }
+  size_t enough = steps.size();
+  while (enough - tooFew > 1) {
+    size_t middle = tooFew + (enough - tooFew) / 2;
+    ResidualPlan smaller = attempt(middle);
+    if (!fits(smaller)) {
+      tooFew = middle;
+      continue;
+    }
+    enough = middle;
+    plan = std::move(smaller);
+  }
+  return plan;
 }
 
 static StringRef getName(ResidualPolicy policy) {
@@ -682,8 +731,7 @@ struct BodySlice {
 
 class ResidualPlan::Materializer {
 public:
-  explicit Materializer(ResidualPlan &plan)
-      : plan(plan), block(plan.joint.getBlock()) {}
+  explicit Materializer(ResidualPlan &plan);
   void run();
 
 private:
@@ -691,6 +739,8 @@ private:
   Block &block;
   IRMapping lateOf; ///< what late ops read in place of early values
   DenseMap<Operation *, unsigned> order;
+  llvm::DenseSet<Value> alive;                       ///< kept for nothing
+  DenseMap<Block *, SmallVector<Value>> keptScalars; ///< by their bodies
 
   bool isLateOp(Operation &op) const {
     return llvm::any_of(op.getResults(),
@@ -719,6 +769,16 @@ private:
   linalg::GenericOp rebuild(OpBuilder &b, linalg::GenericOp op,
                             ArrayRef<unsigned> results);
 };
+
+ResidualPlan::Materializer::Materializer(ResidualPlan &plan)
+    : plan(plan), block(plan.joint.getBlock()) {
+  for (Kept &k : plan.kept) {
+    if (k.bytes == 0)
+      alive.insert(k.value);
+    if (k.value.getParentBlock() != &block)
+      keptScalars[k.value.getParentBlock()].push_back(k.value);
+  }
+}
 
 BodySlice ResidualPlan::Materializer::slice(linalg::GenericOp op,
                                             ArrayRef<Value> scalars,
@@ -817,10 +877,8 @@ void ResidualPlan::Materializer::keep(OpBuilder &b, Value v) {
     return;
   if (v.getParentBlock() != &block)
     return keepScalars(b, getGenericAround(v));
-  bool isAlive = llvm::any_of(
-      plan.kept, [&](const Kept &k) { return k.value == v && k.bytes == 0; });
-  lateOf.map(v,
-             keepTensor(b, v, isAlive, v.getDefiningOp<linalg::GenericOp>()));
+  lateOf.map(v, keepTensor(b, v, alive.contains(v),
+                           v.getDefiningOp<linalg::GenericOp>()));
 }
 
 /// `around` is the generic whose loops the value runs along.
@@ -864,10 +922,9 @@ getLoopSizes(OpBuilder &b, linalg::GenericOp op, const ValueSet &args) {
 /// they fuse with whatever else reads the same.
 void ResidualPlan::Materializer::keepScalars(OpBuilder &b,
                                              linalg::GenericOp op) {
-  for (Value v : plan.cut)
-    if (v.getParentBlock() == op.getBody())
-      lateOf.map(v,
-                 keepTensor(b, computeScalar(b, op, v), /*isAlive=*/false, op));
+  for (Value v : keptScalars.lookup(op.getBody()))
+    lateOf.map(v,
+               keepTensor(b, computeScalar(b, op, v), /*isAlive=*/false, op));
 }
 
 Value ResidualPlan::Materializer::computeScalar(OpBuilder &b,
@@ -996,10 +1053,11 @@ void ResidualPlan::Materializer::run() {
       dead.push_back(op);
       continue;
     }
-    for (Value v : readBy(op))
-      if (Value to = lateOf.lookupOrNull(v))
-        v.replaceUsesWithIf(
-            to, [&](OpOperand &use) { return op->isAncestor(use.getOwner()); });
+    op->walk([&](Operation *reader) {
+      for (OpOperand &operand : reader->getOpOperands())
+        if (Value to = lateOf.lookupOrNull(operand.get()))
+          operand.set(to);
+    });
   }
   // A gradient that sees no cotangent.
   Operation *ret = block.getTerminator();

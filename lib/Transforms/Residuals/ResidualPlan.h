@@ -70,8 +70,6 @@ public:
     int64_t bytes = 0;
     std::string formula; ///< where sizes are dynamic, a product with `?`
     std::string why;
-    /// What would be computed again if it were not kept.
-    SmallVector<Operation *> products;
   };
   struct Recomputed {
     Operation *op;
@@ -93,6 +91,8 @@ private:
       : joint(std::move(joint)), options(options) {}
   class Graph;
   class Materializer;
+  /// Products that are allowed to be computed again together.
+  using Step = SmallVector<Operation *>;
 
   JointFunction joint;
   ResidualOptions options;

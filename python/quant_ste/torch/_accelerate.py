@@ -55,6 +55,48 @@ def _int_quant(module, scale, zero_point, bit_width, x):
                           grad=_CLAMPS[_class_name(module.tensor_clamp_impl)], stepwise=True)
 
 
+def _decoupled_int_quant(module, pre_scale, pre_zero_point, scale, zero_point, bit_width, x):
+    return _ops.decoupled_int_quant(
+        module.input_view_impl(x), pre_scale, pre_zero_point, scale, zero_point, bit_width,
+        signed=bool(module.signed), narrow_range=bool(module.narrow_range),
+        rounding=_rounding(module.float_to_int_impl),
+        grad=_CLAMPS[_class_name(module.tensor_clamp_impl)], stepwise=True)
+
+
+def _delay_refusal(module) -> str | None:
+    return None if _has_no_delay(module) else "quantization starts after a number of steps"
+
+
+def _clamped_binary_refusal(module) -> str | None:
+    clamp = _class_name(module.tensor_clamp_impl)
+    return _delay_refusal(module) if clamp == "TensorClamp" else f"no clamp for {clamp}"
+
+
+def _scaled(op):
+    """Brevitas' binary quantizers: y, scale, zero point, bit width."""
+    def call(module, x):
+        scale = module.scaling_impl(x)
+        return op(x, scale), scale, module.zero_point(), module.bit_width()
+    return call
+
+
+def _ternary_quant(module, x):
+    if x.dtype in (torch.float16, torch.bfloat16):  # which the library turns into f32
+        return _original(module).forward(module, x)
+    return _scaled(lambda x, scale: _ops.ternary_quant(x, scale, float(module.threshold)))(module, x)
+
+
+def _original(module) -> type:
+    """The class that was swapped."""
+    return type(module).__mro__[1]
+
+
+def _progressive_sign(module, x):
+    if not module.training:
+        return _ops.sign(x)
+    return _ops.progressive_sign(x, float(module.transform(module.current_scale)))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Rule:
     """How modules of one class are swapped: `forward(module, ...)` replaces the method."""
@@ -74,6 +116,15 @@ _RULES = [
     _Rule("brevitas.core.quant.int_base.IntQuant", "forward", _int_quant, _int_quant_refusal,
           "the sum of the scale's gradient is taken in another order; with TensorClampSte "
           "dx is dy, where the library has (dy scale) / scale"),
+    _Rule("brevitas.core.quant.int_base.DecoupledIntQuant", "forward", _decoupled_int_quant,
+          _int_quant_refusal, "the sums of the scales' gradients are taken in another order"),
+    _Rule("brevitas.core.quant.binary.BinaryQuant", "forward", _scaled(_ops.binary_quant),
+          _delay_refusal, "the sum of the scale's gradient is taken in another order"),
+    _Rule("brevitas.core.quant.binary.ClampedBinaryQuant", "forward",
+          _scaled(_ops.clamped_binary_quant), _clamped_binary_refusal,
+          "the scale's gradient is one sum, not three"),
+    _Rule("brevitas.core.quant.ternary.TernaryQuant", "forward", _ternary_quant, _delay_refusal,
+          "the sum of the scale's gradient is taken in another order; masks select"),
     *[_Rule(f"brevitas.core.function_wrapper.{path}", "forward", _unary(op))
       for path, op in (("ops_ste.RoundSte", _ops.round_ste), ("ops_ste.FloorSte", _ops.floor_ste),
                        ("ops_ste.CeilSte", _ops.ceil_ste),
@@ -87,6 +138,8 @@ _RULES = [
     _Rule("bitorch.quantizations.approx_sign.ApproxSign", "quantize", _unary(_ops.approx_sign)),
     _Rule("bitorch.quantizations.ste_heaviside.SteHeaviside", "quantize",
           _unary(_ops.ste_heaviside)),
+    _Rule("bitorch.quantizations.progressive_sign.ProgressiveSign", "quantize",
+          _progressive_sign),
     _Rule("bitorch.quantizations.swish_sign.SwishSign", "quantize",
           lambda module, x: _ops.swish_sign(x, float(module.beta)),
           cause="exp is a polynomial, within a few ULPs"),
@@ -126,6 +179,36 @@ def _fake_quantize(module, x):
 _RULES.append(_Rule(
     "torch.ao.quantization.fake_quantize.FakeQuantize", "forward", _fake_quantize,
     lambda module: "its zero points are floats" if module.zero_point.is_floating_point() else None))
+
+
+def _learnable(module, x):
+    """torch.ao's _LearnableFakeQuantize.forward with the compiled op at its end."""
+    if module.static_enabled[0] == 1:
+        module.activation_post_process(x.detach())
+        scale, zero_point = module.activation_post_process.calculate_qparams()
+        module.scale.data.copy_(scale.to(module.scale.device))
+        module.zero_point.data.copy_(zero_point.to(module.zero_point.device))
+    else:
+        module.scale.data.clamp_(min=module.eps.item())
+    if module.fake_quant_enabled[0] != 1:
+        return x
+    if module.qscheme in (torch.per_channel_symmetric, torch.per_tensor_symmetric):
+        module.zero_point.data.zero_()
+    factor = 1.0
+    if module.use_grad_scaling:
+        factor = 1.0 / (x.numel() * module.quant_max) ** 0.5
+    if module.qscheme in (torch.per_channel_symmetric, torch.per_channel_affine):
+        return _ops.learnable_fake_quantize_per_channel_affine(
+            x, module.scale, module.zero_point, module.ch_axis, module.quant_min,
+            module.quant_max, factor)
+    return _ops.learnable_fake_quantize_per_tensor_affine(
+        x, module.scale, module.zero_point, module.quant_min, module.quant_max, factor)
+
+
+_RULES.append(_Rule(
+    "torch.ao.quantization._learnable_fake_quantize._LearnableFakeQuantize", "forward",
+    _learnable, cause="sums are taken in another order; torch rounds a zero point below 0 in "
+    "another way"))
 
 
 def _find_rules() -> dict[type, _Rule]:
@@ -204,7 +287,8 @@ def _looks_like_quantizer(module: nn.Module, rules: dict[type, _Rule]) -> bool:
             type(m) in rules or hasattr(m, "_quant_ste_rule") for m in module.children()):
         return False
     return path.startswith(("brevitas.core.quant", "bitorch.quantizations", "bitorch.layers.pact",
-                            "torch.ao.quantization.fake_quantize"))
+                            "torch.ao.quantization.fake_quantize",
+                            "torch.ao.quantization._learnable_fake_quantize"))
 
 
 def accelerate(model: nn.Module) -> Report:

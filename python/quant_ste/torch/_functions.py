@@ -18,6 +18,27 @@ def _public(function):
     return function
 
 
+def _describe(op) -> str:
+    """Its schema, source, shapes, gradients and errors."""
+    operands = [a.name for a in op.arguments if a.kind == "operand"]
+    x, *parameters = operands
+    gives = {"kernel": "that of the rule", "pass": "the cotangent", "zero": "zero",
+             "none": "none"}
+    lines = [f"``{op.forward_schema}``", "",
+             f"The quantizer `quant_ste.{op.op}`, with the numbers of {op.source}.", "",
+             f"{x}: f16, bf16, f32 or f64, of any shape and strides; the result has its shape."]
+    gradients = f"Gradient of {x}: {gives[op.gradients[0]]}"
+    if parameters:
+        along = (" or, of one dimension, run along ``axis``"
+                 if any(a.kind == "axis" for a in op.arguments) else "")
+        lines.append(f"{', '.join(parameters)}: broadcast to {x}'s shape{along}.")
+        gradients += f"; of {', '.join(parameters)}: {gives[op.gradients[1]]}"
+    lines += [f"{gradients}. A second derivative is an error.",
+              f"Raises TypeError for another type of {x}" + (
+                  ", RuntimeError for shapes that do not broadcast." if parameters else ".")]
+    return "\n".join(lines)
+
+
 def _export(op) -> None:
     """A function for an entry of the table; its overloads are one."""
     name, _, overload = op.name.partition(".")
@@ -27,8 +48,7 @@ def _export(op) -> None:
     names = [o.name for o in OPS if o.name.partition(".")[0] == name]
     function = _register.bind(names, packet if len(names) > 1 else packet.default)
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = (f"``{op.forward_schema}``\n\nThe quantizer `quant_ste.{op.op}`, "
-                        f"with the numbers of {op.source}.")
+    function.__doc__ = _describe(op)
     globals()[name] = function
     setattr(_ops, name, function)
     __all__.append(name)
