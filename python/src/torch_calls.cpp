@@ -15,6 +15,7 @@
 
 #include "torch_calls.h"
 
+#include <torch/csrc/Exceptions.h>
 #include <torch/csrc/autograd/python_variable.h>
 
 #include <ATen/PythonTorchFunctionTLS.h>
@@ -145,7 +146,8 @@ static bool isPlain() {
          !at::impl::torch_function_mode_enabled();
 }
 
-/// The result, or null for what is left to torch.
+/// The result; or null, with Python's error if there was one, else for what is
+/// left to torch.
 static PyObject *callOp(const BoundOp &bound, const PyArguments &args) {
   if (!isPlain())
     return nullptr;
@@ -157,7 +159,9 @@ static PyObject *callOp(const BoundOp &bound, const PyArguments &args) {
       nb::gil_scoped_release released;
       overload.op.callBoxed(stack);
     } catch (const std::exception &) {
-      return nullptr; // torch raises it, with its own type of error
+      // Not once more by way of torch: what failed may have had an effect.
+      torch::translate_exception_to_python(std::current_exception());
+      return nullptr;
     }
     return THPVariable_Wrap(std::move(stack.back()).toTensor());
   }
