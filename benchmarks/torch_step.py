@@ -101,6 +101,8 @@ def row(*cells):
 
 
 def compiled(f):
+    # Many modules share one forward, and none of them is to fall back.
+    torch._dynamo.config.recompile_limit = torch._dynamo.config.cache_size_limit = 512
     return torch.compile(f, dynamic=False)
 
 
