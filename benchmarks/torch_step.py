@@ -17,15 +17,18 @@ import torch
 
 import quant_ste.torch as qt
 
+# While Brevitas collects statistics it counts steps in Python, for each of which
+# torch.compile would compile anew. The steps timed are those after.
+STATISTICS = {"collect_stats_steps": 1}
 
 def brevitas_cnn(quick):
     import brevitas.nn as qnn
     channels = 4 if quick else 32
     return torch.nn.Sequential(
         qnn.QuantConv2d(3, channels, 3, padding=1, weight_bit_width=4),
-        qnn.QuantReLU(bit_width=4),
+        qnn.QuantReLU(bit_width=4, **STATISTICS),
         qnn.QuantConv2d(channels, channels, 3, padding=1, weight_bit_width=4),
-        qnn.QuantReLU(bit_width=4), torch.nn.Flatten(),
+        qnn.QuantReLU(bit_width=4, **STATISTICS), torch.nn.Flatten(),
         qnn.QuantLinear(channels * 32 * 32, 10, bias=True, weight_bit_width=4),
     ), torch.randn(2 if quick else 16, 3, 32, 32)
 
@@ -44,8 +47,9 @@ class Block(torch.nn.Module):
         self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(width) for _ in range(2))
         self.qkv, self.out = linear(width, 3 * width), linear(width, width)
         self.up, self.down = linear(width, 4 * width), linear(4 * width, width)
-        self.act = qnn.QuantReLU(bit_width=8)
-        self.inputs = torch.nn.ModuleList(qnn.QuantIdentity(bit_width=8) for _ in range(2))
+        self.act = qnn.QuantReLU(bit_width=8, **STATISTICS)
+        self.inputs = torch.nn.ModuleList(
+            qnn.QuantIdentity(bit_width=8, **STATISTICS) for _ in range(2))
 
     def forward(self, x):
         b, t, w = x.shape
@@ -111,7 +115,8 @@ def models(options):
     for name, make in (("CNN", brevitas_cnn), ("transformer", transformer)):
         torch.manual_seed(0)
         model, x = make(options.quick)
-        step(model, x)  # statistics, lazy state
+        for _ in range(3):
+            step(model, x)  # statistics, lazy state
         fast = copy.deepcopy(model)
         qt.accelerate(fast)
         forms = {"Brevitas, eager": (model, model), "accelerated, eager": (fast, fast)}
