@@ -202,3 +202,24 @@ def multi_tensor(torch):
     def one_by_one(weights, scales):
         return [torch.clamp(torch.round(w / s), -8, 7) * s for w, s in zip(weights, scales)]
     return {"foreach": foreach, "torch": one_by_one}
+
+
+def convolution_step(torch):
+    """y and all gradients of a convolution of quantized weights with PACT behind it."""
+    def step(x, w, s, a, dy):
+        scale = s.reshape(-1, 1, 1, 1)
+        v = w / scale
+        rounded = torch.round(v)
+        bounded = torch.clamp(rounded, -8, 7)
+        q = bounded * scale
+        c = torch.nn.functional.conv2d(x, q)
+        unit = a / 15
+        y = torch.round(torch.where(c < 0, 0, torch.minimum(c, a)) / unit) * unit
+        clipped = c >= a
+        dc = torch.where((c >= 0) & ~clipped, dy, 0)
+        dx, dq, _ = torch.ops.aten.convolution_backward(
+            dc, x, q, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False])
+        inside = rounded == bounded
+        ds = (dq * (bounded - torch.where(inside, v, 0))).sum((1, 2, 3))
+        return (y, dx, torch.where(inside, dq, 0), ds, torch.where(clipped, dy, 0).sum())
+    return step
