@@ -76,11 +76,12 @@ void phases::addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-void phases::addFuse(OpPassManager &pm, bool productsToRuntime) {
+void phases::addFuse(OpPassManager &pm, bool productsToRuntime,
+                     bool gatherWindows) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
-  pm.addPass(createQuantSTEUnrollWindowsPass());
+  pm.addPass(createQuantSTEUnrollWindowsPass({/*keepProducts=*/gatherWindows}));
   if (productsToRuntime)
     pm.addPass(createQuantSTEAbsorbTransposesPass());
   pm.addPass(
@@ -93,7 +94,7 @@ void phases::addFuse(OpPassManager &pm, bool productsToRuntime) {
 void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
-  pm.addPass(createQuantSTEOwnDestinationsPass());
+  pm.addPass(createQuantSTEOwnDestinationsPass({/*carried=*/reuseBuffers}));
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;

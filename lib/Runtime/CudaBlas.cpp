@@ -163,15 +163,30 @@ static Loop takeLast(const Loop *loops, int64_t count,
   return taken;
 }
 
+/// The longest of the outer loops whose products go to places of their own.
+static Loop takeBatch(std::vector<Loop> &others) {
+  auto longest = others.end();
+  for (auto it = others.begin(); it != others.end(); ++it)
+    if (it->c != 0 && (longest == others.end() || it->size > longest->size))
+      longest = it;
+  if (longest == others.end())
+    return {1, 0, 0, 0};
+  Loop batch = *longest;
+  others.erase(longest);
+  return batch;
+}
+
 static Plan makePlan(const quant_ste_matmul_args &args, const Loop *loops) {
   Plan plan;
-  plan.batch = takeLast(loops, args.batch, plan.others);
+  if (args.batch > 0)
+    plan.others.push_back(takeLast(loops, args.batch, plan.others));
   loops += args.batch;
   plan.rows = takeLast(loops, args.rows, plan.others);
   loops += args.rows;
   plan.columns = takeLast(loops, args.columns, plan.others);
   loops += args.columns;
   plan.terms = takeLast(loops, args.terms, plan.others);
+  plan.batch = takeBatch(plan.others);
   return plan;
 }
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from test_gpu_batches import WEIGHTS, weights
-from test_gpu_groups import mx
+from test_gpu_convolutions import NCHW, layer, results
+from test_gpu_groups import GRADIENTS, gradient, mx
 from test_gpu_kernels import bits, int_quant
 from test_gpu_networks import ELEMENTS
 
@@ -46,6 +47,9 @@ MODULES = {
     "packed bits": bits("3x37x16", "3x37x2", 1, "f32"),
     "elements and tables": ELEMENTS,
     "groups": mx(32, "f32"),
+    "groups, backward": gradient(32, "f32", *GRADIENTS["mx"]),
+    "groups, backward bf16": gradient(32, "bf16", *GRADIENTS["mx shared"]),
+    "windows": layer(*NCHW, results(*NCHW, (2, 1), (1, 1)), "f32", (2, 1)),
     "weights at once": weights(WEIGHTS, True),
     "8-bit floats": """
   func.func @f(%x: tensor<?xf32>, %c: tensor<?xf8E5M2>) -> (tensor<?xf8E4M3FN>, tensor<?xf8E5M2>, tensor<?xbf16>) {

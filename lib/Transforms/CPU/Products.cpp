@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -19,6 +20,7 @@
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
+using mlir::quant_ste::Product;
 
 namespace mlir::quant_ste {
 #define GEN_PASS_DEF_QUANTSTEPRODUCTSTORUNTIMEPASS
@@ -68,24 +70,6 @@ static bool isMultiplyAndAdd(Block &body) {
   return (x == a && y == b) || (x == b && y == a);
 }
 
-namespace {
-/// The loops of a product, by kind, and how they move in each array.
-struct Product {
-  linalg::LinalgOp op;
-  /// For each operand and each of its dimensions, the steps of all loops.
-  SmallVector<SmallVector<SmallVector<int64_t>>, 3> steps;
-  SmallVector<unsigned> batch, rows, columns, terms;
-
-  /// If it is a product all the same, `why` says what is in the way.
-  static FailureOr<Product> match(linalg::LinalgOp op, std::string &why);
-  LogicalResult orderForBlas();
-
-private:
-  LogicalResult readMaps();
-  LogicalResult sortLoops();
-};
-} // namespace
-
 LogicalResult Product::readMaps() {
   for (AffineMap map : op.getIndexingMapsArray()) {
     if (map.getNumSymbols() != 0)
@@ -126,29 +110,28 @@ LogicalResult Product::sortLoops() {
   return success(!rows.empty() && !columns.empty() && !terms.empty());
 }
 
-/// The loop that runs along memory in this operand, or none.
-static std::optional<unsigned>
-findContiguousLoop(Value buffer, ArrayRef<SmallVector<int64_t>> dims) {
+std::optional<unsigned> Product::findContiguousLoop(unsigned operand) const {
   int64_t offset;
   SmallVector<int64_t> strides;
-  if (dims.empty() ||
-      failed(cast<MemRefType>(buffer.getType())
-                 .getStridesAndOffset(strides, offset)) ||
-      strides.back() != 1)
+  ArrayRef<SmallVector<int64_t>> dims = steps[operand];
+  auto type = dyn_cast<MemRefType>(op->getOperand(operand).getType());
+  if (!type || dims.empty() ||
+      failed(type.getStridesAndOffset(strides, offset)) || strides.back() != 1)
     return std::nullopt;
   const int64_t *step = llvm::find(dims.back(), 1);
   return step - dims.back().begin();
 }
 
-/// Can cuBLAS compute it: are the operands matrices, stored by rows or by
-/// columns, of one type? The last loop of each kind is then one of the matrix;
-/// the runtime runs through the others.
-LogicalResult Product::orderForBlas() {
+bool Product::hasTypesOfBlas() const {
   auto typeOf = [&](unsigned i) {
     return getElementTypeOrSelf(op->getOperand(i).getType());
   };
-  if (typeOf(0) != typeOf(1) ||
-      (typeOf(0) != typeOf(2) && (!typeOf(2).isF32() || typeOf(0).isF64())))
+  return typeOf(0) == typeOf(1) &&
+         (typeOf(0) == typeOf(2) || (typeOf(2).isF32() && !typeOf(0).isF64()));
+}
+
+LogicalResult Product::orderForBlas() {
+  if (!hasTypesOfBlas())
     return failure();
   for (AffineMap map : op.getIndexingMapsArray())
     if (!map.isProjectedPermutation())
@@ -157,7 +140,7 @@ LogicalResult Product::orderForBlas() {
   std::array<std::optional<unsigned>, 3> chosen;
   std::array<SmallVector<unsigned> *, 3> kinds = {&rows, &columns, &terms};
   for (unsigned operand = 0; operand < 3; ++operand) {
-    auto loop = findContiguousLoop(op->getOperand(operand), steps[operand]);
+    auto loop = findContiguousLoop(operand);
     if (!loop)
       return failure();
     bool isFree = false;
@@ -183,9 +166,8 @@ LogicalResult Product::orderForBlas() {
 static constexpr int64_t kFewest = 2048;
 
 FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
-  if (!op.hasPureBufferSemantics() || op.getNumDpsInputs() != 2 ||
-      op.getNumDpsInits() != 1 || op.hasIndexSemantics() ||
-      !isMultiplyAndAdd(*op.getBlock()))
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
+      op.hasIndexSemantics() || !isMultiplyAndAdd(*op.getBlock()))
     return failure();
   auto refuse = [&](const Twine &reason) -> LogicalResult {
     why = reason.str();
@@ -193,7 +175,7 @@ FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
   };
   for (Value v : op->getOperands()) {
     Type type = getElementTypeOrSelf(v.getType());
-    if (!isa<MemRefType>(v.getType()) || !getTypeCode(type)) {
+    if (!isa<ShapedType>(v.getType()) || !getTypeCode(type)) {
       std::string text;
       llvm::raw_string_ostream(text) << v.getType();
       return refuse("an operand is " + text);
@@ -350,6 +332,8 @@ struct ProductsToRuntime
     std::vector<Product> products;
     getOperation().walk([&](linalg::LinalgOp op) {
       std::string why;
+      if (!op.hasPureBufferSemantics())
+        return;
       FailureOr<Product> product = Product::match(op, why);
       if (succeeded(product) && device && failed(product->orderForBlas())) {
         why = "cuBLAS has no such product";

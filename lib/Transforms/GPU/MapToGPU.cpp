@@ -318,6 +318,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       copyTables(function);
       generalize(function);
       takeFills(function);
+      recomputeInRowGroups(function, *found, initial);
       DenseSet<Operation *> alike;
       if (shareSmall)
         alike = findAlike(function);
@@ -337,15 +338,21 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
           emitGpuSerial(builder, op, getOptions(op));
       SmallVector<linalg::GenericOp> generics;
       function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      // From the end: an op may be the last of a group, or part of a longer
+      // one.
       DenseSet<Operation *> grouped;
-      for (linalg::GenericOp op : generics) {
-        std::optional<RowGroup> group = RowGroup::find(op, *found);
-        if (!group)
+      SmallVector<RowGroup> groups;
+      for (linalg::GenericOp op : llvm::reverse(generics)) {
+        if (grouped.contains(op))
           continue;
-        for (Operation *member : {op, group->scale, group->extremum})
-          grouped.insert(member);
-        emitGpuRowGroup(builder, *group, getOptions(group->extremum));
+        if (std::optional<RowGroup> group = RowGroup::find(op, *found)) {
+          grouped.insert_range(group->stages);
+          groups.push_back(std::move(*group));
+        }
       }
+      for (const RowGroup &group : llvm::reverse(groups))
+        emitGpuRowGroup(builder, group, initial,
+                        getOptions(group.stages.front()));
       for (linalg::GenericOp op : generics)
         if (!grouped.contains(op))
           emit(builder, op, getOptions(op));
@@ -391,6 +398,6 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
     emitGpuLoops(builder, op, options);
   }
 
-  DenseMap<Operation *, DenseMap<unsigned, Value>> initial;
+  InitialValues initial;
 };
 } // namespace
