@@ -94,7 +94,7 @@ void phases::addFuse(OpPassManager &pm, bool productsToRuntime,
 void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
-  pm.addPass(createQuantSTEOwnDestinationsPass());
+  pm.addPass(createQuantSTEOwnDestinationsPass({/*carried=*/reuseBuffers}));
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;

@@ -150,6 +150,12 @@ def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
     them again for each operand that is written to, beside its user. A splat
     constant that is written to becomes a fill.
 
+    With `carried`, what a `linalg.generic` in an `scf.for` computes for the next
+    iteration goes where the loop carries the value of this one, if the op does
+    not read its destination: a step that updates parameters needs no memory of
+    its own, and owns none. Bufferization takes other memory where the old value
+    is still read.
+
     Before:
     ```mlir
     %z = linalg.fill ins(%c0 : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
@@ -165,6 +171,8 @@ def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
       %g = linalg.reduce ... outs(%z1 : tensor<8xf32>)
     ```
   }];
+  let options = [Option<"carried", "carried", "bool", /*default=*/"false",
+                        "Update what loops carry in place">];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
 }
