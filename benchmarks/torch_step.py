@@ -69,8 +69,8 @@ def step(f, x):
     f(x).square().mean().backward()
 
 
-def bytes_kept(f, x, model):
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+def bytes_kept(f, x, *parameters):
+    own = {p.untyped_storage().data_ptr() for p in parameters}
     kept = {}
 
     def pack(t):
@@ -80,9 +80,12 @@ def bytes_kept(f, x, model):
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        y = f(x).square().mean()
-    y.backward()
+        f(x, *parameters)
     return sum(kept.values())
+
+
+def model_bytes(f, x, model):
+    return bytes_kept(lambda x, *_: f(x).square().mean(), x, *model.parameters())
 
 
 def times(forms, repeats):
@@ -125,7 +128,7 @@ def models(options):
             forms["accelerated, compiled"] = (compiled(fast), fast)
         best = times([lambda f=f: step(f, x) for f, _ in forms.values()], options.repeats)
         for (form, (f, m)), seconds in zip(forms.items(), best):
-            row(name, form, seconds * 1e3, bytes_kept(f, x, m) / 1e6)
+            row(name, form, seconds * 1e3, model_bytes(f, x, m) / 1e6)
 
 
 def fake_quantizers():
@@ -166,29 +169,21 @@ def quantizers(options):
             forms = [ours, theirs] + ([compiled(theirs)] if options.compile else [])
             repeats = max(1, min(10 if options.quick else 200, 2 ** 22 // n ** 2))
 
+            activation = x.view_as(x)  # no leaf, as in a model
+
             def loop(f):
                 for _ in range(repeats):
-                    f(x, p).backward(dy)
+                    f(activation, p).backward(dy)
 
             best = times([lambda f=f: loop(f) for f in forms], options.repeats)
-            kept = [kept_per_element(f, x, p) for f in forms[:2]]
+            kept = [kept_per_element(f, activation, p) for f in forms[:2]]
             row(name, f"{n} x {n}", best[0] / repeats * 1e6, *(t / best[0] for t in best[1:]),
                 *kept)
 
 
 def kept_per_element(f, x, p):
-    """Beside x itself, which a layer has anyway."""
-    kept = {}
-
-    def pack(t):
-        storage = t.untyped_storage()
-        if storage.data_ptr() != x.untyped_storage().data_ptr():
-            kept[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        f(x, p)
-    return sum(kept.values()) / x.numel()
+    """x counts, which may or may not be there anyway; the parameter does not."""
+    return bytes_kept(f, x, p) / x.numel()
 
 
 def calls(options):

@@ -1119,7 +1119,8 @@ private:
       const Tensor &t = args[i].toTensor();
       if (!x) {
         x = &t;
-        if (!isFloatType(t.scalar_type()) || t.is_leaf())
+        if (!isFloatType(t.scalar_type()) || t.is_leaf() ||
+            (spec.givesFloat && t.scalar_type() != at::kFloat))
           return false;
         continue;
       }
