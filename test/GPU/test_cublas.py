@@ -30,16 +30,16 @@ def product(a, b, c, loops, types=("f32", "f32", "f32"), ranks=None):
     def tensor(letters, dtype):
         return f"tensor<{'?x' * len(letters)}{dtype}>"
     kinds = ", ".join(f'"{"parallel" if v in c else "reduction"}"' for v in loops)
-    wide = "" if types[0] == types[2] else "".join(
-        f"      %{v}w = arith.extf %{v} : {types[0]} to {types[2]}\n" for v in "ab")
-    suffix = "w" if wide else ""
+    wide = "".join(f"      %{v}w = arith.extf %{v} : {t} to {types[2]}\n"
+                   for v, t in zip("ab", types) if t != types[2])
+    left, right = (f"%{v}w" if t != types[2] else f"%{v}" for v, t in zip("ab", types))
     at, bt, ct = (tensor(x, t) for x, t in zip((a, b, c), types))
     return f"""
   func.func @f(%x: {at}, %y: {bt}, %z: {ct}) -> {ct} {{
     %r = linalg.generic {{indexing_maps = [{one(a)}, {one(b)}, {one(c)}],
         iterator_types = [{kinds}]}} ins(%x, %y : {at}, {bt}) outs(%z : {ct}) {{
     ^bb0(%a: {types[0]}, %b: {types[1]}, %o: {types[2]}):
-{wide}      %p = arith.mulf %a{suffix}, %b{suffix} : {types[2]}
+{wide}      %p = arith.mulf {left}, {right} : {types[2]}
       %s = arith.addf %o, %p : {types[2]}
       linalg.yield %s : {types[2]}
     }} -> {ct}
@@ -129,7 +129,10 @@ def test_empty(cublas):
 
 @pytest.mark.parametrize("types, compute", [
     (("f32", "f32", "f32"), F32_PEDANTIC), (("f64", "f64", "f64"), F64),
-    (("f16", "f16", "f32"), F32), (("bf16", "bf16", "f32"), F32)])
+    (("f16", "f16", "f32"), F32), (("bf16", "bf16", "f32"), F32),
+    # Types that cuBLAS does not multiply are widened first.
+    (("f32", "bf16", "f32"), F32_PEDANTIC), (("f16", "bf16", "f32"), F32_PEDANTIC),
+    (("f16", "f16", "f64"), F64), (("f64", "f32", "f64"), F64)])
 def test_types(types, compute, cublas):
     check("mk", "kn", "mn", SIZES, types)
     assert [c[-1] for c in calls(cublas)] == [compute]

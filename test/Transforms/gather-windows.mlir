@@ -66,20 +66,27 @@ func.func @one_tap(%x: memref<3x6x9x9xf32>, %w: memref<8x6x1x1xf32>, %y: memref<
   return
 }
 
-// No product of matrices; types that cuBLAS does not multiply; sums in f16.
+// No product of matrices; sums in f16.
 // CHECK-LABEL: func.func @others(
 // CHECK-NOT: memref.alloc
 // CHECK: linalg.depthwise_conv_2d_nhwc_hwc
 // CHECK: linalg.conv_2d_nchw_fchw
-// CHECK: linalg.conv_2d_nchw_fchw
 func.func @others(%x: memref<2x11x9x8xf32>, %w: memref<3x3x8xf32>, %y: memref<2x9x7x8xf32>,
-    %a: memref<4x16x18x18xf16>, %b: memref<32x16x3x3xf32>, %c: memref<4x32x16x16xf32>,
+    %a: memref<4x16x18x18xf16>,
     %d: memref<32x16x3x3xf16>, %e: memref<4x32x16x16xf16>) {
   linalg.depthwise_conv_2d_nhwc_hwc ins(%x, %w : memref<2x11x9x8xf32>, memref<3x3x8xf32>)
     outs(%y : memref<2x9x7x8xf32>)
-  linalg.conv_2d_nchw_fchw ins(%a, %b : memref<4x16x18x18xf16>, memref<32x16x3x3xf32>)
-    outs(%c : memref<4x32x16x16xf32>)
   linalg.conv_2d_nchw_fchw ins(%a, %d : memref<4x16x18x18xf16>, memref<32x16x3x3xf16>)
     outs(%e : memref<4x32x16x16xf16>)
+  return
+}
+
+// Factors of two types: the narrow one is widened on its way.
+// CHECK-LABEL: func.func @two_types(
+// CHECK: %[[WIDE:.*]] = memref.alloc() {{.*}} : memref<64x48xf32>
+// CHECK: arith.extf
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %[[WIDE]] : memref<32x64xf32>, memref<64x48xf32>)
+func.func @two_types(%a: memref<32x64xf32>, %b: memref<64x48xbf16>, %c: memref<32x48xf32>) {
+  linalg.matmul ins(%a, %b : memref<32x64xf32>, memref<64x48xbf16>) outs(%c : memref<32x48xf32>)
   return
 }

@@ -1085,8 +1085,9 @@ def QuantSTEGatherWindowsPass
 
     The copies take `most-bytes` at most: where they would take more, a loop goes
     through the images a few at a time. Convolutions by depth, which are no products
-    of matrices, stay, as do those whose types cuBLAS does not multiply and those that
-    sum in less than f32.
+    of matrices, stay, and those that sum in less than f32. Factors of types that
+    cuBLAS does not multiply, one of f32 and one of bf16 say, are widened to the type
+    of the sum by such copies, those of plain products too.
 
     Before:
     ```mlir

@@ -65,19 +65,20 @@ static bool hasDiagonal(ArrayRef<SmallVector<int64_t>> operand) {
   return std::adjacent_find(all.begin(), all.end()) != all.end();
 }
 
-static FailureOr<Product> matchWindows(linalg::LinalgOp op, std::string &why) {
-  if (llvm::all_of(op.getIndexingMapsArray(),
-                   [](AffineMap map) { return map.isProjectedPermutation(); }))
-    return failure();
+/// What is not a product for cuBLAS as it is: windows, or two types.
+static FailureOr<Product> matchProduct(linalg::LinalgOp op, std::string &why) {
   FailureOr<Product> product = Product::match(op, why);
   if (failed(product))
+    return failure();
+  bool isPlain = llvm::all_of(op.getIndexingMapsArray(), [](AffineMap map) {
+    return map.isProjectedPermutation();
+  });
+  if (isPlain && product->hasTypesOfBlas())
     return failure();
   auto refuse = [&](const Twine &reason) -> LogicalResult {
     why = reason.str();
     return failure();
   };
-  if (!product->hasTypesOfBlas())
-    return refuse("cuBLAS does not multiply these types");
   for (const auto &operand : product->steps)
     for (ArrayRef<int64_t> dim : operand)
       if (llvm::any_of(dim, [](int64_t step) { return step < 0; }))
@@ -88,7 +89,7 @@ static FailureOr<Product> matchWindows(linalg::LinalgOp op, std::string &why) {
 }
 
 bool quant_ste::canGatherWindows(linalg::LinalgOp op, std::string &why) {
-  return succeeded(matchWindows(op, why));
+  return succeeded(matchProduct(op, why));
 }
 
 //===----------------------------------------------------------------------===//
@@ -124,6 +125,19 @@ private:
                         [&](ArrayRef<int64_t> dim) { return dim[loop] != 0; });
   }
   Value index(int64_t i) { return arith::ConstantIndexOp::create(b, i); }
+  Type getSumType() {
+    return getElementTypeOrSelf(op->getOperand(2).getType());
+  }
+  /// Factors of types that cuBLAS does not multiply are widened to the sum's.
+  Type getType(unsigned operand) {
+    return product.hasTypesOfBlas()
+               ? getElementTypeOrSelf(op->getOperand(operand).getType())
+               : getSumType();
+  }
+  bool isWidened(unsigned operand) {
+    return getType(operand) !=
+           getElementTypeOrSelf(op->getOperand(operand).getType());
+  }
 
   void plan();
   std::pair<Kind, Kind> getKinds(unsigned operand) const;
@@ -232,7 +246,8 @@ void Gatherer::plan() {
   SmallVector<unsigned> copied;
   // The result first: what is made apart has to be added to it.
   for (unsigned operand : {2, 0, 1}) {
-    if (isWindowed(product.steps[operand]) || !reserveContiguous(operand))
+    if (isWindowed(product.steps[operand]) || isWidened(operand) ||
+        !reserveContiguous(operand))
       copied.push_back(operand);
     else
       orderAsIn(operand);
@@ -281,8 +296,7 @@ Value Gatherer::allocate(unsigned operand, ArrayRef<OpFoldResult> sizes) {
   SmallVector<OpFoldResult> shape = llvm::map_to_vector(
       *layouts[operand], [&](unsigned loop) { return sizes[loop]; });
   auto [constants, values] = decomposeMixedValues(shape);
-  auto type = MemRefType::get(
-      constants, getElementTypeOrSelf(op->getOperand(operand).getType()));
+  auto type = MemRefType::get(constants, getType(operand));
   return memref::AllocOp::create(b, type, values, b.getI64IntegerAttr(64));
 }
 
@@ -322,7 +336,11 @@ void Gatherer::gather(unsigned operand, Value from, Value to) {
       b, ValueRange{from}, ValueRange{to},
       ArrayRef{map, b.getMultiDimIdentityMap(layout.size())}, parallel,
       [](OpBuilder &nested, Location loc, ValueRange args) {
-        linalg::YieldOp::create(nested, loc, args.front());
+        Value v = args.front();
+        Type type = args.back().getType();
+        if (v.getType() != type)
+          v = arith::ExtFOp::create(nested, loc, type, v);
+        linalg::YieldOp::create(nested, loc, v);
       });
 }
 
@@ -471,11 +489,20 @@ void Gatherer::emit(ArrayRef<Value> operands, ArrayRef<OpFoldResult> sizes) {
                                              utils::IteratorType::parallel);
   for (unsigned loop : product.terms)
     iterators[loop] = utils::IteratorType::reduction;
-  auto generic = linalg::GenericOp::create(
+  linalg::GenericOp::create(
       b, ArrayRef(used).drop_back(), ArrayRef(used).take_back(),
-      ArrayRef{getMap(0), getMap(1), getMap(2)}, iterators);
-  IRMapping map;
-  op->getRegion(0).cloneInto(&generic.getRegion(), map);
+      ArrayRef{getMap(0), getMap(1), getMap(2)}, iterators,
+      [&](OpBuilder &nested, Location loc, ValueRange args) {
+        auto widen = [&](Value v) -> Value {
+          if (v.getType() == getSumType())
+            return v;
+          return arith::ExtFOp::create(nested, loc, getSumType(), v);
+        };
+        Value left = widen(args[0]), right = widen(args[1]);
+        Value term = arith::MulFOp::create(nested, loc, left, right);
+        Value sum = arith::AddFOp::create(nested, loc, args[2], term);
+        linalg::YieldOp::create(nested, loc, sum);
+      });
   if (layouts[2])
     scatter(used[2], operands[2], sizes);
   for (Value copy : copies)
@@ -490,8 +517,7 @@ Value Gatherer::getBytes() {
   for (unsigned operand : {0, 1, 2}) {
     if (!layouts[operand])
       continue;
-    int64_t bits = getElementTypeOrSelf(op->getOperand(operand).getType())
-                       .getIntOrFloatBitWidth();
+    int64_t bits = getType(operand).getIntOrFloatBitWidth();
     Value own = index(bits / 8);
     for (unsigned loop : *layouts[operand])
       if (loop != images)
@@ -598,7 +624,7 @@ struct GatherWindows
     IRRewriter rewriter(&getContext());
     for (linalg::LinalgOp op : ops) {
       std::string why;
-      if (failed(matchWindows(op, why)))
+      if (failed(matchProduct(op, why)))
         continue;
       linalg::LinalgOp used = dropUnitLoops(rewriter, op);
       FailureOr<Product> product = Product::match(used, why);
