@@ -193,8 +193,11 @@ char *quant_ste_split(const char *text, size_t length, const char *function,
 
     PassManager pm(context, ModuleOp::getOperationName());
     std::unique_ptr<Pass> plan = createQuantSTEPlanResidualsPass();
+    // What is wrong with one LLVM says on the standard error.
     auto explain = [&](const Twine &message) {
-      return emitError(module.getLoc(), message);
+      return emitError(module.getLoc(),
+                       "expected options of quant-ste-plan-residuals, got '")
+             << plan_options << "'" << message;
     };
     if (failed(plan->initializeOptions(plan_options, explain)))
       return failure();
