@@ -39,8 +39,7 @@ static constexpr int64_t kLine = 64; // bytes, at least as many as a vector's
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
-/// Rows of at most so many elements that do not begin at a line are run through
-/// as if they were one.
+/// Rows of at most so many elements are run through as if they were one.
 static constexpr int64_t kFlatRow = 1024;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
@@ -135,6 +134,8 @@ private:
   /// where the columns of an elementwise kernel have values of their own.
   std::optional<unsigned> rowLoop;
   std::optional<PartialSums> partials;
+  /// Are rows of medium length left to another form?
+  bool hasFlatForm = false;
   /// Whether stores go past the caches; null for never.
   Value streams;
 };
@@ -487,7 +488,7 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
   SmallVector<Value> tail = neutral(kTailLanes);
   // Where there are many rows, most of a short one needs no mask either.
   Value end = split;
-  if (k.getNumLoops() > 1) {
+  if (k.getNumLoops() > 1 && !hasFlatForm) {
     end = getSplit(range, kTailLanes);
     tail = forLanes(scope, {split, end}, kTailLanes, /*isMasked=*/false, tail,
                     emitLanes);
@@ -554,8 +555,8 @@ Value NestEmitter::countRowsTogether(int64_t longRows) {
 // Flat rows: vectors run on from one to the next
 //===----------------------------------------------------------------------===//
 
-/// Is this, which rows have of their own, cheap enough to make in the lanes of a
-/// vector that has two rows?
+/// Is this, which rows have of their own, cheap enough to make in the lanes of
+/// a vector that has two rows?
 static bool isCheap(Operation &op) {
   return isa<arith::ArithDialect>(op.getDialect()) &&
          !isa<arith::DivFOp, arith::RemFOp>(op) &&
@@ -614,17 +615,16 @@ std::optional<NestEmitter::FlatKernel> NestEmitter::flatten() {
   return flat;
 }
 
-/// Are rows short, but no shorter than a vector, and not of whole lines?
+/// Are rows short, but no shorter than a vector?
 Value NestEmitter::testFlat(int64_t lanes) {
   Value length = k.sizes[k.getVectorLoop()];
-  auto compare = [&](arith::CmpIPredicate predicate, Value x, int64_t y) {
-    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, x, index(y));
+  auto compare = [&](arith::CmpIPredicate predicate, int64_t bound) {
+    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, length,
+                                         index(bound));
   };
-  Value isLong = compare(arith::CmpIPredicate::uge, length, lanes);
-  Value isShort = compare(arith::CmpIPredicate::ule, length, kFlatRow);
-  Value rest = fold<arith::AndIOp>(length, index(lanes - 1));
-  Value isOdd = compare(arith::CmpIPredicate::ne, rest, 0);
-  return fold<arith::AndIOp>(fold<arith::AndIOp>(isLong, isShort), isOdd);
+  Value isLong = compare(arith::CmpIPredicate::uge, lanes);
+  Value isShort = compare(arith::CmpIPredicate::ule, kFlatRow);
+  return fold<arith::AndIOp>(isLong, isShort);
 }
 
 /// The indices of the row behind `row`; of the first one behind the last.
@@ -1054,6 +1054,7 @@ void NestEmitter::emit() {
     emitter.streams = pastCaches;
     emitter.emitFlat(flat->lanes);
   };
+  hasFlatForm = flat.has_value();
   if (flat)
     emitEither(testFlat(flat->lanes), emitAsFlat, emitRows);
   else
