@@ -37,6 +37,10 @@ private:
   LogicalResult sortLoops();
 };
 
+/// The fill just before `op` that this output's old values come from, if
+/// nothing else sees them.
+linalg::FillOp findFill(linalg::LinalgOp op, Value output);
+
 /// Does quant-ste-gather-windows make a product of matrices of this
 /// convolution? If it might, but does not, `why` says why not.
 bool canGatherWindows(linalg::LinalgOp op, std::string &why);

@@ -254,7 +254,7 @@ def test_benchmark(tmp_path):
          "--json", found], capture_output=True, text=True)
     assert ran.returncode == 0 and "everything is right" in ran.stdout, ran.stdout + ran.stderr
     rows = json.loads(found.read_text())
-    assert rows["wrong"] == 0 and len(rows["rows"]) == 2 * 2
+    assert set(rows["wrong"].values()) == {0} and len(rows["rows"]) == 2 * 2
     assert {n["network"] for n in rows["networks"]} == {"resnet18", "transformer"}
     for row in rows["rows"]:
         assert {"quant_ste", "copy", "stream", "torch", "compile"} <= set(row["seconds"])
@@ -272,7 +272,8 @@ def test_benchmark(tmp_path):
     assert len(rows["rows"]) == 4 * 2 and len(rows["networks"]) == len(rows["steps"]) == 2
     said = subprocess.run([sys.executable, script, "--goals", found], check=True,
                           capture_output=True, text=True).stdout
-    assert said in more.stdout and said.startswith("goals:\nmet          everything is right")
+    assert said in more.stdout and said.startswith(
+        "goals:\nNOT MEASURED every class of kernel is right (not checked: pact, lsq, ")
     assert "NOT MEASURED forward at least 95 % of the copy" in said
     assert re.search("^(met|MISSED) +a step with convolutions ahead of torch", said, re.M)
     # The figures go to the documents, again in the same place.

@@ -61,7 +61,7 @@ def cublas():
 
 def calls(cublas):
     """(opA, opB, m, n, k, lda, ldb, ldc, count, compute) of each product."""
-    return [tuple(map(int, line.split("(")[1].split(" stream")[0].split()))
+    return [tuple(map(int, line.split("(")[1].split()[:10]))
             for line in cublas.log() if line.startswith("cublasGemm")]
 
 
@@ -155,6 +155,31 @@ def test_math_mode(cublas):
 def test_the_rest_stays(a, b, c, cublas):
     check(a, b, c, SIZES)
     assert calls(cublas) == []
+
+
+def test_overwritten(cublas):
+    """Zeros that are only there to be added to are not written, where there are terms."""
+    def layer(k):
+        return f"""
+  func.func @f(%x: tensor<5x{k}xf32>, %w: tensor<{k}x700xf32>) -> tensor<5x700xf32> {{
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<5x700xf32>
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<5x700xf32>) -> tensor<5x700xf32>
+    %y = linalg.matmul ins(%x, %w : tensor<5x{k}xf32>, tensor<{k}x700xf32>)
+      outs(%z : tensor<5x700xf32>) -> tensor<5x700xf32>
+    return %y : tensor<5x700xf32>
+  }}"""
+    rng, driver = np.random.default_rng(0), emulation.Driver()
+    for k, how, launches in ((11, "set", 0), ("?", "add", 1)):
+        x, w = (rng.standard_normal(s).astype(np.float32) for s in ((5, 11), (11, 700)))
+        driver.log()
+        got, = compiled(layer(k)).call(None, x, w)
+        np.testing.assert_allclose(got, x @ w, rtol=1e-5, atol=1e-5)
+        assert [line.split()[10] for line in cublas.log() if "Gemm" in line] == [how]
+        assert sum("cuLaunchKernel" in line for line in driver.log()) == launches
+    # Without terms the zeros are the result.
+    got, = compiled(layer("?")).call(None, x[:, :0], w[:0])
+    assert not got.any() and not calls(cublas)
 
 
 def test_a_quantized_layer(cublas):

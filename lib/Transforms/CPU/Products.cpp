@@ -15,7 +15,9 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "quant_ste/Runtime/Matmul.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -197,6 +199,41 @@ FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
   return product;
 }
 
+linalg::FillOp quant_ste::findFill(linalg::LinalgOp op, Value output) {
+  auto isView = [&](Operation *user) {
+    bool isLater = user->getBlock() == op->getBlock() &&
+                   op.getOperation()->isBeforeInBlock(user);
+    return isa<ViewLikeOpInterface>(user) && !isLater;
+  };
+  if (isa_and_nonnull<ViewLikeOpInterface>(output.getDefiningOp()) ||
+      llvm::any_of(output.getUsers(), isView) ||
+      llvm::count(op->getOperands(), output) != 1)
+    return nullptr;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    if (auto fill = dyn_cast<linalg::FillOp>(before);
+        fill && fill.output() == output)
+      return fill;
+    if (before == output.getDefiningOp() || before->getNumRegions() ||
+        llvm::is_contained(before->getOperands(), output))
+      return nullptr;
+  }
+  return nullptr;
+}
+
+/// The zeros that a product is added to, if it need not be: they are no one
+/// else's, and there is a term.
+static linalg::FillOp findZeros(const Product &product) {
+  linalg::LinalgOp op = product.op;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (llvm::any_of(product.terms, [&](unsigned loop) {
+        return sizes[loop] == 0 || ShapedType::isDynamic(sizes[loop]);
+      }))
+    return nullptr;
+  linalg::FillOp fill = quant_ste::findFill(op, op.getDpsInits().front());
+  return fill && matchPattern(fill.value(), m_PosZeroFloat()) ? fill : nullptr;
+}
+
 //===----------------------------------------------------------------------===//
 // The call
 //===----------------------------------------------------------------------===//
@@ -238,7 +275,9 @@ struct CallBuilder {
                                     word(getAddress(memref)));
   }
 
-  void build(StringRef function, int64_t threads, bool library);
+  /// `overwrites`: for GPUs, whether c = a * b.
+  void build(StringRef function, int64_t threads, bool library,
+             std::optional<bool> overwrites);
   void storeOperand(unsigned operand, Value args, Value loops,
                     ArrayRef<unsigned> order);
 };
@@ -275,7 +314,8 @@ void CallBuilder::storeOperand(unsigned operand, Value args, Value loops,
 }
 
 /// Fills a quant_ste_matmul_args and its loops, word by word.
-void CallBuilder::build(StringRef function, int64_t threads, bool library) {
+void CallBuilder::build(StringRef function, int64_t threads, bool library,
+                        std::optional<bool> overwrites) {
   static_assert(sizeof(quant_ste_matmul_args) == 12 * 8 &&
                 sizeof(quant_ste_matmul_loop) == 4 * 8);
   linalg::LinalgOp op = product.op;
@@ -300,16 +340,21 @@ void CallBuilder::build(StringRef function, int64_t threads, bool library) {
     store(word(int64_t(count)), args, at++);
   store(word(threads), args, at++);
   store(word(int64_t(library)), args, at++);
-  func::CallOp::create(b, function, TypeRange{},
-                       ValueRange{getPointer(args), getPointer(loops)});
+  SmallVector<Value> operands{getPointer(args), getPointer(loops)};
+  if (overwrites)
+    operands.push_back(word(int64_t(*overwrites)));
+  func::CallOp::create(b, function, TypeRange{}, operands);
 }
 
 /// The function of the runtime, declared; an error if the module has another of
 /// this name.
-static LogicalResult declareFunction(ModuleOp module, StringRef name) {
+static LogicalResult declareFunction(ModuleOp module, StringRef name,
+                                     bool device) {
   auto pointer = LLVM::LLVMPointerType::get(module.getContext());
-  auto type =
-      FunctionType::get(module.getContext(), {pointer, pointer}, TypeRange{});
+  SmallVector<Type> inputs{pointer, pointer};
+  if (device)
+    inputs.push_back(IntegerType::get(module.getContext(), 64));
+  auto type = FunctionType::get(module.getContext(), inputs, TypeRange{});
   if (Operation *other = module.lookupSymbol(name)) {
     auto function = dyn_cast<func::FuncOp>(other);
     if (function && function.isExternal() && function.getFunctionType() == type)
@@ -356,13 +401,20 @@ struct ProductsToRuntime
       return signalPassFailure();
     }
     StringRef function = device ? kDeviceFunction : kFunction;
-    if (failed(declareFunction(getOperation(), function)))
+    if (failed(declareFunction(getOperation(), function, device)))
       return signalPassFailure();
     for (Product &product : products) {
       OpBuilder b(product.op);
       CallBuilder builder{ImplicitLocOpBuilder(product.op.getLoc(), b),
                           product};
-      builder.build(function, parallel ? 0 : 1, library);
+      std::optional<bool> overwrites;
+      if (device) {
+        linalg::FillOp zeros = findZeros(product);
+        overwrites = static_cast<bool>(zeros);
+        if (zeros)
+          zeros.erase();
+      }
+      builder.build(function, parallel ? 0 : 1, library, overwrites);
       remark::passed(product.op.getLoc(), getRemark(product.op))
           << ("'" + product.op->getName().getStringRef() + "' by " +
               describe(product))

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../ExpandMinifloats.h"
+#include "../Products.h"
 #include "KernelEmitter.h"
 #include "RowGroups.h"
 #include "SerialKernels.h"
@@ -29,27 +30,6 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 using namespace mlir::quant_ste;
-
-/// The fill just before `op` that this output's old values come from, if
-/// nothing else sees them.
-static linalg::FillOp findFill(linalg::GenericOp op, OpOperand &output) {
-  Value buffer = output.get();
-  auto isView = [](Operation *user) { return isa<ViewLikeOpInterface>(user); };
-  if (isa_and_nonnull<ViewLikeOpInterface>(buffer.getDefiningOp()) ||
-      llvm::any_of(buffer.getUsers(), isView) ||
-      llvm::count(op->getOperands(), buffer) != 1)
-    return nullptr;
-  for (Operation *before = op->getPrevNode(); before;
-       before = before->getPrevNode()) {
-    if (auto fill = dyn_cast<linalg::FillOp>(before);
-        fill && fill.output() == buffer)
-      return fill;
-    if (before == buffer.getDefiningOp() || before->getNumRegions() ||
-        llvm::is_contained(before->getOperands(), buffer))
-      return nullptr;
-  }
-  return nullptr;
-}
 
 /// Then the sums are kept in registers, and take their first value there.
 static bool sumOverSameLoops(linalg::GenericOp op) {
@@ -262,7 +242,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
         AffineMap map = op.getMatchingIndexingMap(&output);
         if (map.getNumResults() == op.getNumLoops())
           continue;
-        if (linalg::FillOp fill = findFill(op, output)) {
+        if (linalg::FillOp fill = findFill(op, output.get())) {
           initial[op][i] = fill.value();
           fill.erase();
         }
