@@ -39,8 +39,7 @@ static constexpr int64_t kLine = 64; // bytes, at least as many as a vector's
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
-/// Rows of at most so many elements that do not begin at a line are run through
-/// as if they were one.
+/// Rows of at most so many elements are run through as if they were one.
 static constexpr int64_t kFlatRow = 1024;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
@@ -52,6 +51,18 @@ struct UnitLoop {
   unsigned loop;
   int64_t block; // iterations of the loop in one unit
   Value count;   // units
+};
+
+class NestEmitter;
+
+/// An elementwise kernel whose vectors run on from row to row.
+struct FlatForm {
+  Value whether; // this form is used
+  int64_t lanes; // of a vector
+  /// Has the results, and what is as large, in one dimension.
+  StreamKernel kernel;
+  std::unique_ptr<NestEmitter> emitter;
+  Scope top;
 };
 
 class NestEmitter {
@@ -81,18 +92,14 @@ private:
   Range getRange(const UnitLoop &unit, Value number);
   Value testStreaming(bool isFlat);
 
-  /// The kernel with its results and what is as large in one dimension.
-  struct FlatKernel {
-    StreamKernel kernel;
-    int64_t lanes; // of a vector
-  };
-  std::optional<FlatKernel> flatten();
+  std::optional<StreamKernel> flatten(int64_t &lanes);
   Value testFlat(int64_t lanes);
-  void emitFlat(int64_t lanes);
+  void prepareFlat();
+  Value countElements();
+  void emitFlatTask(Value number);
   void emitFlatRange(const Scope &top, int64_t lanes, Range range);
   void emitFlatLanes(Scope &at, ValueRange row, Value left);
   SmallVector<Value> stepRow(ValueRange row);
-  void emitNest();
 
   void emitUnit(Scope scope, ArrayRef<Value> numbers);
   SmallVector<Value>
@@ -135,6 +142,7 @@ private:
   /// where the columns of an elementwise kernel have values of their own.
   std::optional<unsigned> rowLoop;
   std::optional<PartialSums> partials;
+  std::optional<FlatForm> flat;
   /// Whether stores go past the caches; null for never.
   Value streams;
 };
@@ -237,24 +245,42 @@ void NestEmitter::forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit) {
     total = fold<arith::MulIOp>(total, unit.count);
   Value perTask = countUnitsPerTask();
   Value tasks = fold<arith::CeilDivUIOp>(total, perTask);
+  if (flat) {
+    Value flatTasks =
+        fold<arith::CeilDivUIOp>(countElements(), index(kTaskElements));
+    tasks = b.createOrFold<arith::SelectOp>(b.getLoc(), flat->whether,
+                                            flatTasks, tasks);
+  }
+  auto emitUnits = [&](Value task) {
+    if (!task)
+      return forUnits(Value(), total, emitUnit);
+    Value first = fold<arith::MulIOp>(task, perTask);
+    Value end = fold<arith::AddIOp>(first, perTask);
+    end = fold<arith::MinUIOp>(end, total);
+    if (getConstantIntValue(perTask) == 1)
+      end = Value();
+    forUnits(first, end, emitUnit);
+  };
+  auto emitTask = [&](Value task) {
+    if (!flat)
+      return emitUnits(task);
+    emitEither(
+        flat->whether, [&] { emitFlatTask(task ? task : index(0)); },
+        [&] { emitUnits(task); });
+  };
   std::optional<int64_t> numTasks = getConstantIntValue(tasks);
   if (numTasks == 0)
     return;
   if (numTasks == 1)
-    return forUnits(Value(), total, emitUnit);
-  scf::ForallOp::create(
-      b, SmallVector<OpFoldResult>{tasks}, ValueRange(), std::nullopt,
-      [&](OpBuilder &nested, Location, ValueRange ids) {
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToEnd(nested.getInsertionBlock());
-        Value first = fold<arith::MulIOp>(ids.front(), perTask);
-        Value end = fold<arith::AddIOp>(first, perTask);
-        end = fold<arith::MinUIOp>(end, total);
-        if (getConstantIntValue(perTask) == 1)
-          end = Value();
-        forUnits(first, end, emitUnit);
-        scf::InParallelOp::create(b);
-      });
+    return emitTask(Value());
+  scf::ForallOp::create(b, SmallVector<OpFoldResult>{tasks}, ValueRange(),
+                        std::nullopt,
+                        [&](OpBuilder &nested, Location, ValueRange ids) {
+                          OpBuilder::InsertionGuard guard(b);
+                          b.setInsertionPointToEnd(nested.getInsertionBlock());
+                          emitTask(ids.front());
+                          scf::InParallelOp::create(b);
+                        });
 }
 
 /// The units from `first` (null: the very first) to `end` (null: that one
@@ -487,7 +513,7 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
   SmallVector<Value> tail = neutral(kTailLanes);
   // Where there are many rows, most of a short one needs no mask either.
   Value end = split;
-  if (k.getNumLoops() > 1) {
+  if (k.getNumLoops() > 1 && !flat) {
     end = getSplit(range, kTailLanes);
     tail = forLanes(scope, {split, end}, kTailLanes, /*isMasked=*/false, tail,
                     emitLanes);
@@ -554,8 +580,8 @@ Value NestEmitter::countRowsTogether(int64_t longRows) {
 // Flat rows: vectors run on from one to the next
 //===----------------------------------------------------------------------===//
 
-/// Is this, which rows have of their own, cheap enough to make in the lanes of a
-/// vector that has two rows?
+/// Is this, which rows have of their own, cheap enough to make in the lanes of
+/// a vector that has two rows?
 static bool isCheap(Operation &op) {
   return isa<arith::ArithDialect>(op.getDialect()) &&
          !isa<arith::DivFOp, arith::RemFOp>(op) &&
@@ -564,16 +590,17 @@ static bool isCheap(Operation &op) {
 
 /// An elementwise kernel without sums, with values that rows have of their own
 /// and none that columns have.
-std::optional<NestEmitter::FlatKernel> NestEmitter::flatten() {
+std::optional<StreamKernel> NestEmitter::flatten(int64_t &lanes) {
   unsigned v = k.getVectorLoop();
   Block &block = k.getBody();
   if (v == 0 || k.isReduction() || k.isContraction || !k.packing.empty() ||
       !block.getOps<linalg::IndexOp>().empty())
     return std::nullopt;
-  FlatKernel flat{k, kTailLanes};
+  StreamKernel flat = k;
+  lanes = kTailLanes;
   SmallVector<StreamOperand *> whole;
   llvm::SmallPtrSet<Value, 8> ofRows;
-  for (auto [i, input] : llvm::enumerate(flat.kernel.inputs)) {
+  for (auto [i, input] : llvm::enumerate(flat.inputs)) {
     if (input.bit)
       return std::nullopt;
     if (input.isBuffer() && input.sees(v))
@@ -581,7 +608,7 @@ std::optional<NestEmitter::FlatKernel> NestEmitter::flatten() {
     else if (input.isBuffer() && !input.loops.empty())
       ofRows.insert(k.getInputArg(i));
   }
-  for (StreamOperand &output : flat.kernel.outputs)
+  for (StreamOperand &output : flat.outputs)
     whole.push_back(&output);
   for (StreamOperand *operand : whole) {
     auto type = cast<MemRefType>(operand->value.getType());
@@ -590,7 +617,7 @@ std::optional<NestEmitter::FlatKernel> NestEmitter::flatten() {
         !llvm::equal(operand->loops, llvm::seq(v + 1)))
       return std::nullopt;
     // A vector is of whole lines of each.
-    flat.lanes = std::max(flat.lanes, kLine / getBytes(*operand));
+    lanes = std::max(lanes, kLine / getBytes(*operand));
   }
   constexpr unsigned kFewOps = 4;
   unsigned opsOfRows = 0;
@@ -614,17 +641,16 @@ std::optional<NestEmitter::FlatKernel> NestEmitter::flatten() {
   return flat;
 }
 
-/// Are rows short, but no shorter than a vector, and not of whole lines?
+/// Are rows short, but no shorter than a vector?
 Value NestEmitter::testFlat(int64_t lanes) {
   Value length = k.sizes[k.getVectorLoop()];
-  auto compare = [&](arith::CmpIPredicate predicate, Value x, int64_t y) {
-    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, x, index(y));
+  auto compare = [&](arith::CmpIPredicate predicate, int64_t bound) {
+    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, length,
+                                         index(bound));
   };
-  Value isLong = compare(arith::CmpIPredicate::uge, length, lanes);
-  Value isShort = compare(arith::CmpIPredicate::ule, length, kFlatRow);
-  Value rest = fold<arith::AndIOp>(length, index(lanes - 1));
-  Value isOdd = compare(arith::CmpIPredicate::ne, rest, 0);
-  return fold<arith::AndIOp>(fold<arith::AndIOp>(isLong, isShort), isOdd);
+  Value isLong = compare(arith::CmpIPredicate::uge, lanes);
+  Value isShort = compare(arith::CmpIPredicate::ule, kFlatRow);
+  return fold<arith::AndIOp>(isLong, isShort);
 }
 
 /// The indices of the row behind `row`; of the first one behind the last.
@@ -729,29 +755,50 @@ void NestEmitter::emitFlatRange(const Scope &top, int64_t lanes, Range range) {
             /*isMasked=*/true);
 }
 
-/// All elements, in tasks that begin at a line.
-void NestEmitter::emitFlat(int64_t lanes) {
-  Scope top = body.makeScope();
-  body.emit(top);
+/// Makes `flat`, if the kernel may have that form.
+void NestEmitter::prepareFlat() {
+  int64_t lanes = 0;
+  std::optional<StreamKernel> kernel = flatten(lanes);
+  if (!kernel)
+    return;
+  Value whether = testFlat(lanes);
+  if (getConstantIntValue(whether) == 0)
+    return;
+  auto all = llvm::to_vector<2>(llvm::seq<int64_t>(k.getNumLoops()));
+  auto collapse = [&](StreamOperand &operand) {
+    if (operand.isBuffer() && operand.sees(k.getVectorLoop()))
+      operand.value = memref::CollapseShapeOp::create(
+          b, operand.value, ReassociationIndices(all));
+  };
+  llvm::for_each(kernel->inputs, collapse);
+  llvm::for_each(kernel->outputs, collapse);
+  flat.emplace();
+  flat->whether = whether;
+  flat->lanes = lanes;
+  flat->kernel = std::move(*kernel);
+  flat->emitter = std::make_unique<NestEmitter>(b, flat->kernel);
+  NestEmitter &emitter = *flat->emitter;
+  emitter.streams = testStreaming(/*isFlat=*/true);
+  emitter.b.restoreInsertionPoint(b.saveInsertionPoint());
+  flat->top = emitter.body.makeScope();
+  emitter.body.emit(flat->top);
+}
+
+Value NestEmitter::countElements() {
   Value elements = index(1);
   for (Value size : k.sizes)
     elements = fold<arith::MulIOp>(elements, size);
-  Value tasks = fold<arith::CeilDivUIOp>(elements, index(kTaskElements));
-  std::optional<int64_t> numTasks = getConstantIntValue(tasks);
-  if (numTasks == 0)
-    return;
-  if (numTasks == 1)
-    return emitFlatRange(top, lanes, {index(0), elements});
-  scf::ForallOp::create(
-      b, SmallVector<OpFoldResult>{tasks}, ValueRange(), std::nullopt,
-      [&](OpBuilder &nested, Location, ValueRange ids) {
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToEnd(nested.getInsertionBlock());
-        Value lo = fold<arith::MulIOp>(ids.front(), index(kTaskElements));
-        Value hi = fold<arith::AddIOp>(lo, index(kTaskElements));
-        emitFlatRange(top, lanes, {lo, fold<arith::MinUIOp>(hi, elements)});
-        scf::InParallelOp::create(b);
-      });
+  return elements;
+}
+
+/// So many elements from a line on.
+void NestEmitter::emitFlatTask(Value number) {
+  Value lo = fold<arith::MulIOp>(number, index(kTaskElements));
+  Value hi = fold<arith::AddIOp>(lo, index(kTaskElements));
+  hi = fold<arith::MinUIOp>(hi, countElements());
+  NestEmitter &emitter = *flat->emitter;
+  emitter.b.restoreInsertionPoint(b.saveInsertionPoint());
+  emitter.emitFlatRange(flat->top, flat->lanes, {lo, hi});
 }
 
 //===----------------------------------------------------------------------===//
@@ -1037,31 +1084,7 @@ void NestEmitter::finishLanes(Scope &scope, unsigned loop, unsigned last) {
 void NestEmitter::emit() {
   b.setInsertionPoint(k.op);
   k.materialize(b);
-  std::optional<FlatKernel> flat = flatten();
-  auto emitRows = [&] { emitNest(); };
-  auto emitAsFlat = [&] {
-    auto flattenValue = [&](StreamOperand &operand) {
-      if (operand.isBuffer() && operand.sees(k.getVectorLoop()))
-        operand.value = memref::CollapseShapeOp::create(
-            b, operand.value,
-            ReassociationIndices(
-                llvm::to_vector<2>(llvm::seq<int64_t>(k.getNumLoops()))));
-    };
-    llvm::for_each(flat->kernel.inputs, flattenValue);
-    llvm::for_each(flat->kernel.outputs, flattenValue);
-    Value pastCaches = testStreaming(/*isFlat=*/true);
-    NestEmitter emitter(b, flat->kernel);
-    emitter.streams = pastCaches;
-    emitter.emitFlat(flat->lanes);
-  };
-  if (flat)
-    emitEither(testFlat(flat->lanes), emitAsFlat, emitRows);
-  else
-    emitRows();
-  k.op.erase();
-}
-
-void NestEmitter::emitNest() {
+  prepareFlat();
   planUnits();
   Scope top = body.makeScope();
   body.emit(top);
@@ -1089,6 +1112,7 @@ void NestEmitter::emitNest() {
     finishLanes(top, 0, *lanes);
   else if (partials)
     partials->finish(b);
+  k.op.erase();
 }
 
 void quant_ste::emitStreamKernel(OpBuilder &builder, StreamKernel &kernel) {
