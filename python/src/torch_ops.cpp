@@ -29,6 +29,7 @@
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/python_variable.h>
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/library.h>
 
@@ -1077,6 +1078,23 @@ struct QuantizerBackward : torch::autograd::Node {
   bool isReleased = false;
 };
 
+/// Fewer elements are not worth a second result.
+static constexpr int64_t kLeastPacked = 1024;
+
+/// Whether x is in memory in the backward pass whatever is saved: a parameter
+/// of a module, or what a graph that is traced is given.
+static bool isThereAnyway(const Tensor &x) {
+  if (!x.is_leaf())
+    return false;
+  if (x.key_set().has(c10::DispatchKey::Python))
+    return true;
+  nb::gil_scoped_acquire python;
+  static auto *parameter =
+      new nb::object(nb::module_::import_("torch.nn").attr("Parameter"));
+  nb::object object = nb::steal(THPVariable_Wrap(x));
+  return nb::isinstance(object, *parameter);
+}
+
 struct ForwardAutograd : c10::OperatorKernel {
   explicit ForwardAutograd(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &op, DispatchKeySet keys, Stack *stack) {
@@ -1104,7 +1122,7 @@ struct ForwardAutograd : c10::OperatorKernel {
   }
 
 private:
-  /// Whether masks do in place of x. What is a leaf is there anyway.
+  /// Whether masks do in place of x, and are less.
   bool canPack(const IValue *args, IntArrayRef wrt) const {
     for (int64_t i : wrt)
       if (!(spec.packs >> i & 1))
@@ -1119,8 +1137,10 @@ private:
       const Tensor &t = args[i].toTensor();
       if (!x) {
         x = &t;
-        if (!isFloatType(t.scalar_type()) || t.is_leaf() ||
-            (spec.givesFloat && t.scalar_type() != at::kFloat))
+        bool isTraced = t.key_set().has(c10::DispatchKey::Python);
+        if (!isFloatType(t.scalar_type()) ||
+            (spec.givesFloat && t.scalar_type() != at::kFloat) ||
+            (!isTraced && t.numel() < kLeastPacked) || isThereAnyway(t))
           return false;
         continue;
       }
