@@ -176,13 +176,23 @@ def test_patches():
     import brevitas.core.function_wrapper.ops_ste as wrappers
     original, x = ops_ste.round_ste, torch.randn(4, requires_grad=True)
     with qt.patch_brevitas() as names:
-        assert "round_ste" in names and ops_ste.round_ste is qt.round_ste
+        assert "round_ste" in names and ops_ste.round_ste.__wrapped__ is qt.round_ste
         y = wrappers.RoundSte()(x)
         assert torch.equal(y, x.round())
         model, data = brevitas_model(), torch.randn(2, 1, 8, 8)
         patched = model(data)
     assert ops_ste.round_ste is original
     assert torch.equal(patched, model(data))
+
+
+def test_patched_models_are_traced():
+    """As torch.onnx and torch.jit.trace want them: with the ops of ATen."""
+    ops_ste = pytest.importorskip("brevitas.function.ops_ste", reason="brevitas is not installed")
+    x = torch.tensor([-1.5, 0.5, 2.5])
+    with qt.patch_brevitas():
+        traced = torch.jit.trace(lambda x: ops_ste.round_ste(x), x)
+    assert "quant_ste" not in str(traced.graph)
+    assert torch.equal(traced(x), qt.round_ste(x))
 
 
 def test_patch_bitorch():

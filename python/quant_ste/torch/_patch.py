@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+
+import torch
 
 from . import _functions
 
@@ -44,12 +47,24 @@ def _replaced(package: str, replacements: dict):
             setattr(module, key, value)
 
 
+def _unless_traced(new, old):
+    """`new`, but `old` where the ops of ATen are what is wanted: torch.onnx and
+    torch.jit.trace do not know ours."""
+    @functools.wraps(new)
+    def call(*args, **kwargs):
+        if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+            return old(*args, **kwargs)
+        return new(*args, **kwargs)
+
+    return call
+
+
 @contextlib.contextmanager
 def patch_brevitas():
     """While active, Brevitas' straight-through functions and clamps are those of
     quant_ste, in every module of Brevitas that is loaded. Gives their names.
 
-    Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
+    An export to ONNX and torch.jit.trace still see Brevitas' own. Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
     """
     import brevitas.function.ops as ops
     import brevitas.function.ops_ste as ops_ste
@@ -57,7 +72,8 @@ def patch_brevitas():
     replacements = {}
     for module, names in ((ops_ste, _STE), (ops, _OPS), (impls, _IMPLS)):
         for name in names:
-            replacements[getattr(module, name)] = getattr(_functions, name)
+            old = getattr(module, name)
+            replacements[old] = _unless_traced(getattr(_functions, name), old)
     with _replaced("brevitas", replacements) as names:
         yield names
 
