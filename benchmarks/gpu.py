@@ -3,6 +3,7 @@
 
     benchmarks/gpu.py --build FOLDER --chip sm_90   where quant_ste was built
     benchmarks/gpu.py --run FOLDER                  where the GPU is
+    benchmarks/gpu.py --goals FILE.json             what of the goals is met
     benchmarks/gpu.py --docs FILE.json              figures to docs/performance.md
 
 The first writes libraries for the GPU and, to compare with, for x86-64 processors, by
@@ -15,9 +16,13 @@ processor (the bits of all but sums) and against torch; sums have the same bits 
 are made by atomic additions (`atomic` among the peers).
 Then times: medians of rounds in which all take turns, by CUDA events, in a loop long
 enough for the clock, or as a CUDA graph of 20 calls where one can be made (`graph`),
-which leaves out what calls cost the host. `of stream` is the time per byte of a stream
-with the kernel's own reads and writes (a copy forward, dx = x + dy backward) over the
-kernel's. After --time-limit seconds nothing new is begun; --json is written after each row.
+which leaves out what calls cost the host. `of copy` is the time per byte of a copy on
+the device over the kernel's, `of stream` that of a stream with the kernel's own reads and
+writes (a copy forward, dx = x + dy backward). Then all weights of two networks at once,
+and a step of a quantized convolution by cuBLAS beside torch's. Last the goals, met or
+not. After --time-limit seconds nothing new is begun; --json is written after each row,
+and with --append beside what another run has written, so that an hour can be spent in
+parts: --kernels, --sizes.
 """
 import argparse
 import contextlib
@@ -124,7 +129,68 @@ func.func @forward(%x: tensor<?x32x%T>, %min: tensor<f32>) -> tensor<?x32x%T> {
     : tensor<?x32x%T>, tensor<?x%T>
   return %y : tensor<?x32x%T>
 }"""
+CHECKED["mx_gradient"] = """
+func.func private @q(%x: tensor<?x32x%T>) -> tensor<?x32x%T> {
+  %max = quant_ste.absmax %x axes([0]) grad(first) : tensor<?x32x%T> -> tensor<?x%T>
+  %s = quant_ste.mx_scale %max element(e2m1) grad(ste) : tensor<?x%T>
+  %y = quant_ste.float_quant %x, %s axes([0]) format(e2m1) signed saturating grad(clipped)
+    : tensor<?x32x%T>, tensor<?x%T>
+  return %y : tensor<?x32x%T>
+}
+func.func @forward(%x: tensor<?x32x%T>, %dy: tensor<?x32x%T>) -> tensor<?x32x%T> {
+  %y, %dx = quant_ste.vjp @q(%x) cotangents(%dy) wrt [0]
+    : (tensor<?x32x%T>), (tensor<?x32x%T>) -> (tensor<?x32x%T>, tensor<?x32x%T>)
+  return %dx : tensor<?x32x%T>
+}"""
+CHECKED["convolution"] = """
+func.func @forward(%x: tensor<?x8x10x10x%T>, %w: tensor<16x8x3x3x%T>) -> tensor<?x16x8x8xf32> {
+  %zero = arith.constant 0.0 : f32
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x8x10x10x%T>
+  %e = tensor.empty(%n) : tensor<?x16x8x8xf32>
+  %f = linalg.fill ins(%zero : f32) outs(%e : tensor<?x16x8x8xf32>) -> tensor<?x16x8x8xf32>
+  %y = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<?x8x10x10x%T>, tensor<16x8x3x3x%T>)
+    outs(%f : tensor<?x16x8x8xf32>) -> tensor<?x16x8x8xf32>
+  return %y : tensor<?x16x8x8xf32>
+}"""
+CHECKED["convolution_cublas"] = CHECKED["convolution"]
+CHECKED["stochastic"] = """
+func.func @forward(%x: tensor<?x%T>, %min: tensor<f32>) -> tensor<?x%T> {
+  %c0 = arith.constant 0 : index
+  %seed = arith.constant 7 : i64
+  %step = arith.constant 3 : i64
+  %n = tensor.dim %x, %c0 : tensor<?x%T>
+  %u = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?x%T>
+  %y = quant_ste.stochastic_round %x, %u axes([0]) grad(ste) : tensor<?x%T>, tensor<?x%T>
+  return %y : tensor<?x%T>
+}"""
+CHECKED["float8"] = """
+func.func @forward(%x: tensor<?x%T>, %min: tensor<f32>) -> tensor<?x%T> {
+  %a = arith.truncf %x : tensor<?x%T> to tensor<?xf8E4M3FN>
+  %y = arith.extf %a : tensor<?xf8E4M3FN> to tensor<?x%T>
+  return %y : tensor<?x%T>
+}"""
+CHECKED["packed"] = """
+func.func @forward(%x: tensor<1001x64x%T>, %min: tensor<f32>) -> tensor<1001x8xi8> {
+  %abs = math.absf %x : tensor<1001x64x%T>
+  %m = arith.cmpf oeq, %x, %abs : tensor<1001x64x%T>
+  %p = quant_ste.pack_bits %m row_dims(1) : tensor<1001x64xi1> -> tensor<1001x8xi8>
+  return %p : tensor<1001x8xi8>
+}"""
+CHECKED["polynomials"] = """
+func.func @forward(%x: tensor<?x%T>, %min: tensor<f32>) -> tensor<?x%T> {
+  %e = math.exp %x : tensor<?x%T>
+  %t = math.tanh %e : tensor<?x%T>
+  %y = arith.mulf %x, %t : tensor<?x%T>
+  return %y : tensor<?x%T>
+}"""
+#: Sums of them, or of products, are not added in the processor's order: how far off they
+#: may be, in f32 and in narrower types.
+ROUNDED = {"product_cublas": (1e-3, 1e-3), "convolution_cublas": (1e-3, 1e-3),
+           "mx_gradient": (1e-3, 0.5)}
 TYPES = {"f32": 4, "bf16": 2, "f16": 2}
+#: Random numbers are f32.
+ONLY = {"stochastic": ("f32",)}
 #: Kernels that are measured in these types, and checked in all.
 MEASURED_TYPES = ("f32", "bf16")
 CHANNEL_SIZE = 4096  # elements of a channel of [C, n]
@@ -193,7 +259,7 @@ def build(folder, chip, qopt_compile, pipeline, is_small, kernels):
                         f"--pipeline={options.strip()}", "-o", library], check=True)
         print(library, flush=True)
     for name, text in {**KERNELS, **CHECKED}.items():
-        for dtype in TYPES if name in kernels else ():
+        for dtype in ONLY.get(name, TYPES) if name in kernels else ():
             made = text.replace("%T", dtype)
             cublas = " matmul=cublas" if name.endswith("cublas") else ""
             compile(f"{name}_{dtype}", made, f"cuda:{chip}", pipeline + cublas)
@@ -205,15 +271,19 @@ def build(folder, chip, qopt_compile, pipeline, is_small, kernels):
     for name, (get, dtype) in NETWORKS.items():
         shapes[name] = small(get()) if is_small else get()
         compile(name, _network_text(shapes[name], dtype), f"cuda:{chip}", pipeline)
+    steps = step_shapes(is_small)
+    for i, (x, w) in enumerate(steps):
+        for suffix, options in ("", " matmul=cublas"), ("_plain", ""):
+            compile(f"step{i}", _step_text(x, w), f"cuda:{chip}", pipeline + options, suffix)
     (folder / "check.json").write_text(json.dumps(
-        dict(chip=chip, pipeline=pipeline, shapes=shapes)) + "\n")
+        dict(chip=chip, pipeline=pipeline, shapes=shapes, steps=steps)) + "\n")
 
 
 # ===----------------------------------------------------------------------===
 # Calls
 # ===----------------------------------------------------------------------===
 
-_NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
+_NAMES = {"i8": "int8", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64"}
 
 
 class Library:
@@ -372,8 +442,12 @@ def shape_of(name, elements):
         return elements // LAST, LAST
     if name.startswith("product"):
         return elements // 96, 96
-    if name == "mx":
+    if name.startswith("mx"):
         return elements // 32, 32
+    if name.startswith("convolution"):
+        return elements // 800, 8, 10, 10
+    if name == "packed":
+        return 1001, 64  # rows that end in a byte
     return (elements,)
 
 
@@ -397,6 +471,10 @@ class Problem:
         self.x = random(self.shape)
         if name.startswith("product"):
             self.parameters = [random((96, 80))]
+        elif name.startswith("convolution"):
+            self.parameters = [random((16, 8, 3, 3))]
+        elif name == "mx_gradient":
+            self.parameters = [random(self.shape)]
         else:
             channels = {"channel": 0, "image": 1, "last": 1}.get(name.rpartition("_")[2])
             first = () if channels is None else (self.shape[channels],)
@@ -425,6 +503,10 @@ class Problem:
     def bytes(self):
         return self.x.numel() * self.x.element_size()
 
+    def copy(self):
+        """From the device to the device, of the data's size."""
+        self.y.copy_(self.x)
+
     def stream(self, direction):
         """As many reads and writes as the kernel's, by torch."""
         if direction == "forward":
@@ -452,6 +534,8 @@ def _same_bits(torch, have, want, what):
 def _close(torch, have, want, bound, what):
     worst = (have.double().cpu() - want.double().cpu()).abs()
     bad = worst > bound
+    if not worst.numel():
+        return
     if bool(bad.any()) or bool(have.isnan().any()):
         raise Wrong(f"{what}: off by up to {worst.max().item():.3g}, expected at most "
                     f"{float(bound.max() if hasattr(bound, 'max') else bound):.3g}")
@@ -471,8 +555,9 @@ def check_beside_cpu(problem, folder):
         wanted = library.results(name, arguments)
         library.bind(name, arguments, wanted, lambda: 0)()
         what = f"{problem.name} {problem.dtype} {tuple(problem.shape)} @{name}"
-        if problem.name == "product_cublas":
-            _close(torch, results[0], wanted[0], 1e-3, what)
+        if problem.name in ROUNDED:
+            bound = ROUNDED[problem.name][problem.dtype != "f32"]
+            _close(torch, results[0], wanted[0], bound * (1 + wanted[0].double().abs()), what)
             continue
         _same_bits(torch, results[0], wanted[0], what)
         if name == "backward":
@@ -522,14 +607,14 @@ def check_end(problem, known):
 
 
 def check(machine, folder, sizes, wanted):
-    """Every class of kernel; the number of wrong ones."""
+    """Every class of kernel: how many of its cases are wrong."""
     known = gpu_peers.formulas(machine.torch)
-    wrong = 0
+    wrong = dict.fromkeys(wanted, 0)
     has_cpu = platform.machine() == "x86_64"
     if not has_cpu:
         print("not compared with a processor's results: this one is no x86-64")
     for name in wanted:
-        for dtype in TYPES:
+        for dtype in ONLY.get(name, TYPES):
             said = "right"
             for size in sizes:
                 try:
@@ -546,11 +631,12 @@ def check(machine, folder, sizes, wanted):
                         check_beside_cpu(problem, folder)
                     check_beside_torch(problem, known)
                 except Wrong as error:
-                    said, wrong = f"WRONG: {error}", wrong + 1
+                    said = f"WRONG: {error}"
+                    wrong[name] += 1
                 except SystemExit as error:
                     is_absent = name.endswith("cublas") and "no cuBLAS" in str(error)
                     said = f"{'not there' if is_absent else 'WRONG'}: {error}"
-                    wrong += not is_absent
+                    wrong[name] += not is_absent
                     if is_absent:
                         break
             print(f"{name:20} {dtype:5} {said}", flush=True)
@@ -627,20 +713,23 @@ class Peers:
             return False
 
 
+_REFERENCES = ("quant_ste", "stream", "copy")
+
+
 def print_row(row):
-    others = {k: v for k, v in row["seconds"].items() if k not in ("quant_ste", "stream")}
+    others = {k: v for k, v in row["seconds"].items() if k not in _REFERENCES}
     graph = row["graph_seconds"].get("quant_ste")
     print(f"{row['kernel']:20} {row['type']:5} {row['direction']:9} {row['elements']:11} "
           f"{row['seconds']['quant_ste'] * 1e6:10.1f} "
           f"{'' if graph is None else f'{graph * 1e6:.1f}':>10} {row['rate'] * 1e-9:8.0f} "
-          f"{row['of_stream']:9.1%}  "
+          f"{row['of_copy']:8.1%} {row['of_stream']:9.1%}  "
           + ", ".join(f"{k} {v * 1e6:.1f}" for k, v in others.items()), flush=True)
 
 
 def measure_kernels(machine, folder, options, rows, save, deadline):
     peers = Peers(machine, options.peers, options.compile_sizes)
     print(f"{'kernel':20} {'type':5} {'direction':9} {'elements':>11} {'us':>10} {'graph us':>10} "
-          f"{'GB/s':>8} {'of stream':>9}  peers / us")
+          f"{'GB/s':>8} {'of copy':>8} {'of stream':>9}  peers / us")
     for log2 in sorted(options.sizes, key=lambda n: (n != 26, n)):  # the goals' size first
         for name in (k for k in KERNELS if k in options.kernels):
             for dtype in MEASURED_TYPES:
@@ -653,6 +742,7 @@ def measure_kernels(machine, folder, options, rows, save, deadline):
                 check_end(problem, peers.formulas)
                 for direction, arrays in (("forward", 2), ("backward", 3)):
                     calls = {"quant_ste": getattr(problem, direction),
+                             "copy": problem.copy,
                              "stream": problem.stream(direction),
                              **({"atomic": problem.atomic} if direction == "backward" else {}),
                              **peers.get(problem, direction, log2)}
@@ -661,11 +751,13 @@ def measure_kernels(machine, folder, options, rows, save, deadline):
                     if options.graphs and log2 <= 22:
                         graphs = measure_graphs(machine, calls, options.rounds)
                     own = graphs.get("quant_ste", times["quant_ste"])
-                    stream = graphs.get("stream", times["stream"]) if graphs else times["stream"]
+                    own_of = graphs if "quant_ste" in graphs else times
+                    stream, copy = (own_of.get(n, times[n]) for n in ("stream", "copy"))
                     rows.append(dict(
                         kernel=name, type=dtype, direction=direction,
                         elements=problem.x.numel(), seconds=times, graph_seconds=graphs,
-                        rate=arrays * problem.bytes / own, of_stream=stream / own))
+                        bytes=problem.bytes, rate=arrays * problem.bytes / own,
+                        of_copy=arrays / 2 * copy / own, of_stream=stream / own))
                     print_row(rows[-1])
                     save()
                 del problem, calls
@@ -722,6 +814,165 @@ def measure_networks(machine, folder, options, networks, save, deadline):
         del weights, results, calls, usable
 
 
+# ===----------------------------------------------------------------------===
+# A step with convolutions
+# ===----------------------------------------------------------------------===
+
+def step_shapes(is_small):
+    """Of x and w: a layer of a ResNet, and one of its 1 x 1 convolutions."""
+    if is_small:
+        return [((2, 8, 10, 10), (16, 8, 3, 3)), ((2, 8, 6, 6), (16, 8, 1, 1))]
+    return [((32, 64, 58, 58), (64, 64, 3, 3)), ((32, 256, 16, 16), (256, 256, 3, 3)),
+            ((32, 256, 56, 56), (64, 256, 1, 1))]
+
+
+def _step_text(x, w):
+    """y, and the gradients by x, w, the scales and PACT's bound."""
+    y = (x[0], w[0], *(n - k + 1 for n, k in zip(x[2:], w[2:])))
+    tx, tw, ty = (f"tensor<{'x'.join(map(str, t))}xf32>" for t in (x, w, y))
+    ts, ta = f"tensor<{w[0]}xf32>", "tensor<f32>"
+    return f"""
+func.func private @layer(%x: {tx}, %w: {tw}, %s: {ts}, %a: {ta}) -> {ty} {{
+  %zero = arith.constant dense<0.0> : {ta}
+  %bits = arith.constant dense<4.0> : {ta}
+  %q = quant_ste.int_quant %w, %s axes([0]), %zero, %bits signed grad(clipped)
+    : {tw}, {ts}, {ta}, {ta}
+  %none = arith.constant 0.0 : f32
+  %e = tensor.empty() : {ty}
+  %f = linalg.fill ins(%none : f32) outs(%e : {ty}) -> {ty}
+  %c = linalg.conv_2d_nchw_fchw ins(%x, %q : {tx}, {tw}) outs(%f : {ty}) -> {ty}
+  %y = quant_ste.pact %c, %a bits(4) grad(pact_paper) : {ty}, {ta}
+  return %y : {ty}
+}}
+func.func @step(%x: {tx}, %w: {tw}, %s: {ts}, %a: {ta}, %dy: {ty})
+    -> ({ty}, {tx}, {tw}, {ts}, {ta}) {{
+  %y, %dx, %dw, %ds, %da = quant_ste.vjp @layer(%x, %w, %s, %a) cotangents(%dy) wrt [0, 1, 2, 3]
+    : ({tx}, {tw}, {ts}, {ta}), ({ty}) -> ({ty}, {tx}, {tw}, {ts}, {ta})
+  return %y, %dx, %dw, %ds, %da : {ty}, {tx}, {tw}, {ts}, {ta}
+}}"""
+
+
+def measure_steps(machine, folder, options, steps, save, deadline):
+    """By cuBLAS, by the plain kernel, and torch's (cuDNN, in f32 proper)."""
+    torch = machine.torch
+    if not machine.emulated:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    step = gpu_peers.convolution_step(torch)
+    compiled = torch.compile(step, backend="eager" if machine.emulated else "inductor")
+    for i, (x, w) in enumerate(json.loads((folder / "check.json").read_text())["steps"]):
+        if time.monotonic() > deadline:
+            print("the time is over")
+            return
+        random = lambda shape: torch.randn(shape, device=machine.device)  # noqa: E731
+        given = [random(x), random(w), torch.full((w[0],), 0.3, device=machine.device),
+                 torch.tensor(6.0, device=machine.device)]
+        given.append(random((x[0], w[0], *(n - k + 1 for n, k in zip(x[2:], w[2:])))))
+        calls, wanted = {}, step(*given)
+        for name, suffix in (("quant_ste", ""), ("plain", "_plain")):
+            library = Library(torch, folder / f"libstep{i}{suffix}.so")
+            results = library.results("step", given)
+            call = library.bind("step", given, results, machine.stream)
+            try:
+                call()
+            except SystemExit as error:
+                if suffix or "no cuBLAS" not in str(error):
+                    raise
+                print(f"  ({error})", file=sys.stderr)
+                continue
+            machine.synchronize()
+            for what, have, want in zip(("y", "dx", "dw", "ds", "da"), results, wanted):
+                off = (have - want.reshape(have.shape)).norm() / want.norm()
+                # What lies at the edge of a step may fall on its other side.
+                if not off < 0.02:
+                    raise SystemExit(f"error: step of {x}, {w}, {name}: {what} is off by "
+                                     f"{off.item():.2%}")
+            calls[name] = call
+        if "torch" in options.peers:
+            calls["torch"] = lambda: step(*given)
+        if "compile" in options.peers:
+            calls["compile"] = lambda: compiled(*given)
+        times = measure(machine, calls, options.rounds)
+        steps.append(dict(x=x, w=w, seconds=times))
+        print(f"step of {x}, {w}: " + ", ".join(f"{k} {v * 1e6:.0f} us" for k, v in times.items()),
+              flush=True)
+        save()
+        del given, calls, wanted, results
+
+
+# ===----------------------------------------------------------------------===
+# Goals
+# ===----------------------------------------------------------------------===
+
+def goals(found):
+    """(met, missed or not measured; what; the worst case) of each."""
+    rows = found["rows"]
+
+    def best(row, name):
+        """The time of a call: of both by graphs, or of both without."""
+        graphs = row.get("graph_seconds", {})
+        own = graphs if "quant_ste" in graphs and name in graphs else row["seconds"]
+        return own["quant_ste"] / own[name]
+
+    def name(row):
+        return "{kernel} {type} {direction} {elements}".format(**row)
+
+    def judge(goal, ratios, limit, is_at_least):
+        """`ratios`: (ratio, what)."""
+        ratios = list(ratios)
+        if not ratios:
+            return "NOT MEASURED", goal, "no such row"
+        worst, what = (min if is_at_least else max)(ratios)
+        bad = sum((r < limit) if is_at_least else (r > limit) for r, _ in ratios)
+        return ("MISSED" if bad else "met", goal,
+                f"worst {worst:.3f}: {what}; {len(ratios) - bad} of {len(ratios)}")
+    large = [r for r in rows if r["bytes"] >= 64 << 20]
+    is_channel = {id(r): r["kernel"].startswith("int_quant_") for r in rows}
+    wrong = [kernel for kernel, n in found["wrong"].items() if n]
+    missing = [k for k in (*KERNELS, *CHECKED) if k not in found["wrong"]]
+    yield ("MISSED" if wrong else "NOT MEASURED" if missing else "met",
+           "every class of kernel is right",
+           "wrong: " + ", ".join(wrong) if wrong else "not checked: " + ", ".join(missing)
+           if missing else f"{len(found['wrong'])} of them")
+    for direction in ("forward", "backward"):
+        of = [r for r in large if r["direction"] == direction]
+        yield judge(f"{direction} at least 95 % of the copy from 64 MiB on",
+                    ((r["of_copy"], name(r)) for r in of if not is_channel[id(r)]), 0.95, True)
+        yield judge(f"{direction} per channel at least 92 %",
+                    ((r["of_copy"], name(r)) for r in of if is_channel[id(r)]), 0.92, True)
+    yield judge("ordered sums at most 10 % slower than atomic ones",
+                ((best(r, "atomic"), name(r)) for r in rows if "atomic" in r["seconds"]), 1.1,
+                False)
+    for peer in ("torch", "compile", "triton"):
+        yield judge(f"ahead of {peer} at every size",
+                    ((best(r, peer), name(r)) for r in rows if peer in r["seconds"]), 1, False)
+    for peer in ("foreach", "torch", "compile"):
+        yield judge(f"all weights of a network ahead of {peer}",
+                    ((best(n, peer), n["network"]) for n in found["networks"]
+                     if peer in n["seconds"]), 1, False)
+    for peer in ("torch", "compile"):
+        yield judge(f"a step with convolutions ahead of {peer}",
+                    ((best(n, peer), "x".join(map(str, n["x"]))) for n in found["steps"]
+                     if {peer, "quant_ste"} <= set(n["seconds"])), 1, False)
+
+
+def print_goals(found):
+    print("goals:")
+    for state, goal, detail in goals(found):
+        print(f"{state:12} {goal} ({detail})")
+
+
+def merge(old, new):
+    """Rows that only the old one has stay."""
+    keys = {"rows": ("kernel", "type", "direction", "elements"), "networks": ("network",),
+            "steps": ("x", "w")}
+    for kind, fields in keys.items():
+        key = lambda row: [row[f] for f in fields]  # noqa: B023, E731
+        mine = [key(row) for row in new[kind]]
+        new[kind] = [row for row in old[kind] if key(row) not in mine] + new[kind]
+    new["wrong"] = {**old["wrong"], **new["wrong"]}
+    return new
+
+
 def run(folder, options):
     torch = load_torch(options.emulated)
     machine = Machine(torch, options.emulated)
@@ -733,20 +984,35 @@ def run(folder, options):
     described = machine.describe()
     print(", ".join(f"{k} {v}" for k, v in described.items()))
     deadline = time.monotonic() + options.time_limit
-    rows, networks = [], []
+    rows, networks, steps = [], [], []
+    old = None
+    if options.append and options.json and options.json.exists():
+        old = json.loads(options.json.read_text())
+        if old["machine"].get("device") != described["device"]:
+            raise SystemExit(f"error: {options.json} is of {old['machine'].get('device')}, this is "
+                             f"{described['device']}")
+
+    def collect():
+        found = dict(machine=described, wrong=wrong, rows=list(rows), networks=list(networks),
+                     steps=list(steps))
+        return merge(old, found) if old else found
 
     def save():
         if options.json:
-            options.json.write_text(json.dumps(
-                dict(machine=described, wrong=wrong, rows=rows, networks=networks), indent=1) + "\n")
+            options.json.write_text(json.dumps(collect(), indent=1) + "\n")
     wrong = check(machine, folder, options.check_sizes, options.kernels)
     save()
-    print("everything is right" if not wrong else f"{wrong} are wrong")
+    is_right = not any(wrong.values())
+    print("everything is right" if is_right else f"{sum(wrong.values())} are wrong")
     if not options.check_only:
-        measure_networks(machine, folder, options, networks, save, deadline)
+        if options.networks:
+            measure_networks(machine, folder, options, networks, save, deadline)
+            measure_steps(machine, folder, options, steps, save, deadline)
         measure_kernels(machine, folder, options, rows, save, deadline)
-    if wrong:
-        raise SystemExit(f"error: {wrong} are wrong")
+        print_goals(collect())
+    if not is_right:
+        raise SystemExit("error: " + ", ".join(name for name, n in wrong.items() if n)
+                         + ": wrong")
 
 
 # ===----------------------------------------------------------------------===
@@ -763,19 +1029,26 @@ def render(found):
              "By `benchmarks/gpu.py` on " + ", ".join(f"{k} {v}" for k, v in machine.items()) + ".",
              "Times in us of one call; `of stream` beside a stream of the same reads and writes.",
              "Up to 2^22 elements by CUDA graphs where these could be made.", ""]
-    peers = sorted({k for row in found["rows"] for k in row["seconds"]} - {"quant_ste", "stream"})
-    lines += ["| kernel | type | direction | elements | us | GB/s | of stream | "
-              + " | ".join(peers) + " |", "|---" * (7 + len(peers)) + "|"]
+    peers = sorted({k for row in found["rows"] for k in row["seconds"]} - set(_REFERENCES))
+    lines += ["| kernel | type | direction | elements | us | GB/s | of copy | of stream | "
+              + " | ".join(peers) + " |", "|---" * (8 + len(peers)) + "|"]
     for row in found["rows"]:
         best = {**row["seconds"], **row["graph_seconds"]}
         others = [f"{best[p] * 1e6:.1f}" if p in best else "" for p in peers]
         lines.append(f"| {row['kernel']} | {row['type']} | {row['direction']} | {row['elements']} | "
                      f"{best['quant_ste'] * 1e6:.1f} | {row['rate'] * 1e-9:.0f} | "
-                     f"{row['of_stream']:.1%} | " + " | ".join(others) + " |")
+                     f"{row['of_copy']:.1%} | {row['of_stream']:.1%} | " + " | ".join(others) + " |")
     lines += ["", "All weights of a network:", "", "| network | tensors | MB | us |", "|---|---|---|---|"]
     for n in found["networks"]:
         lines.append(f"| {n['network']} {n['type']} | {n['tensors']} | {n['bytes'] / 2e6:.0f} | " +
                      ", ".join(f"{k} {v * 1e6:.0f}" for k, v in n["seconds"].items()) + " |")
+    lines += ["", "Steps of a quantized convolution (weights by int_quant per channel, "
+              "PACT behind it), f32:", "", "| x | w | us |", "|---|---|---|"]
+    for n in found["steps"]:
+        lines.append("| {} | {} | ".format(*("x".join(map(str, n[k])) for k in "xw")) + ", ".join(
+            f"{k} {v * 1e6:.0f}" for k, v in n["seconds"].items()) + " |")
+    lines += ["", "Goals:", ""]
+    lines += [f"- {state}: {goal} ({detail})" for state, goal, detail in goals(found)]
     return "\n".join([*lines, "", _END])
 
 
@@ -798,6 +1071,8 @@ def main():
     parser.add_argument("--run", type=pathlib.Path, metavar="FOLDER")
     parser.add_argument("--docs", type=pathlib.Path, metavar="JSON",
                         help="write what --json has written to docs/performance.md")
+    parser.add_argument("--goals", type=pathlib.Path, metavar="JSON",
+                        help="say of what --json has written which goals are met")
     parser.add_argument("--docs-file", type=pathlib.Path, default=ROOT / "docs/performance.md")
     parser.add_argument("--chip", default="sm_90")
     parser.add_argument("--pipeline", default="", help="options of quant-ste-gpu-pipeline")
@@ -814,13 +1089,21 @@ def main():
     parser.add_argument("--check-sizes", type=int, nargs="+", metavar="N", default=TAILS)
     parser.add_argument("--check-only", action="store_true")
     parser.add_argument("--compile-sizes", type=int, nargs="*", metavar="LOG2",
-                        default=[16, 20, 26, 28], help="where torch.compile takes part")
+                        help="where torch.compile takes part (all)")
     parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--no-networks", dest="networks", action="store_false",
+                        help="neither networks nor steps")
     parser.add_argument("--no-graphs", dest="graphs", action="store_false")
     parser.add_argument("--peers", nargs="*", default=["torch", "compile", "triton"])
     parser.add_argument("--time-limit", type=float, metavar="SECONDS", default=540)
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--append", action="store_true", help="to what is in --json already")
     options = parser.parse_args()
+    if options.compile_sizes is None:
+        options.compile_sizes = options.sizes
+    if options.goals:
+        print_goals(json.loads(options.goals.read_text()))
+        return
     if options.docs:
         write_docs(json.loads(options.docs.read_text()), options.docs_file)
         return

@@ -63,13 +63,15 @@ def triton_kernels(torch):
     import triton
     import triton.language as tl
 
+    # Sums with 1.5 * 2^23 round to the nearest whole number, ties to even.
+
     @triton.jit
     def pact_forward(x, a, y, n, BLOCK: tl.constexpr):
         at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
         v = tl.load(x + at, mask=at < n, other=0.0).to(tl.float32)
         alpha = tl.load(a)
         scale = alpha / 15
-        q = tl.floor(tl.minimum(tl.maximum(v, 0.0), alpha) / scale + 0.5)
+        q = tl.minimum(tl.maximum(v, 0.0), alpha) / scale + 12582912.0 - 12582912.0
         tl.store(y + at, q * scale, mask=at < n)
 
     @triton.jit
@@ -90,7 +92,7 @@ def triton_kernels(torch):
         inside = at < inner
         v = tl.load(x + row * inner + at, mask=inside, other=0.0).to(tl.float32)
         scale = tl.load(s + row % channels)
-        q = tl.minimum(tl.maximum(tl.floor(v / scale + 0.5), LOW), HIGH)
+        q = tl.minimum(tl.maximum(v / scale + 12582912.0 - 12582912.0, LOW), HIGH)
         tl.store(y + row * inner + at, q * scale, mask=inside)
 
     @triton.jit
@@ -103,7 +105,7 @@ def triton_kernels(torch):
         g = tl.load(dy + row * inner + at, mask=inside, other=0.0).to(tl.float32)
         scale = tl.load(s + row % channels)
         q = v / scale
-        rounded = tl.floor(q + 0.5)
+        rounded = q + 12582912.0 - 12582912.0
         if IS_LSQ:
             kept = (q > LOW) & (q < HIGH)
         else:
@@ -112,6 +114,46 @@ def triton_kernels(torch):
         bounded = tl.minimum(tl.maximum(rounded, LOW), HIGH)
         tl.atomic_add(ds + row % channels,
                       factor * tl.sum(g * (bounded - tl.where(kept, q, 0.0))))
+
+    @triton.jit
+    def last_forward(x, s, y, rows, columns, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+        down = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+        across = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+        inside = (down < rows)[:, None] & (across < columns)[None, :]
+        at = down[:, None] * columns + across[None, :]
+        v = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+        scale = tl.load(s + across, mask=across < columns, other=1.0)[None, :]
+        q = tl.minimum(tl.maximum(v / scale + 12582912.0 - 12582912.0, -8.0), 7.0)
+        tl.store(y + at, q * scale, mask=inside)
+
+    @triton.jit
+    def last_backward(x, s, dy, dx, ds, rows, columns, ROWS: tl.constexpr,
+                      COLUMNS: tl.constexpr):
+        down = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+        across = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+        inside = (down < rows)[:, None] & (across < columns)[None, :]
+        at = down[:, None] * columns + across[None, :]
+        v = tl.load(x + at, mask=inside, other=0.0).to(tl.float32)
+        g = tl.load(dy + at, mask=inside, other=0.0).to(tl.float32)
+        scale = tl.load(s + across, mask=across < columns, other=1.0)[None, :]
+        q = v / scale
+        rounded = q + 12582912.0 - 12582912.0
+        kept = (rounded >= -8.0) & (rounded <= 7.0)
+        tl.store(dx + at, tl.where(kept, g, 0.0), mask=inside)
+        bounded = tl.minimum(tl.maximum(rounded, -8.0), 7.0)
+        tl.atomic_add(ds + across, tl.sum(g * (bounded - tl.where(kept, q, 0.0)), axis=0),
+                      mask=across < columns)
+
+    def last(kernel, tile_rows):
+        def call(x, s, *rest):
+            rows, columns = x.shape
+            tile = min(64, triton.next_power_of_2(columns))
+            results = rest[-1:] if kernel is last_forward else rest[-3:]
+            if kernel is last_backward:
+                results[-1].zero_()
+            grid = triton.cdiv(rows, tile_rows), triton.cdiv(columns, tile)
+            kernel[grid](x, s, *results, rows, columns, ROWS=tile_rows, COLUMNS=tile)
+        return call
 
     def quantizer(axis, factor, is_lsq=False):
         def grid(x, s):
@@ -143,7 +185,8 @@ def triton_kernels(torch):
         pact_backward[(triton.cdiv(x.numel(), 4096),)](x, a, dy, dx, da, x.numel(), BLOCK=4096)
     return {"pact": (forward, backward), "lsq": quantizer(None, 0.01, True),
             "int_quant": quantizer(None, 1.0), "int_quant_channel": quantizer(0, 1.0),
-            "int_quant_image": quantizer(1, 1.0)}
+            "int_quant_image": quantizer(1, 1.0),
+            "int_quant_last": (last(last_forward, 64), last(last_backward, 128))}
 
 
 def multi_tensor(torch):
@@ -159,3 +202,24 @@ def multi_tensor(torch):
     def one_by_one(weights, scales):
         return [torch.clamp(torch.round(w / s), -8, 7) * s for w, s in zip(weights, scales)]
     return {"foreach": foreach, "torch": one_by_one}
+
+
+def convolution_step(torch):
+    """y and all gradients of a convolution of quantized weights with PACT behind it."""
+    def step(x, w, s, a, dy):
+        scale = s.reshape(-1, 1, 1, 1)
+        v = w / scale
+        rounded = torch.round(v)
+        bounded = torch.clamp(rounded, -8, 7)
+        q = bounded * scale
+        c = torch.nn.functional.conv2d(x, q)
+        unit = a / 15
+        y = torch.round(torch.where(c < 0, 0, torch.minimum(c, a)) / unit) * unit
+        clipped = c >= a
+        dc = torch.where((c >= 0) & ~clipped, dy, 0)
+        dx, dq, _ = torch.ops.aten.convolution_backward(
+            dc, x, q, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1, [True, True, False])
+        inside = rounded == bounded
+        ds = (dq * (bounded - torch.where(inside, v, 0))).sum((1, 2, 3))
+        return (y, dx, torch.where(inside, dq, 0), ds, torch.where(clipped, dy, 0).sum())
+    return step

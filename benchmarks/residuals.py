@@ -220,7 +220,7 @@ def compare(calls, arguments, turns):
     return ratios
 
 
-STEPS = {"resnet18": {"batch": 32}, "transformer": {}}
+STEPS = {"resnet18": {"batch": 32}, "transformer": {"batch": 256}}
 
 
 def torch_steps(name, k, values):

@@ -17,15 +17,18 @@ import torch
 
 import quant_ste.torch as qt
 
+# While Brevitas collects statistics it counts steps in Python, for each of which
+# torch.compile would compile anew. The steps timed are those after.
+STATISTICS = {"collect_stats_steps": 1}
 
 def brevitas_cnn(quick):
     import brevitas.nn as qnn
     channels = 4 if quick else 32
     return torch.nn.Sequential(
         qnn.QuantConv2d(3, channels, 3, padding=1, weight_bit_width=4),
-        qnn.QuantReLU(bit_width=4),
+        qnn.QuantReLU(bit_width=4, **STATISTICS),
         qnn.QuantConv2d(channels, channels, 3, padding=1, weight_bit_width=4),
-        qnn.QuantReLU(bit_width=4), torch.nn.Flatten(),
+        qnn.QuantReLU(bit_width=4, **STATISTICS), torch.nn.Flatten(),
         qnn.QuantLinear(channels * 32 * 32, 10, bias=True, weight_bit_width=4),
     ), torch.randn(2 if quick else 16, 3, 32, 32)
 
@@ -44,8 +47,9 @@ class Block(torch.nn.Module):
         self.norms = torch.nn.ModuleList(torch.nn.LayerNorm(width) for _ in range(2))
         self.qkv, self.out = linear(width, 3 * width), linear(width, width)
         self.up, self.down = linear(width, 4 * width), linear(4 * width, width)
-        self.act = qnn.QuantReLU(bit_width=8)
-        self.inputs = torch.nn.ModuleList(qnn.QuantIdentity(bit_width=8) for _ in range(2))
+        self.act = qnn.QuantReLU(bit_width=8, **STATISTICS)
+        self.inputs = torch.nn.ModuleList(
+            qnn.QuantIdentity(bit_width=8, **STATISTICS) for _ in range(2))
 
     def forward(self, x):
         b, t, w = x.shape
@@ -65,8 +69,8 @@ def step(f, x):
     f(x).square().mean().backward()
 
 
-def bytes_kept(f, x, model):
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+def bytes_kept(f, x, *parameters):
+    own = {p.untyped_storage().data_ptr() for p in parameters}
     kept = {}
 
     def pack(t):
@@ -76,9 +80,12 @@ def bytes_kept(f, x, model):
         return t
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        y = f(x).square().mean()
-    y.backward()
+        f(x, *parameters)
     return sum(kept.values())
+
+
+def model_bytes(f, x, model):
+    return bytes_kept(lambda x, *_: f(x).square().mean(), x, *model.parameters())
 
 
 def times(forms, repeats):
@@ -111,7 +118,8 @@ def models(options):
     for name, make in (("CNN", brevitas_cnn), ("transformer", transformer)):
         torch.manual_seed(0)
         model, x = make(options.quick)
-        step(model, x)  # statistics, lazy state
+        for _ in range(3):
+            step(model, x)  # statistics, lazy state
         fast = copy.deepcopy(model)
         qt.accelerate(fast)
         forms = {"Brevitas, eager": (model, model), "accelerated, eager": (fast, fast)}
@@ -120,7 +128,7 @@ def models(options):
             forms["accelerated, compiled"] = (compiled(fast), fast)
         best = times([lambda f=f: step(f, x) for f, _ in forms.values()], options.repeats)
         for (form, (f, m)), seconds in zip(forms.items(), best):
-            row(name, form, seconds * 1e3, bytes_kept(f, x, m) / 1e6)
+            row(name, form, seconds * 1e3, model_bytes(f, x, m) / 1e6)
 
 
 def fake_quantizers():
@@ -161,29 +169,21 @@ def quantizers(options):
             forms = [ours, theirs] + ([compiled(theirs)] if options.compile else [])
             repeats = max(1, min(10 if options.quick else 200, 2 ** 22 // n ** 2))
 
+            activation = x.view_as(x)  # no leaf, as in a model
+
             def loop(f):
                 for _ in range(repeats):
-                    f(x, p).backward(dy)
+                    f(activation, p).backward(dy)
 
             best = times([lambda f=f: loop(f) for f in forms], options.repeats)
-            kept = [kept_per_element(f, x, p) for f in forms[:2]]
+            kept = [kept_per_element(f, activation, p) for f in forms[:2]]
             row(name, f"{n} x {n}", best[0] / repeats * 1e6, *(t / best[0] for t in best[1:]),
                 *kept)
 
 
 def kept_per_element(f, x, p):
-    """Beside x itself, which a layer has anyway."""
-    kept = {}
-
-    def pack(t):
-        storage = t.untyped_storage()
-        if storage.data_ptr() != x.untyped_storage().data_ptr():
-            kept[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        f(x, p)
-    return sum(kept.values()) / x.numel()
+    """x counts, which may or may not be there anyway; the parameter does not."""
+    return bytes_kept(f, x, p) / x.numel()
 
 
 def calls(options):

@@ -187,6 +187,17 @@ char *quant_ste_add_derivative(const char *text, size_t length,
                                const char *function, const char *name,
                                bool is_forward, const int32_t *wrt,
                                int32_t num_wrt, char **error);
+/* The module's text, in linalg, with the derivative of `function` in the
+ * arguments `wrt` in two parts: @<function>_fwd, which gives the results and what
+ * it keeps (`quant_ste.residual`), and @<function>_bwd. Its arguments say what
+ * they are: a residual, an argument or a result of `function` by number, or a
+ * cotangent. Of the arguments, those in `transient` are not there any more in the
+ * backward. `plan_options` are those of quant-ste-plan-residuals; calls are
+ * inlined first. */
+char *quant_ste_split(const char *text, size_t length, const char *function,
+                      const int32_t *wrt, int32_t num_wrt,
+                      const int32_t *transient, int32_t num_transient,
+                      const char *plan_options, char **error);
 /* Checks the arguments, calls, and gives the results, or NULL. The arguments
  * are copied where they have gaps, and not written to unless the module says
  * so of one (`bufferization.writable = true`). Several threads may

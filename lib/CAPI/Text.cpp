@@ -7,12 +7,16 @@
 
 #include "Session.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "quant_ste/Conversion/Passes.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 #include "quant_ste/Pipelines/Pipelines.h"
+#include "quant_ste/Transforms/Passes.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -153,6 +157,53 @@ char *quant_ste_add_derivative(const char *text, size_t length,
       return failure();
     return addDerivative(module, primal, name, is_forward,
                          SmallVector<int64_t>(wrt, wrt + num_wrt));
+  });
+}
+
+char *quant_ste_split(const char *text, size_t length, const char *function,
+                      const int32_t *wrt, int32_t num_wrt,
+                      const int32_t *transient, int32_t num_transient,
+                      const char *plan_options, char **error) {
+  return rewrite(text, length, error, [&](ModuleOp module) -> LogicalResult {
+    if (!lookup(module, function))
+      return failure();
+    QuantSTEDifferentiatePassOptions derivative;
+    derivative.function = function;
+    derivative.wrt.assign(wrt, wrt + num_wrt);
+    MLIRContext *context = module.getContext();
+    PassManager lower(context, ModuleOp::getOperationName());
+    lower.addPass(createQuantSTEDifferentiatePass(derivative));
+    lower.addPass(createInlinerPass());
+    lower.addPass(createConvertElementwiseToLinalgPass());
+    lower.addPass(createQuantSTEDecomposeAggregatesPass());
+    lower.addPass(createConvertQuantSTEToLinalgPass());
+    lower.addPass(createCanonicalizerPass());
+    lower.addPass(createCSEPass());
+    if (failed(lower.run(module)))
+      return failure();
+    func::FuncOp joint = lookup(module, (function + Twine("_vjp")).str());
+    if (!joint)
+      return failure();
+    for (int32_t i : ArrayRef(transient, num_transient)) {
+      if (i < 0 || static_cast<unsigned>(i) >= joint.getNumArguments())
+        return joint.emitError("expected transient to list arguments, got ")
+               << i;
+      joint.setArgAttr(i, "quant_ste.transient", UnitAttr::get(context));
+    }
+
+    PassManager pm(context, ModuleOp::getOperationName());
+    std::unique_ptr<Pass> plan = createQuantSTEPlanResidualsPass();
+    // What is wrong with one LLVM says on the standard error.
+    auto explain = [&](const Twine &message) {
+      return emitError(module.getLoc(),
+                       "expected options of quant-ste-plan-residuals, got '")
+             << plan_options << "'" << message;
+    };
+    if (failed(plan->initializeOptions(plan_options, explain)))
+      return failure();
+    pm.addPass(std::move(plan));
+    pm.addPass(createQuantSTESplitPass());
+    return pm.run(module);
   });
 }
 

@@ -92,10 +92,16 @@ LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
 }
 
 static void markDestinations(func::FuncOp f, const Signature &signature) {
-  UnitAttr mark = UnitAttr::get(f.getContext());
-  for (unsigned i = 0, e = signature.results.size(); i < e; ++i)
+  MLIRContext *ctx = f.getContext();
+  // All at once: each change of one makes the list of all anew.
+  SmallVector<DictionaryAttr> all;
+  for (unsigned i = 0, e = signature.results.size(); i < e; ++i) {
+    NamedAttrList own(f.getResultAttrDict(i));
     if (signature.hasDestination(i))
-      f.setResultAttr(i, "quant_ste.destination", mark);
+      own.set("quant_ste.destination", UnitAttr::get(ctx));
+    all.push_back(own.getDictionary(ctx));
+  }
+  f.setAllResultAttrs(all);
 }
 
 LogicalResult quant_ste::lowerToLLVM(ModuleOp module,

@@ -300,6 +300,155 @@ static llvm::Value *expandWhole(llvm::Instruction &i) {
                         b.CreateBitCast(same, type));
 }
 
+//===----------------------------------------------------------------------===//
+// Division of bounded whole numbers
+//===----------------------------------------------------------------------===//
+
+// ExactDivision.cpp proves the product with a reciprocal and its correction for
+// some magnitudes. To look at every dividend's costs more than the instruction
+// does. But there is nothing to look at where a whole number is divided whose
+// position was clamped before, as in a clipped activation: it is zero or not
+// small, and how large it can be does not depend on the lane.
+
+/// Lanes from which on it pays to prepare the divisor in front of a loop.
+static constexpr unsigned kDivided = 64;
+/// Exponents of the magnitudes that the proof is for.
+static constexpr int kMaxDivisor = 40, kMaxDividend = 80;
+
+namespace {
+/// The f32 quotient of a vector of whole numbers and one number. Unless some
+/// bound is a NaN, each whole number is one, or at most as large as rounding
+/// makes a bound times the factor.
+struct BoundedQuotient {
+  llvm::BinaryOperator *root;
+  llvm::Value *divisor;
+  llvm::Value *factor = nullptr; ///< null for 1
+  SmallVector<llvm::Value *, 2> bounds;
+
+  static std::optional<BoundedQuotient> match(llvm::Instruction &i);
+  void useReciprocal();
+
+private:
+  bool takeBounds(llvm::Value *v);
+  llvm::Value *areInProof(llvm::IRBuilder<> &b);
+};
+} // namespace
+
+/// Those that v is clamped to from above and from below. What is clamped are no
+/// 16-bit floats: beside their conversions, the instruction costs nothing.
+bool BoundedQuotient::takeBounds(llvm::Value *v) {
+  using llvm::FCmpInst;
+  bool isBoundedAbove = false, isBoundedBelow = false;
+  while (!isBoundedAbove || !isBoundedBelow) {
+    llvm::CmpPredicate predicate;
+    llvm::Value *x = nullptr, *bound = nullptr;
+    if (!match::match(
+            v, match::m_Select(match::m_FCmp(predicate, match::m_Value(x),
+                                             match::m_Value(bound)),
+                               match::m_Deferred(bound), match::m_Deferred(x))))
+      return false;
+    llvm::Value *scalar = llvm::getSplatValue(bound);
+    bool isAbove =
+        predicate == FCmpInst::FCMP_OGT || predicate == FCmpInst::FCMP_OGE;
+    bool isBelow =
+        predicate == FCmpInst::FCMP_OLT || predicate == FCmpInst::FCMP_OLE;
+    if (!scalar || (!isAbove && !isBelow))
+      return false;
+    isBoundedAbove |= isAbove;
+    isBoundedBelow |= isBelow;
+    bounds.push_back(scalar);
+    v = x;
+  }
+  if (auto *fence = dyn_cast<llvm::IntrinsicInst>(v);
+      fence && fence->getIntrinsicID() == llvm::Intrinsic::arithmetic_fence)
+    v = fence->getArgOperand(0);
+  return !isa<llvm::CastInst>(v);
+}
+
+std::optional<BoundedQuotient> BoundedQuotient::match(llvm::Instruction &i) {
+  using llvm::Intrinsic::ID;
+  auto *type = dyn_cast<llvm::FixedVectorType>(i.getType());
+  if (i.getOpcode() != llvm::Instruction::FDiv || !type ||
+      !type->getElementType()->isFloatTy() ||
+      type->getNumElements() % kDivided != 0)
+    return std::nullopt;
+  auto *rounding = dyn_cast<llvm::IntrinsicInst>(i.getOperand(0));
+  ID mode = rounding ? rounding->getIntrinsicID() : ID(0);
+  if (mode != llvm::Intrinsic::roundeven && mode != llvm::Intrinsic::floor &&
+      mode != llvm::Intrinsic::ceil && mode != llvm::Intrinsic::trunc)
+    return std::nullopt;
+  BoundedQuotient quotient;
+  quotient.root = cast<llvm::BinaryOperator>(&i);
+  quotient.divisor = llvm::getSplatValue(i.getOperand(1));
+  if (!quotient.divisor)
+    return std::nullopt;
+  llvm::Value *position = rounding->getArgOperand(0), *x = nullptr,
+              *y = nullptr;
+  if (match::match(position,
+                   match::m_FMul(match::m_Value(x), match::m_Value(y))))
+    if ((quotient.factor = llvm::getSplatValue(y)))
+      position = x;
+  if (!quotient.takeBounds(position))
+    return std::nullopt;
+  return quotient;
+}
+
+/// Whether the divisor and all dividends but NaNs are of a size for the proof.
+llvm::Value *BoundedQuotient::areInProof(llvm::IRBuilder<> &b) {
+  auto power = [](llvm::Value *like, int exponent) {
+    return llvm::ConstantFP::get(like->getType(), std::ldexp(1.0, exponent));
+  };
+  auto getSize = [&](llvm::Value *v) {
+    return b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, v);
+  };
+  llvm::Value *size = getSize(divisor);
+  llvm::Value *all =
+      b.CreateAnd(b.CreateFCmpOGE(size, power(size, -kMaxDivisor)),
+                  b.CreateFCmpOLE(size, power(size, kMaxDivisor)));
+  for (llvm::Value *bound : bounds) {
+    llvm::Value *largest =
+        getSize(factor ? b.CreateFMul(bound, factor) : bound);
+    // Rounding to a whole number makes it less than twice as large, or 1.
+    all = b.CreateAnd(
+        all, b.CreateFCmpOLT(largest, power(largest, kMaxDividend - 1)));
+  }
+  return all;
+}
+
+/// By the product with the reciprocal where magnitudes allow it, else by the
+/// instruction. A sum loses the sign of zero.
+void BoundedQuotient::useReciprocal() {
+  llvm::IRBuilder<> b(root);
+  llvm::Instruction *fast = nullptr, *slow = nullptr;
+  llvm::MDNode *weights =
+      llvm::MDBuilder(b.getContext()).createLikelyBranchWeights();
+  llvm::SplitBlockAndInsertIfThenElse(areInProof(b), root->getIterator(), &fast,
+                                      &slow, weights);
+  b.SetInsertPoint(fast);
+  llvm::Type *type = root->getType();
+  auto splat = [&](llvm::Value *v) {
+    return b.CreateVectorSplat(
+        cast<llvm::FixedVectorType>(type)->getElementCount(), v);
+  };
+  auto fma = [&](llvm::Value *x, llvm::Value *y, llvm::Value *z) {
+    return b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {x, y, z});
+  };
+  llvm::Value *dividend = root->getOperand(0);
+  llvm::Value *one = llvm::ConstantFP::get(divisor->getType(), 1.0);
+  llvm::Value *reciprocal = splat(b.CreateFDiv(one, divisor));
+  llvm::Value *product = b.CreateFMul(dividend, reciprocal);
+  llvm::Value *rest = fma(splat(b.CreateFNeg(divisor)), product, dividend);
+  llvm::Value *quotient =
+      b.CreateCopySign(fma(rest, reciprocal, product), product);
+  b.SetInsertPoint(root);
+  llvm::PHINode *phi = b.CreatePHI(type, 2);
+  phi->addIncoming(quotient, fast->getParent());
+  phi->addIncoming(root, slow->getParent());
+  root->replaceUsesWithIf(phi,
+                          [&](llvm::Use &use) { return use.getUser() != phi; });
+  root->moveBefore(slow->getIterator());
+}
+
 /// What LLVM would make a call for each element.
 static void
 expandCalls(llvm::Function &f,
@@ -329,6 +478,14 @@ void quant_ste::useTargetForms(llvm::Module &module,
       expandCalls(f, expandHalf);
     if (!has("+sse4.1"))
       expandCalls(f, expandWhole);
+    if (has("+fma") || has("+avx512f")) {
+      SmallVector<BoundedQuotient> quotients;
+      for (llvm::Instruction &i : llvm::instructions(f))
+        if (auto quotient = BoundedQuotient::match(i))
+          quotients.push_back(std::move(*quotient));
+      for (BoundedQuotient &quotient : quotients)
+        quotient.useReciprocal();
+    }
     if (!has("+avx512bf16,+avx512dq"))
       continue;
     SmallVector<std::pair<llvm::SelectInst *, llvm::Value *>> roundings;

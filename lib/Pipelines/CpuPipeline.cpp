@@ -35,8 +35,25 @@ template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<CpuPhase>() {
 // Phases
 //===----------------------------------------------------------------------===//
 
+/// Upstream's pattern for a value that a loop carries twice compares all that
+/// it carries in pairs, and anew for each change in its body: most of the time
+/// of a training loop, which carries every parameter. One clean-up per pipeline
+/// has it.
+static void addCanonicalizer(OpPassManager &pm, bool mergesCarried) {
+  GreedyRewriteConfig config; // As the pass has it by default.
+  config.setUseTopDownTraversal().setRegionSimplificationLevel(
+      GreedySimplifyRegionLevel::Normal);
+  // The name of a type, as the compiler of LLVM spells it.
+  SmallVector<std::string> slow = {
+      "(anonymous namespace)::RemoveDuplicateSuccessorInputUses",
+      "{anonymous}::RemoveDuplicateSuccessorInputUses"};
+  if (mergesCarried)
+    slow.clear();
+  pm.addPass(createCanonicalizerPass(config, slow));
+}
+
 void phases::cleanUp(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
+  addCanonicalizer(pm, /*mergesCarried=*/false);
   pm.addPass(createCSEPass());
 }
 
@@ -59,23 +76,25 @@ void phases::addLinalg(OpPassManager &pm) {
   cleanUp(pm);
 }
 
-void phases::addFuse(OpPassManager &pm, bool productsToRuntime) {
+void phases::addFuse(OpPassManager &pm, bool productsToRuntime,
+                     bool gatherWindows) {
   pm.addPass(createQuantSTEFusePass());
   cleanUp(pm);
   pm.addPass(createQuantSTEFuseSiblingsPass());
-  pm.addPass(createQuantSTEUnrollWindowsPass());
+  pm.addPass(createQuantSTEUnrollWindowsPass({/*keepProducts=*/gatherWindows}));
   if (productsToRuntime)
     pm.addPass(createQuantSTEAbsorbTransposesPass());
   pm.addPass(
       createQuantSTETransposeFactorsPass({/*narrowSums=*/productsToRuntime}));
   // Merges what the fused bodies have in common.
-  cleanUp(pm);
+  addCanonicalizer(pm, /*mergesCarried=*/true);
+  pm.addPass(createCSEPass());
 }
 
 void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   pm.addPass(createQuantSTECallerDestinationsPass());
   pm.addPass(createQuantSTEExposeFunctionsPass());
-  pm.addPass(createQuantSTEOwnDestinationsPass());
+  pm.addPass(createQuantSTEOwnDestinationsPass({/*carried=*/reuseBuffers}));
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.bufferizeFunctionBoundaries = true;
@@ -85,7 +104,7 @@ void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   bufferize.allowReturnAllocsFromLoops = true;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   // Drops the loop-carried buffers that never change.
-  pm.addPass(createCanonicalizerPass());
+  addCanonicalizer(pm, /*mergesCarried=*/false);
   pm.addNestedPass<func::FuncOp>(createQuantSTEOwnResultsPass());
   // Hoisting must come before deallocation: after it, the allocations would
   // leave the loops and the deallocations stay.
@@ -122,7 +141,7 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
     pm.addPass(createConvertSCFToOpenMPPass());
     pm.addPass(createQuantSTEGuardParallelPass());
     // Folds the alloca scopes, which must be of one block from here on.
-    pm.addPass(createCanonicalizerPass());
+    addCanonicalizer(pm, /*mergesCarried=*/false);
   }
   pm.addPass(createQuantSTEExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());

@@ -34,6 +34,8 @@ template <> ArrayRef<StringLiteral> quant_ste::getPhaseNames<GpuPhase>() {
 
 static void addKernels(OpPassManager &pm, const GpuPipelineOptions &options) {
   if (options.matmul == GpuMatmul::Cublas) {
+    pm.addNestedPass<func::FuncOp>(
+        createQuantSTEGatherWindowsPass({options.gatherBytes}));
     QuantSTEProductsToRuntimePassOptions products;
     products.device = true;
     pm.addPass(createQuantSTEProductsToRuntimePass(products));
@@ -106,7 +108,8 @@ void quant_ste::buildGpuPipeline(OpPassManager &pm,
     addLinalg(pm);
   if (wants(GpuPhase::Fuse)) {
     pm.addNestedPass<func::FuncOp>(createQuantSTEDeviceScalarsPass());
-    addFuse(pm, /*productsToRuntime=*/options.matmul == GpuMatmul::Cublas);
+    bool byCublas = options.matmul == GpuMatmul::Cublas;
+    addFuse(pm, /*productsToRuntime=*/byCublas, /*gatherWindows=*/byCublas);
   }
   if (wants(GpuPhase::Bufferize))
     // The arrays of a kernel do not overlap.

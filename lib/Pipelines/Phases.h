@@ -16,7 +16,9 @@ void cleanUp(OpPassManager &pm);
 void addDifferentiate(OpPassManager &pm, const CpuPipelineOptions &options);
 void addLinalg(OpPassManager &pm);
 /// `productsToRuntime`: products will be calls of the runtime, in any layout.
-void addFuse(OpPassManager &pm, bool productsToRuntime);
+/// `gatherWindows`: convolutions too, by quant-ste-gather-windows.
+void addFuse(OpPassManager &pm, bool productsToRuntime,
+             bool gatherWindows = false);
 /// `reuseBuffers`: kernels may write over what they read.
 void addBufferize(OpPassManager &pm, bool reuseBuffers);
 void addLLVM(OpPassManager &pm, const CpuPipelineOptions &options);

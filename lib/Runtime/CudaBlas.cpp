@@ -163,15 +163,30 @@ static Loop takeLast(const Loop *loops, int64_t count,
   return taken;
 }
 
+/// The longest of the outer loops whose products go to places of their own.
+static Loop takeBatch(std::vector<Loop> &others) {
+  auto longest = others.end();
+  for (auto it = others.begin(); it != others.end(); ++it)
+    if (it->c != 0 && (longest == others.end() || it->size > longest->size))
+      longest = it;
+  if (longest == others.end())
+    return {1, 0, 0, 0};
+  Loop batch = *longest;
+  others.erase(longest);
+  return batch;
+}
+
 static Plan makePlan(const quant_ste_matmul_args &args, const Loop *loops) {
   Plan plan;
-  plan.batch = takeLast(loops, args.batch, plan.others);
+  if (args.batch > 0)
+    plan.others.push_back(takeLast(loops, args.batch, plan.others));
   loops += args.batch;
   plan.rows = takeLast(loops, args.rows, plan.others);
   loops += args.rows;
   plan.columns = takeLast(loops, args.columns, plan.others);
   loops += args.columns;
   plan.terms = takeLast(loops, args.terms, plan.others);
+  plan.batch = takeBatch(plan.others);
   return plan;
 }
 
@@ -222,9 +237,10 @@ struct Product {
   Plan plan;
   cublasHandle_t handle;
 
-  /// With the arrays' offsets of the outer loops, in elements.
-  bool multiply(int64_t a, int64_t b, int64_t c) const;
-  bool run(size_t loop, int64_t a, int64_t b, int64_t c) const;
+  /// With the arrays' offsets of the outer loops, in elements. `adds`: to what
+  /// is there.
+  bool multiply(int64_t a, int64_t b, int64_t c, bool adds) const;
+  bool run(size_t loop, int64_t a, int64_t b, int64_t c, bool adds) const;
 };
 } // namespace
 
@@ -233,7 +249,7 @@ static const void *at(const void *base, int64_t offset, int64_t type) {
          offset * static_cast<int64_t>(getSize(type));
 }
 
-bool Product::multiply(int64_t inA, int64_t inB, int64_t inC) const {
+bool Product::multiply(int64_t inA, int64_t inB, int64_t inC, bool adds) const {
   Loop rows = plan.rows, columns = plan.columns;
   const Loop &terms = plan.terms, &batch = plan.batch;
   const void *a = at(args.a, inA, args.a_type);
@@ -260,10 +276,12 @@ bool Product::multiply(int64_t inA, int64_t inB, int64_t inC) const {
       return false;
     }
   bool isDouble = args.c_type == QUANT_STE_MATMUL_F64;
-  const double oneDouble = 1;
-  const float oneFloat = 1;
-  const void *one = isDouble ? static_cast<const void *>(&oneDouble)
-                             : static_cast<const void *>(&oneFloat);
+  const double doubles[] = {0, 1};
+  const float floats[] = {0, 1};
+  auto factor = [&](bool isOne) {
+    return isDouble ? static_cast<const void *>(&doubles[isOne])
+                    : static_cast<const void *>(&floats[isOne]);
+  };
   int compute = isDouble                              ? kCompute64F
                 : args.a_type == QUANT_STE_MATMUL_F32 ? kCompute32FPedantic
                                                       : kCompute32F;
@@ -272,27 +290,33 @@ bool Product::multiply(int64_t inA, int64_t inB, int64_t inC) const {
   return check(getCublas().gemm(
                    handle, l.op, r.op, static_cast<int>(rows.size),
                    static_cast<int>(columns.size), static_cast<int>(terms.size),
-                   one, left, getDataType(args.a_type),
+                   factor(true), left, getDataType(args.a_type),
                    static_cast<int>(l.leading), leftBatch, right,
                    getDataType(args.a_type), static_cast<int>(r.leading),
-                   rightBatch, one, c, getDataType(args.c_type),
+                   rightBatch, factor(adds), c, getDataType(args.c_type),
                    static_cast<int>(leadingC), batch.c,
                    static_cast<int>(batch.size), compute, kDefaultAlgorithm),
                "cublasGemmStridedBatchedEx");
 }
 
-bool Product::run(size_t loop, int64_t a, int64_t b, int64_t c) const {
+bool Product::run(size_t loop, int64_t a, int64_t b, int64_t c,
+                  bool adds) const {
   if (loop == plan.others.size())
-    return multiply(a, b, c);
+    return multiply(a, b, c, adds);
   const Loop &other = plan.others[loop];
-  for (int64_t i = 0; i < other.size; ++i)
-    if (!run(loop + 1, a + i * other.a, b + i * other.b, c + i * other.c))
+  for (int64_t i = 0; i < other.size; ++i) {
+    // What is not the first term of an element is added.
+    bool isLater = i > 0 && other.c == 0;
+    if (!run(loop + 1, a + i * other.a, b + i * other.b, c + i * other.c,
+             adds || isLater))
       return false;
+  }
   return true;
 }
 
 void quant_ste_cuda_matmul(const quant_ste_matmul_args *args,
-                           const quant_ste_matmul_loop *loops) {
+                           const quant_ste_matmul_loop *loops,
+                           int64_t overwrites) {
   auto thread = getCudaThread();
   if (!thread)
     return;
@@ -301,5 +325,6 @@ void quant_ste_cuda_matmul(const quant_ste_matmul_args *args,
     if (loops[i].size == 0)
       return;
   if (cublasHandle_t handle = getHandle(*thread))
-    Product{*args, makePlan(*args, loops), handle}.run(0, 0, 0, 0);
+    Product{*args, makePlan(*args, loops), handle}.run(0, 0, 0, 0,
+                                                       overwrites == 0);
 }

@@ -40,25 +40,33 @@ static LogicalResult check(func::FuncOp f) {
 /// Each marked result becomes the last argument.
 static void moveResults(func::FuncOp f) {
   auto ret = cast<func::ReturnOp>(f.getBody().front().getTerminator());
-  OpBuilder b(ret);
-  SmallVector<Value> kept;
+  SmallVector<Value> kept, moved;
   SmallVector<DictionaryAttr> keptAttrs;
   for (auto [i, value] : llvm::enumerate(ret.getOperands())) {
-    if (!isDestination(f, i)) {
-      kept.push_back(value);
-      keptAttrs.push_back(f.getResultAttrDict(i));
+    if (isDestination(f, i)) {
+      moved.push_back(value);
       continue;
     }
-    auto tensor = cast<RankedTensorType>(value.getType());
-    auto type = MemRefType::get(tensor.getShape(), tensor.getElementType());
-    unsigned last = f.getNumArguments();
-    [[maybe_unused]] LogicalResult inserted =
-        f.insertArgument(last, type, {}, f.getLoc());
-    assert(succeeded(inserted) && "a function type takes any argument");
-    bufferization::MaterializeInDestinationOp::create(
-        b, ret.getLoc(), TypeRange(), value, f.getArgument(last),
-        /*restrict=*/true, /*writable=*/true);
+    kept.push_back(value);
+    keptAttrs.push_back(f.getResultAttrDict(i));
   }
+  // All at once: each of them makes the function's type anew.
+  unsigned first = f.getNumArguments();
+  SmallVector<Type> types = llvm::map_to_vector(moved, [](Value value) -> Type {
+    auto tensor = cast<RankedTensorType>(value.getType());
+    return MemRefType::get(tensor.getShape(), tensor.getElementType());
+  });
+  [[maybe_unused]] LogicalResult inserted =
+      f.insertArguments(SmallVector<unsigned>(moved.size(), first), types,
+                        SmallVector<DictionaryAttr>(
+                            moved.size(), DictionaryAttr::get(f.getContext())),
+                        SmallVector<Location>(moved.size(), f.getLoc()));
+  assert(succeeded(inserted) && "a function type takes any argument");
+  OpBuilder b(ret);
+  for (auto [i, value] : llvm::enumerate(moved))
+    bufferization::MaterializeInDestinationOp::create(
+        b, ret.getLoc(), TypeRange(), value, f.getArgument(first + i),
+        /*restrict=*/true, /*writable=*/true);
   ret.getOperandsMutable().assign(kept);
   f.removeResAttrsAttr();
   f.setType(FunctionType::get(f.getContext(), f.getArgumentTypes(),

@@ -28,9 +28,15 @@ struct ExposeFunctions
       if (!f.isPublic() || f.isExternal())
         continue;
       f->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), b.getUnitAttr());
-      for (auto [i, type] : llvm::enumerate(f.getArgumentTypes()))
-        if (isa<TensorType>(type) && !f.getArgAttr(i, writable))
-          f.setArgAttr(i, writable, b.getBoolAttr(false));
+      // All at once: each change of one makes the list of all anew.
+      SmallVector<DictionaryAttr> all;
+      for (auto [i, type] : llvm::enumerate(f.getArgumentTypes())) {
+        NamedAttrList own(f.getArgAttrDict(i));
+        if (isa<TensorType>(type) && !own.get(writable))
+          own.set(writable, b.getBoolAttr(false));
+        all.push_back(own.getDictionary(&getContext()));
+      }
+      f.setAllArgAttrs(all);
     }
   }
 };

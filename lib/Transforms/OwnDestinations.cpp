@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Matchers.h"
 
@@ -59,10 +60,30 @@ static Value makeAgain(OpBuilder &b, Value value) {
       .getResult(0);
 }
 
+/// Has what the loop carries next written over what it carries now.
+static void updateCarried(scf::ForOp loop) {
+  Block *body = loop.getBody();
+  for (auto [carried, yielded] :
+       llvm::zip(loop.getRegionIterArgs(), loop.getYieldedValues())) {
+    auto generic = yielded.getDefiningOp<linalg::GenericOp>();
+    if (!generic || generic->getBlock() != body ||
+        carried.getType() != yielded.getType())
+      continue;
+    OpOperand *init = generic.getTiedOpOperand(cast<OpResult>(yielded));
+    if (generic.getMatchingBlockArgument(init).use_empty() &&
+        init->get().getDefiningOp<tensor::EmptyOp>())
+      init->set(carried);
+  }
+}
+
 namespace {
 struct OwnDestinations
     : quant_ste::impl::QuantSTEOwnDestinationsPassBase<OwnDestinations> {
+  using QuantSTEOwnDestinationsPassBase::QuantSTEOwnDestinationsPassBase;
+
   void runOnOperation() override {
+    if (carried)
+      getOperation()->walk(updateCarried);
     SmallVector<OpOperand *> shared;
     getOperation()->walk([&](Operation *op) {
       for (OpOperand &operand : op->getOpOperands()) {

@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Products.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -344,6 +345,8 @@ LogicalResult Unroller::run() {
 namespace {
 struct UnrollWindows
     : quant_ste::impl::QuantSTEUnrollWindowsPassBase<UnrollWindows> {
+  using QuantSTEUnrollWindowsPassBase::QuantSTEUnrollWindowsPassBase;
+
   void runOnOperation() override {
     IRRewriter rewriter(&getContext());
     SmallVector<linalg::LinalgOp> ops;
@@ -352,7 +355,9 @@ struct UnrollWindows
           llvm::any_of(op.getIndexingMapsArray(), [](AffineMap map) {
             return !map.isProjectedPermutation();
           });
-      if (hasWindows && op.hasPureTensorSemantics())
+      std::string why;
+      if (hasWindows && op.hasPureTensorSemantics() &&
+          !(keepProducts && quant_ste::canGatherWindows(op, why)))
         ops.push_back(op);
     });
     for (linalg::LinalgOp op : ops) {

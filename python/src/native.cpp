@@ -508,6 +508,19 @@ static std::string addDerivative(nb::bytes text, const std::string &function,
   return takeString(out);
 }
 
+static std::string split(nb::bytes text, const std::string &function,
+                         const std::vector<int32_t> &wrt,
+                         const std::vector<int32_t> &transient,
+                         const std::string &plan) {
+  Failure failure;
+  char *out = quant_ste_split(text.c_str(), text.size(), function.c_str(),
+                              wrt.data(), wrt.size(), transient.data(),
+                              transient.size(), plan.c_str(), failure);
+  if (!out)
+    failure.raise();
+  return takeString(out);
+}
+
 static void save(nb::bytes text, const Options &options,
                  const std::string &path, const std::string &target,
                  const std::string &header, const std::string &prefix,
@@ -582,6 +595,8 @@ NB_MODULE(_native, m) {
       .def_prop_ro("device",
                    [](const View &view) { return view.keep.device_id(); });
   m.def("lower", &lower, "text"_a, "options"_a, "phase"_a);
+  m.def("split", &split, "text"_a, "function"_a, "wrt"_a, "transient"_a,
+        "plan"_a);
   m.def("add_derivative", &addDerivative, "text"_a, "function"_a, "name"_a,
         "is_forward"_a, "wrt"_a);
   m.def("save", &save, "text"_a, "options"_a, "path"_a, "target"_a = "",

@@ -34,6 +34,7 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
@@ -80,6 +81,10 @@ struct Arg {
 /// Where an operand's elements are.
 enum class Extent : uint8_t { One, Channel, Element, Baked };
 
+/// What is computed: y; gradients; y and the masks that gradients need;
+/// gradients from masks.
+enum class Form : uint8_t { Forward, Backward, Save, PackedBackward };
+
 /// The shape that a kernel sees: x as it lies in memory, collapsed.
 enum class Layout : uint8_t {
   Flat,              // [n]
@@ -101,8 +106,11 @@ struct OpSpec {
   std::vector<Arg> args;
   bool promotes;      // x takes the common type of all operands
   bool givesFloat;    // the result is f32, whatever x is
-  nb::object getText; // (is_backward, dtype, layout, operands, words, wrt)
-  std::optional<c10::OperatorHandle> forward, backward;
+  nb::object getText; // (form, dtype, layout, operands, words, wrt)
+  std::optional<c10::OperatorHandle> forward, backward, save, packedBackward;
+  uint64_t packs = 0; // the tensors whose gradients need a mask alone
+  int packsWord = -1; // unless the argument at this place, if any, is that
+  std::string packsValue;
 
   mutable std::shared_mutex mutex;
   mutable std::vector<Kernel> kernels;
@@ -462,9 +470,9 @@ static void appendWord(Key &key, const IValue &value) {
 }
 
 static Key makeKey(const OpSpec &spec, const Plan &plan, const IValue *args,
-                   bool isBackward, uint64_t wrt) {
+                   Form form, uint64_t wrt) {
   Key key;
-  key.push_back(static_cast<uint64_t>(isBackward) |
+  key.push_back(static_cast<uint64_t>(form) |
                 static_cast<uint64_t>(plan.layout) << 8 |
                 static_cast<uint64_t>(plan.x.scalar_type()) << 16 | wrt << 32 |
                 static_cast<uint64_t>(plan.capability) << 48);
@@ -492,7 +500,7 @@ static nb::object toPython(const IValue &value) {
 
 /// Asks the table for the text. Called without any lock: it takes the GIL.
 static std::string askText(const OpSpec &spec, const Plan &plan,
-                           const IValue *args, bool isBackward, uint64_t wrt) {
+                           const IValue *args, Form form, uint64_t wrt) {
   nb::gil_scoped_acquire python;
   nb::list operands, words, wanted;
   for (const Operand &operand : plan.operands)
@@ -505,7 +513,7 @@ static std::string askText(const OpSpec &spec, const Plan &plan,
     if (wrt >> i & 1)
       wanted.append(i);
   return nb::cast<std::string>(
-      spec.getText(isBackward, getTypeName(plan.x.scalar_type()),
+      spec.getText(static_cast<int>(form), getTypeName(plan.x.scalar_type()),
                    static_cast<int>(plan.layout), operands, words, wanted));
 }
 
@@ -540,9 +548,8 @@ static quant_ste_entry compile(const OpSpec &spec, const std::string &text,
 }
 
 static quant_ste_entry findKernel(const OpSpec &spec, const Plan &plan,
-                                  const IValue *args, bool isBackward,
-                                  uint64_t wrt) {
-  Key key = makeKey(spec, plan, args, isBackward, wrt);
+                                  const IValue *args, Form form, uint64_t wrt) {
+  Key key = makeKey(spec, plan, args, form, wrt);
   {
     std::shared_lock<std::shared_mutex> lock(spec.mutex);
     for (const Kernel &kernel : spec.kernels)
@@ -550,7 +557,7 @@ static quant_ste_entry findKernel(const OpSpec &spec, const Plan &plan,
         return kernel.entry;
   }
   quant_ste_entry entry =
-      compile(spec, askText(spec, plan, args, isBackward, wrt), plan);
+      compile(spec, askText(spec, plan, args, form, wrt), plan);
   std::unique_lock<std::shared_mutex> lock(spec.mutex);
   spec.kernels.push_back({std::move(key), entry});
   return entry;
@@ -600,10 +607,9 @@ static SmallVector<int64_t, 3> getKernelSizes(const Plan &plan) {
   return {};
 }
 
-/// Adds x and the parameters. `numbers` gives memory to plain numbers.
-static void addInputs(Slots &slots, Plan &plan, IntArrayRef sizes,
-                      std::array<double, 16> &numbers) {
-  slots.add(plan.x.data_ptr(), sizes);
+/// Adds the parameters. `numbers` gives memory to plain numbers.
+static void addParameters(Slots &slots, Plan &plan, IntArrayRef sizes,
+                          std::array<double, 16> &numbers) {
   size_t n = 0;
   for (Operand &operand : plan.operands) {
     switch (operand.extent) {
@@ -674,22 +680,73 @@ static void runKernel(const OpSpec &spec, const Plan &plan,
               quant_ste_cuda_last_error());
 }
 
-static Tensor runForward(const OpSpec &spec, const IValue *args) {
+/// The operand that each tensor is: kernels count numbers as operands, too.
+static SmallVector<int64_t, 6> getOperands(const OpSpec &spec) {
+  SmallVector<int64_t, 6> operands;
+  int64_t operand = 0;
+  for (const Arg &arg : spec.args) {
+    if (arg.kind == ArgKind::Operand)
+      operands.push_back(operand);
+    if (arg.kind == ArgKind::Operand || arg.kind == ArgKind::Number)
+      ++operand;
+  }
+  return operands;
+}
+
+/// `wrt`, positions among the tensors, as bits of operands.
+static uint64_t getOperandMask(IntArrayRef operands, IntArrayRef wrt) {
+  uint64_t mask = 0;
+  for (int64_t i : wrt)
+    mask |= uint64_t(1) << operands[i];
+  return mask;
+}
+
+/// The sizes of the masks of n elements: rows of bits that start on a byte.
+template <class Int>
+static std::array<Int, 2> getMaskSizes(size_t count, Int n) {
+  return {Int(static_cast<int64_t>(count)), (n + 7) / 8};
+}
+
+static void addMasks(Slots &slots, const Tensor &masks) {
+  for (int64_t i = 0; i < masks.size(0); ++i)
+    slots.add(masks.data_ptr<uint8_t>() + i * masks.size(1), {masks.size(1)});
+}
+
+/// y, and with `wrt`, positions among the tensors, the masks that their
+/// gradients need.
+static std::pair<Tensor, Tensor> runForward(const OpSpec &spec,
+                                            const IValue *args,
+                                            std::optional<IntArrayRef> wrt) {
   std::array<bool, 16> isWanted{};
+  if (wrt)
+    for (int64_t i : *wrt)
+      isWanted[i] = true;
   Call call = readCall(spec, args);
   c10::OptionalDeviceGuard guard;
   if (!call.tensors[0].is_cpu())
     guard.reset_device(call.tensors[0].device());
   Plan plan = makePlan(spec, call, isWanted.data());
-  Tensor y = makeRoomLike(plan.x);
-  quant_ste_entry entry = findKernel(spec, plan, args, false, 0);
+  Tensor y = makeRoomLike(plan.x), masks;
+  uint64_t mask = 0;
+  if (wrt) {
+    TORCH_CHECK(plan.layout == Layout::Flat, "quant_ste::", spec.name,
+                "_save: expected parameters of one element");
+    auto sizes = getMaskSizes(wrt->size(), plan.x.numel());
+    masks = at::empty(sizes, plan.x.options().dtype(at::kByte));
+    mask = getOperandMask(getOperands(spec), *wrt);
+  }
+  quant_ste_entry entry =
+      findKernel(spec, plan, args, wrt ? Form::Save : Form::Forward, mask);
   Slots slots;
   std::array<double, 16> numbers;
   auto sizes = getKernelSizes(plan);
-  addInputs(slots, plan, sizes, numbers);
+  slots.add(plan.x.data_ptr(), sizes);
+  addParameters(slots, plan, sizes, numbers);
   slots.add(y.data_ptr(), sizes);
+  if (wrt)
+    addMasks(slots, masks);
   runKernel(spec, plan, entry, slots);
-  return spec.givesFloat ? y.to(at::kFloat) : y;
+  return {spec.givesFloat ? y.to(at::kFloat) : y, masks};
 }
 
 /// A kernel's gradient of one operand, in that operand's shape and type.
@@ -719,9 +776,11 @@ static Tensor placeAs(const Tensor &gradient, const Tensor &given) {
   return placed.copy_(gradient);
 }
 
-/// `wrt` are positions among the tensor operands.
+/// `wrt` are positions among the tensor operands. With masks, x is as good as
+/// any tensor of its layout: dy.
 static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
-                                       const IValue *args, IntArrayRef wrt) {
+                                       const IValue *args, IntArrayRef wrt,
+                                       const Tensor *masks = nullptr) {
   Call call = readCall(spec, args);
   std::array<bool, 16> isWanted{};
   for (int64_t i : wrt)
@@ -730,24 +789,26 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
   if (!call.tensors[0].is_cpu())
     guard.reset_device(call.tensors[0].device());
   Plan plan = makePlan(spec, call, isWanted.data());
-  // Kernels count numbers as operands; tensors come first among neither.
-  SmallVector<int64_t, 6> operandOf; // of each tensor, 0 being x
-  int64_t operand = 0;
-  for (const Arg &arg : spec.args) {
-    if (arg.kind == ArgKind::Operand)
-      operandOf.push_back(operand);
-    if (arg.kind == ArgKind::Operand || arg.kind == ArgKind::Number)
-      ++operand;
-  }
-  uint64_t mask = 0;
-  for (int64_t i : wrt)
-    mask |= uint64_t(1) << operandOf[i];
-  quant_ste_entry entry = findKernel(spec, plan, args, true, mask);
+  SmallVector<int64_t, 6> operandOf = getOperands(spec);
+  quant_ste_entry entry = findKernel(
+      spec, plan, args, masks ? Form::PackedBackward : Form::Backward,
+      getOperandMask(operandOf, wrt));
 
   Slots slots;
   std::array<double, 16> numbers;
   auto sizes = getKernelSizes(plan);
-  addInputs(slots, plan, sizes, numbers);
+  if (!masks)
+    slots.add(plan.x.data_ptr(), sizes);
+  addParameters(slots, plan, sizes, numbers);
+  if (masks) {
+    auto expected = getMaskSizes(wrt.size(), plan.x.numel());
+    TORCH_CHECK(plan.layout == Layout::Flat && masks->sizes() == expected &&
+                    masks->scalar_type() == at::kByte && masks->is_contiguous(),
+                "quant_ste::", spec.name,
+                "_packed_backward: expected masks of ", IntArrayRef(expected),
+                " bytes, got ", masks->sizes(), " of ", masks->scalar_type());
+    addMasks(slots, *masks);
+  }
   Tensor cotangent = makeLike(dy, plan.x);
   slots.add(cotangent.data_ptr(), sizes);
   SmallVector<Tensor, 6> gradients(call.tensors.size());
@@ -795,9 +856,41 @@ struct ForwardKernel : c10::OperatorKernel {
   explicit ForwardKernel(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
     size_t n = spec.args.size();
-    Tensor y = runForward(spec, stack->data() + stack->size() - n);
+    Tensor y =
+        runForward(spec, stack->data() + stack->size() - n, std::nullopt).first;
     torch::jit::drop(*stack, n);
     stack->emplace_back(std::move(y));
+  }
+  const OpSpec &spec;
+};
+
+/// (arguments..., wrt) -> y, masks
+struct SaveKernel : c10::OperatorKernel {
+  explicit SaveKernel(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size() + 1;
+    const IValue *args = stack->data() + stack->size() - n;
+    auto wrt = args[n - 1].toIntVector();
+    auto [y, masks] = runForward(spec, args, IntArrayRef(wrt));
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(y));
+    stack->emplace_back(std::move(masks));
+  }
+  const OpSpec &spec;
+};
+
+/// (masks, dy, parameters..., wrt) -> gradients
+struct PackedBackwardKernel : c10::OperatorKernel {
+  explicit PackedBackwardKernel(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size() + 2;
+    const IValue *args = stack->data() + stack->size() - n;
+    auto wrt = args[n - 1].toIntVector();
+    Tensor masks = args[0].toTensor();
+    std::vector<Tensor> gradients =
+        runBackward(spec, args[1].toTensor(), args + 1, wrt, &masks);
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(gradients));
   }
   const OpSpec &spec;
 };
@@ -817,26 +910,47 @@ struct BackwardKernel : c10::OperatorKernel {
   const OpSpec &spec;
 };
 
+static Tensor makeMetaResult(const OpSpec &spec, const IValue *args) {
+  Call call = readCall(spec, args);
+  at::ScalarType type = getDataType(spec, call);
+  Tensor x = call.tensors[0];
+  if (!call.axis)
+    for (const Tensor &p : ArrayRef<Tensor>(call.tensors).slice(1))
+      if (p.dim() > 0)
+        x = at::broadcast_tensors({x, p})[0];
+  return at::empty_like(x,
+                        x.options().dtype(spec.givesFloat ? at::kFloat : type));
+}
+
 /// Shapes alone.
 struct ForwardMeta : c10::OperatorKernel {
   explicit ForwardMeta(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
     size_t n = spec.args.size();
-    Call call = readCall(spec, stack->data() + stack->size() - n);
-    at::ScalarType type = getDataType(spec, call);
-    Tensor x = call.tensors[0];
-    if (!call.axis)
-      for (const Tensor &p : ArrayRef<Tensor>(call.tensors).slice(1))
-        if (p.dim() > 0)
-          x = at::broadcast_tensors({x, p})[0];
-    Tensor y = at::empty_like(
-        x, x.options().dtype(spec.givesFloat ? at::kFloat : type));
+    Tensor y = makeMetaResult(spec, stack->data() + stack->size() - n);
     torch::jit::drop(*stack, n);
     stack->emplace_back(std::move(y));
   }
   const OpSpec &spec;
 };
 
+struct SaveMeta : c10::OperatorKernel {
+  explicit SaveMeta(const OpSpec &spec) : spec(spec) {}
+  void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
+    size_t n = spec.args.size() + 1;
+    const IValue *args = stack->data() + stack->size() - n;
+    size_t count = args[n - 1].toIntVector().size();
+    Tensor y = makeMetaResult(spec, args);
+    Tensor masks = at::empty_symint(getMaskSizes(count, y.sym_numel()),
+                                    y.options().dtype(at::kByte));
+    torch::jit::drop(*stack, n);
+    stack->emplace_back(std::move(y));
+    stack->emplace_back(std::move(masks));
+  }
+  const OpSpec &spec;
+};
+
+/// Of the backward ops, both of which have one argument in front.
 struct BackwardMeta : c10::OperatorKernel {
   explicit BackwardMeta(const OpSpec &spec) : spec(spec) {}
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
@@ -886,6 +1000,15 @@ struct QuantizerBackward : torch::autograd::Node {
 
   std::string name() const override { return spec.name + "Backward"; }
 
+  /// dy as x lies in memory, which the masks follow.
+  Tensor layAsResult(const Tensor &dy) const {
+    if (dy.sym_strides() == c10::SymIntArrayRef(strides))
+      return dy;
+    Tensor laid =
+        at::empty_strided_symint(dy.sym_sizes(), strides, dy.options());
+    return laid.copy_(dy);
+  }
+
   void release_variables() override {
     std::lock_guard<std::mutex> lock(mutex_);
     for (auto &s : saved)
@@ -919,20 +1042,28 @@ struct QuantizerBackward : torch::autograd::Node {
     if (wrt.empty())
       return gradients;
     TORCH_CHECK(!isReleased, torch::autograd::ERR_BACKWARD_TWICE);
+    // The masks are of all gradients that had been wanted.
+    const std::vector<int64_t> &asked = packed.empty() ? wrt : packed;
     Stack stack;
     stack.reserve(spec.args.size() + 2);
-    stack.emplace_back(dy);
+    if (packed.empty())
+      stack.emplace_back(dy);
     size_t next = 0;
-    for (size_t i = 0; i < spec.args.size(); ++i)
-      if (spec.isTensor(i))
-        stack.emplace_back(saved[next++].unpack(getPointer(this)));
-      else
+    for (size_t i = 0; i < spec.args.size(); ++i) {
+      if (!spec.isTensor(i)) {
         stack.emplace_back(others[i]);
-    stack.emplace_back(wrt);
-    spec.backward->callBoxed(&stack);
+        continue;
+      }
+      stack.emplace_back(saved[next++].unpack(getPointer(this)));
+      if (next == 1 && !packed.empty()) // x: the masks, and dy in its place
+        stack.emplace_back(layAsResult(dy));
+    }
+    stack.emplace_back(asked);
+    (packed.empty() ? spec.backward : spec.packedBackward)->callBoxed(&stack);
     auto computed = stack.back().toTensorVector();
-    for (size_t i = 0; i < wrt.size(); ++i)
-      gradients[wrt[i]] = std::move(computed[i]);
+    for (size_t i = 0; i < asked.size(); ++i)
+      if (task_should_compute_output(asked[i]))
+        gradients[asked[i]] = std::move(computed[i]);
     return gradients;
   }
 
@@ -941,6 +1072,8 @@ struct QuantizerBackward : torch::autograd::Node {
   std::vector<IValue> others; // the arguments that are no tensors
   std::vector<c10::SymDimVector> sizes;
   std::vector<at::ScalarType> types;
+  std::vector<int64_t> packed; // the tensors that there are masks for
+  c10::SymDimVector strides;   // of the result, if there are
   bool isReleased = false;
 };
 
@@ -952,19 +1085,57 @@ struct ForwardAutograd : c10::OperatorKernel {
     NodePointer<QuantizerBackward> node;
     if (at::GradMode::is_enabled())
       node = makeNode(args);
+    bool isPacked = node && !node->packed.empty();
+    if (isPacked)
+      stack->emplace_back(node->packed);
     {
       at::AutoDispatchBelowADInplaceOrView guard;
-      op.redispatchBoxed(keys & c10::after_autograd_keyset, stack);
+      (isPacked ? *spec.save : op)
+          .redispatchBoxed(keys & c10::after_autograd_keyset, stack);
+    }
+    if (isPacked) {
+      node->saved.front() = torch::autograd::SavedVariable(
+          torch::jit::pop(*stack).toTensor(), false);
+      auto strides = stack->back().toTensor().sym_strides();
+      node->strides.assign(strides.begin(), strides.end());
     }
     if (node)
       torch::autograd::set_history(stack->back().toTensor(), node);
   }
 
 private:
+  /// Whether masks do in place of x. What is a leaf is there anyway.
+  bool canPack(const IValue *args, IntArrayRef wrt) const {
+    for (int64_t i : wrt)
+      if (!(spec.packs >> i & 1))
+        return false;
+    if (wrt.empty() || (spec.packsWord >= 0 &&
+                        args[spec.packsWord].toStringView() == spec.packsValue))
+      return false;
+    const Tensor *x = nullptr;
+    for (size_t i = 0; i < spec.args.size(); ++i) {
+      if (!spec.isTensor(i))
+        continue;
+      const Tensor &t = args[i].toTensor();
+      if (!x) {
+        x = &t;
+        if (!isFloatType(t.scalar_type()) || t.is_leaf() ||
+            (spec.givesFloat && t.scalar_type() != at::kFloat))
+          return false;
+        continue;
+      }
+      if (t.dim() > x->dim() || t.sym_numel() != 1 ||
+          (spec.promotes && t.dim() > 0 && t.scalar_type() != x->scalar_type()))
+        return false;
+    }
+    return true;
+  }
+
   NodePointer<QuantizerBackward> makeNode(const IValue *args) {
     torch::autograd::edge_list edges;
-    bool isNeeded = false, savesOperands = false;
-    for (size_t i = 0; i < spec.args.size(); ++i) {
+    bool isNeeded = false;
+    std::vector<int64_t> wrt; // of the kernel
+    for (size_t i = 0, tensor = 0; i < spec.args.size(); ++i) {
       if (!spec.isTensor(i))
         continue;
       const Tensor &t = args[i].toTensor();
@@ -973,11 +1144,16 @@ private:
       edges.push_back(counts ? torch::autograd::impl::gradient_edge(t)
                              : torch::autograd::Edge());
       isNeeded |= counts;
-      savesOperands |= counts && spec.args[i].gradient == Gradient::Kernel;
+      if (counts && spec.args[i].gradient == Gradient::Kernel)
+        wrt.push_back(tensor);
+      ++tensor;
     }
     if (!isNeeded)
       return nullptr;
     auto node = makeNodePointer<QuantizerBackward>(spec, std::move(edges));
+    bool savesOperands = !wrt.empty();
+    if (canPack(args, wrt))
+      node->packed = std::move(wrt);
     for (size_t i = 0; i < spec.args.size(); ++i) {
       if (!spec.isTensor(i)) {
         node->others.resize(i + 1);
@@ -987,7 +1163,11 @@ private:
       const Tensor &t = args[i].toTensor();
       node->sizes.emplace_back(t.sym_sizes());
       node->types.push_back(t.scalar_type());
-      if (savesOperands)
+      if (!savesOperands)
+        continue;
+      if (node->saved.empty() && !node->packed.empty())
+        node->saved.emplace_back(); // until there are masks
+      else
         node->saved.emplace_back(t, false);
     }
     node->others.resize(spec.args.size());
@@ -1041,12 +1221,39 @@ static torch::CppFunction box(const OpSpec &spec, c10::DispatchKey key) {
                                   std::make_unique<Functor>(spec)));
 }
 
-/// Registers an op. `args` are (kind, gradient, bake); `schema` and
-/// `backwardSchema` are torch's.
+/// Registers an op that others are computed from, which autograd does not see.
+template <class Kernel, class Meta>
+static c10::OperatorHandle defineInner(const OpSpec &spec,
+                                       const std::string &schema) {
+  torch::Library &library = getLibrary();
+  std::string name = schema.substr(0, schema.find('('));
+  library.def(
+      torch::schema(schema.c_str(), c10::AliasAnalysisKind::FROM_SCHEMA),
+      {at::Tag::pt2_compliant_tag});
+  for (auto key : {c10::DispatchKey::CPU, c10::DispatchKey::CUDA})
+    library.impl(name.c_str(), box<Kernel>(spec, key));
+  library.impl(name.c_str(), box<Meta>(spec, c10::DispatchKey::Meta));
+  library.impl(
+      name.c_str(),
+      torch::dispatch(c10::DispatchKey::Autograd,
+                      torch::autograd::autogradNotImplementedFallback()));
+  size_t dot = name.find('.');
+  std::string overload = dot == std::string::npos ? "" : name.substr(dot + 1);
+  return c10::Dispatcher::singleton().findSchemaOrThrow(
+      ("quant_ste::" + name.substr(0, dot)).c_str(), overload.c_str());
+}
+
+/// Registers an op. `args` are (kind, gradient, bake); schemas are torch's.
+/// `packing`: which tensors' gradients masks do for, unless the argument at a
+/// place, or -1, has a value.
 static void define(const std::string &name, const std::string &schema,
                    const std::string &backwardSchema,
                    const std::vector<std::vector<std::string>> &args,
-                   bool promotes, bool givesFloat, nb::object getText) {
+                   bool promotes, bool givesFloat,
+                   const std::string &saveSchema,
+                   const std::string &packedBackwardSchema,
+                   const std::tuple<uint64_t, int, std::string> &packing,
+                   nb::object getText) {
   auto *spec = new OpSpec; // lives as long as its registration
   spec->name = name;
   for (const auto &arg : args)
@@ -1054,6 +1261,7 @@ static void define(const std::string &name, const std::string &schema,
         {parseKind(arg[0]), parseGradient(arg[1]), parseBake(arg[2])});
   spec->promotes = promotes;
   spec->givesFloat = givesFloat;
+  std::tie(spec->packs, spec->packsWord, spec->packsValue) = packing;
   spec->getText = getText;
   torch::Library &library = getLibrary();
   std::string base = name.substr(0, name.find('.'));
@@ -1070,24 +1278,14 @@ static void define(const std::string &name, const std::string &schema,
   auto &dispatcher = c10::Dispatcher::singleton();
   spec->forward = dispatcher.findSchemaOrThrow(("quant_ste::" + base).c_str(),
                                                overload.c_str());
-  if (backwardSchema.empty())
+  if (!backwardSchema.empty())
+    spec->backward =
+        defineInner<BackwardKernel, BackwardMeta>(*spec, backwardSchema);
+  if (saveSchema.empty())
     return;
-  std::string backwardBase = base + "_backward";
-  std::string backwardName =
-      overload.empty() ? backwardBase : backwardBase + "." + overload;
-  library.def(torch::schema(backwardSchema.c_str(),
-                            c10::AliasAnalysisKind::FROM_SCHEMA),
-              tags);
-  for (auto key : {c10::DispatchKey::CPU, c10::DispatchKey::CUDA})
-    library.impl(backwardName.c_str(), box<BackwardKernel>(*spec, key));
-  library.impl(backwardName.c_str(),
-               box<BackwardMeta>(*spec, c10::DispatchKey::Meta));
-  library.impl(
-      backwardName.c_str(),
-      torch::dispatch(c10::DispatchKey::Autograd,
-                      torch::autograd::autogradNotImplementedFallback()));
-  spec->backward = dispatcher.findSchemaOrThrow(
-      ("quant_ste::" + backwardBase).c_str(), overload.c_str());
+  spec->save = defineInner<SaveKernel, SaveMeta>(*spec, saveSchema);
+  spec->packedBackward = defineInner<PackedBackwardKernel, BackwardMeta>(
+      *spec, packedBackwardSchema);
 }
 
 NB_MODULE(_ops, m) {

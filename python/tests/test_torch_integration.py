@@ -133,10 +133,19 @@ def test_backward_twice_is_an_error():
 
 def test_changed_in_between_is_an_error():
     x = x_of(4) * 1
-    y = qt.pact(x, torch.tensor(1.0), 4)
+    y = qt.lsq(x, torch.tensor(1.0, requires_grad=True), -8, 7)
     x.zero_()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_changed_in_between_where_masks_are_kept():
+    given = x_of(4)
+    x = given * 1
+    y = qt.pact(x, torch.tensor(1.0), 4)
+    x.zero_()
+    y.sum().backward()
+    assert torch.equal(given.grad, ((given >= 0) & (given <= 1)).float())
 
 
 LAYOUTS = {

@@ -92,17 +92,74 @@ def check_guarded(index, dtype):
         print("guarded", axes, flush=True)
 
 
-@pytest.mark.parametrize("index, dtype", [
-    (0, "bf16"), (1, "f32"), *[pytest.param(*p, marks=pytest.mark.slow) for p in (
-        (0, "f32"), (0, "f16"), (1, "bf16"), (1, "f16"), (1, "f64"))]])
-def test_guard_pages(index, dtype):
-    code = f"import test_kernels; test_kernels.check_guarded({index}, {dtype!r})"
+ROWS = [16, 17, 31, 32, 33, 48, 49, 63, 65, 100, 196, 784, 1023, 1025]
+
+
+def check_rows(dtype):
+    """A scale for each row of a few hundred elements: vectors run on from row to
+    row, with the numbers of each row alone. In a process of its own."""
+    x4, x1 = f"tensor<?x?x?x{dtype}>", f"tensor<?x{dtype}>"
+    text = """func.func @rows(%x: {0}, %s: tensor<?xf32>, %z: tensor<?xf32>, %b: tensor<f32>,
+        %out: {0} {{bufferization.writable = true}}) -> {0} {{
+      %y = quant_ste.int_quant %x, %s axes([1]), %z axes([1]), %b
+        signed rounding(round) grad(clipped)
+        : {0}, tensor<?xf32>, tensor<?xf32>, tensor<f32>
+      %r = bufferization.materialize_in_destination %y in %out : ({0}, {0}) -> {0}
+      return %r : {0}
+    }}
+    func.func @row(%x: {1}, %s: tensor<f32>, %z: tensor<f32>, %b: tensor<f32>) -> {1} {{
+      %y = quant_ste.int_quant %x, %s, %z, %b signed rounding(round) grad(clipped)
+        : {1}, tensor<f32>, tensor<f32>, tensor<f32>
+      return %y : {1}
+    }}""".format(x4, x1)
+    modules = [quant_ste_ctypes.compile(text, cpu=cpu)
+               for cpu in (None, "haswell", "x86-64")]
+    rng = np.random.default_rng(3)
+    bits = np.float32(4).reshape(())
+    # The last are of several tasks, and stored past the caches.
+    for shape in [(2, 3, n) for n in ROWS] + [(9, 160, 49), (21, 4001, 49)]:
+        x = (rng.standard_normal(shape) * 2).astype(DTYPES[dtype])
+        s = (0.1 + rng.random(shape[1])).astype(np.float32)
+        z = rng.integers(-2, 3, shape[1]).astype(np.float32)
+        want = np.empty_like(x)
+        for i in range(shape[1]):
+            channel = np.ascontiguousarray(x[:, i])
+            row, = modules[0].call("row", channel.reshape(-1), np.array(s[i]),
+                                   np.array(z[i]), bits)
+            want[:, i] = row.reshape(channel.shape)
+        for module in modules:
+            for at_end in (True, False):
+                quant_ste_ctypes.set_thread_count(1 + at_end)
+                guarded = Guarded(at_end)
+                out = guarded(np.zeros_like(x))
+                module.call("rows", guarded(x), guarded(s), guarded(z), bits, out)
+                assert_same_bits(out, want, f"{shape}")
+    print("guarded", flush=True)
+
+
+def in_another_process(code):
     library = os.path.abspath(os.environ["QUANT_STE_C_LIBRARY"])
     done = subprocess.run([sys.executable, "-c", code], cwd=__file__.rpartition("/")[0],
                           env={**os.environ, "QUANT_STE_C_LIBRARY": library},
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("guarded") == 4
+    return done.stdout
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16", *[
+    pytest.param(t, marks=pytest.mark.slow) for t in ("f16", "f64")]])
+def test_rows_that_run_on(dtype):
+    out = in_another_process(f"import test_kernels; test_kernels.check_rows({dtype!r})")
+    assert out.count("guarded") == 1
+
+
+@pytest.mark.parametrize("index, dtype", [
+    (0, "bf16"), (1, "f32"), *[pytest.param(*p, marks=pytest.mark.slow) for p in (
+        (0, "f32"), (0, "f16"), (1, "bf16"), (1, "f16"), (1, "f64"))]])
+def test_guard_pages(index, dtype):
+    out = in_another_process(
+        f"import test_kernels; test_kernels.check_guarded({index}, {dtype!r})")
+    assert out.count("guarded") == 4
 
 
 @pytest.mark.parametrize("rank, axes", [(1, ()), (3, (1,)), (2, (1,))], ids=str)

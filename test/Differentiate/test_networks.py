@@ -70,23 +70,27 @@ def test_gradients_f64(name, frozen):
     assert sum(top < 1e-12 for top in tops.values()) <= 2
 
 
-@pytest.mark.parametrize("name", [
-    "lenet", "mlp", "transformer",
-    pytest.param("resnet18", marks=pytest.mark.slow)])
-def test_gradients_f32(name):
-    """No farther from torch's f64 than 4 times torch's own f32 is. A rounding
-    that flips in one of them moves gradients by per cents in correct code too:
-    where torch's own f32 is that far, there is nothing to compare."""
-    values = values_of(name, seed=1)
-    _, exact = torch_gradients(name, values, torch.float64, **SIZES[name])
-    _, single = torch_gradients(name, values, torch.float32, **SIZES[name])
-    _, got = run(name, "f32", values)
-    most = max(np.abs(w).max() for w in exact.values())
-    for n, w in exact.items():
-        top = max(np.abs(w).max(), 1e-6 * most)
-        theirs = np.abs(single[n] - w).max() / top
-        mine = np.abs(got[n] - w).max() / top
-        assert mine <= max(4 * theirs, 1e-5), (n, mine, theirs)
+@pytest.mark.parametrize("name,draws", [
+    ("lenet", 7), ("mlp", 15),
+    pytest.param("transformer", 15, marks=pytest.mark.slow),
+    pytest.param("resnet18", 15, marks=pytest.mark.slow)])
+def test_gradients_f32(name, draws):
+    """No farther from torch's f64 than 4 times torch's own f32 is, each gradient. One
+    draw proves little: of a single number either may be right by luck, and a rounding
+    that flips in one of them moves gradients by per cents in correct code too. So it is
+    the median of several."""
+    mine, theirs = {}, {}
+    for seed in range(draws):
+        values = values_of(name, seed=seed)
+        _, exact = torch_gradients(name, values, torch.float64, **SIZES[name])
+        _, single = torch_gradients(name, values, torch.float32, **SIZES[name])
+        _, got = run(name, "f32", values)
+        for n, w in exact.items():
+            top = max(np.abs(w).max(), np.finfo(np.float64).tiny)
+            mine.setdefault(n, []).append(np.abs(got[n] - w).max() / top)
+            theirs.setdefault(n, []).append(np.abs(single[n] - w).max() / top)
+    for n in mine:
+        assert np.median(mine[n]) <= 4 * np.median(theirs[n]), (n, mine[n], theirs[n])
 
 
 @pytest.mark.slow

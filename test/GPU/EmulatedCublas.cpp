@@ -111,11 +111,16 @@ int cublasGemmStridedBatchedEx(void *handle, int opA, int opB, int m, int n,
                                int compute, int algorithm) {
   auto &given = *static_cast<Handle *>(handle);
   std::string name = "cublasGemmStridedBatchedEx";
+  auto factor = [&](const void *v) {
+    return compute == F64 ? *static_cast<const double *>(v)
+                          : *static_cast<const float *>(v);
+  };
   std::string text;
   for (int64_t v : {int64_t(opA), int64_t(opB), int64_t(m), int64_t(n),
                     int64_t(k), int64_t(lda), int64_t(ldb), int64_t(ldc),
                     int64_t(count), int64_t(compute)})
     text += std::to_string(v) + " ";
+  text += factor(beta) == 0 ? "set " : "add ";
   text += "stream=" + std::to_string(reinterpret_cast<uintptr_t>(given.stream));
   if (int status = note(name, text))
     return status;
@@ -128,10 +133,6 @@ int cublasGemmStridedBatchedEx(void *handle, int opA, int opB, int m, int n,
       ldb < std::max(1, opB == 0 ? k : n) || ldc < std::max(1, m) ||
       (typeC != R32F && typeC != R64F) || (given.mathMode & 3) != 0)
     return InvalidValue;
-  auto factor = [&](const void *v) {
-    return isDouble ? *static_cast<const double *>(v)
-                    : *static_cast<const float *>(v);
-  };
   for (int64_t batch = 0; batch < count; ++batch)
     for (int64_t j = 0; j < n; ++j)
       for (int64_t i = 0; i < m; ++i) {
@@ -143,7 +144,10 @@ int cublasGemmStridedBatchedEx(void *handle, int opA, int opB, int m, int n,
               load(b, batch * strideB + (opB == 0 ? l + j * ldb : j + l * ldb),
                    typeB);
         int64_t at = batch * strideC + i + j * ldc;
-        double value = factor(alpha) * sum + factor(beta) * load(c, at, typeC);
+        // With no part of it, what is there is not read.
+        double value = factor(alpha) * sum;
+        if (factor(beta) != 0)
+          value += factor(beta) * load(c, at, typeC);
         if (typeC == R64F)
           static_cast<double *>(c)[at] = value;
         else

@@ -30,16 +30,16 @@ def product(a, b, c, loops, types=("f32", "f32", "f32"), ranks=None):
     def tensor(letters, dtype):
         return f"tensor<{'?x' * len(letters)}{dtype}>"
     kinds = ", ".join(f'"{"parallel" if v in c else "reduction"}"' for v in loops)
-    wide = "" if types[0] == types[2] else "".join(
-        f"      %{v}w = arith.extf %{v} : {types[0]} to {types[2]}\n" for v in "ab")
-    suffix = "w" if wide else ""
+    wide = "".join(f"      %{v}w = arith.extf %{v} : {t} to {types[2]}\n"
+                   for v, t in zip("ab", types) if t != types[2])
+    left, right = (f"%{v}w" if t != types[2] else f"%{v}" for v, t in zip("ab", types))
     at, bt, ct = (tensor(x, t) for x, t in zip((a, b, c), types))
     return f"""
   func.func @f(%x: {at}, %y: {bt}, %z: {ct}) -> {ct} {{
     %r = linalg.generic {{indexing_maps = [{one(a)}, {one(b)}, {one(c)}],
         iterator_types = [{kinds}]}} ins(%x, %y : {at}, {bt}) outs(%z : {ct}) {{
     ^bb0(%a: {types[0]}, %b: {types[1]}, %o: {types[2]}):
-{wide}      %p = arith.mulf %a{suffix}, %b{suffix} : {types[2]}
+{wide}      %p = arith.mulf {left}, {right} : {types[2]}
       %s = arith.addf %o, %p : {types[2]}
       linalg.yield %s : {types[2]}
     }} -> {ct}
@@ -61,7 +61,7 @@ def cublas():
 
 def calls(cublas):
     """(opA, opB, m, n, k, lda, ldb, ldc, count, compute) of each product."""
-    return [tuple(map(int, line.split("(")[1].split(" stream")[0].split()))
+    return [tuple(map(int, line.split("(")[1].split()[:10]))
             for line in cublas.log() if line.startswith("cublasGemm")]
 
 
@@ -102,9 +102,13 @@ def test_layouts(a, b, c, call, cublas):
 def test_what_is_no_matrix_takes_several(cublas):
     check("bdmk", "bdkn", "bdmn", SIZES)
     assert [c[8] for c in calls(cublas)] == [6]
-    # Heads between rows and columns: the outer batch does not continue the inner.
+    # Heads between rows and columns: the outer batch does not continue the inner, and
+    # the longer one is the batch.
     check("bmdk", "bndk", "bdmn", SIZES)
-    assert [c[8] for c in calls(cublas)] == [2, 2, 2]
+    assert [c[8] for c in calls(cublas)] == [3, 3]
+    # Rows apart are a batch too.
+    check("bmk", "kn", "bnm", SIZES)
+    assert [c[8] for c in calls(cublas)] == [3]
     check("mbk", "bnk", "mn", SIZES)  # terms apart in b alone
     assert len(calls(cublas)) == 3
 
@@ -125,7 +129,10 @@ def test_empty(cublas):
 
 @pytest.mark.parametrize("types, compute", [
     (("f32", "f32", "f32"), F32_PEDANTIC), (("f64", "f64", "f64"), F64),
-    (("f16", "f16", "f32"), F32), (("bf16", "bf16", "f32"), F32)])
+    (("f16", "f16", "f32"), F32), (("bf16", "bf16", "f32"), F32),
+    # Types that cuBLAS does not multiply are widened first.
+    (("f32", "bf16", "f32"), F32_PEDANTIC), (("f16", "bf16", "f32"), F32_PEDANTIC),
+    (("f16", "f16", "f64"), F64), (("f64", "f32", "f64"), F64)])
 def test_types(types, compute, cublas):
     check("mk", "kn", "mn", SIZES, types)
     assert [c[-1] for c in calls(cublas)] == [compute]
@@ -153,21 +160,29 @@ def test_the_rest_stays(a, b, c, cublas):
     assert calls(cublas) == []
 
 
-def test_convolutions_stay(cublas):
-    text = """
-  func.func @f(%x: tensor<1x2x9x9xf32>, %w: tensor<4x2x3x3xf32>, %o: tensor<1x4x7x7xf32>)
-      -> tensor<1x4x7x7xf32> {
-    %y = linalg.conv_2d_nchw_fchw ins(%x, %w : tensor<1x2x9x9xf32>, tensor<4x2x3x3xf32>)
-      outs(%o : tensor<1x4x7x7xf32>) -> tensor<1x4x7x7xf32>
-    return %y : tensor<1x4x7x7xf32>
-  }"""
-    rng = np.random.default_rng(0)
-    arrays = [rng.standard_normal(s).astype(np.float32)
-              for s in ((1, 2, 9, 9), (4, 2, 3, 3), (1, 4, 7, 7))]
-    got, = compiled(text).call(None, *arrays)
-    want, = quant_ste_ctypes.compile(text).call(None, *arrays)
-    np.testing.assert_array_equal(got, want)
-    assert calls(cublas) == []
+def test_overwritten(cublas):
+    """Zeros that are only there to be added to are not written, where there are terms."""
+    def layer(k):
+        return f"""
+  func.func @f(%x: tensor<5x{k}xf32>, %w: tensor<{k}x700xf32>) -> tensor<5x700xf32> {{
+    %zero = arith.constant 0.0 : f32
+    %e = tensor.empty() : tensor<5x700xf32>
+    %z = linalg.fill ins(%zero : f32) outs(%e : tensor<5x700xf32>) -> tensor<5x700xf32>
+    %y = linalg.matmul ins(%x, %w : tensor<5x{k}xf32>, tensor<{k}x700xf32>)
+      outs(%z : tensor<5x700xf32>) -> tensor<5x700xf32>
+    return %y : tensor<5x700xf32>
+  }}"""
+    rng, driver = np.random.default_rng(0), emulation.Driver()
+    for k, how, launches in ((11, "set", 0), ("?", "add", 1)):
+        x, w = (rng.standard_normal(s).astype(np.float32) for s in ((5, 11), (11, 700)))
+        driver.log()
+        got, = compiled(layer(k)).call(None, x, w)
+        np.testing.assert_allclose(got, x @ w, rtol=1e-5, atol=1e-5)
+        assert [line.split()[10] for line in cublas.log() if "Gemm" in line] == [how]
+        assert sum("cuLaunchKernel" in line for line in driver.log()) == launches
+    # Without terms the zeros are the result.
+    got, = compiled(layer("?")).call(None, x[:, :0], w[:0])
+    assert not got.any() and not calls(cublas)
 
 
 def test_a_quantized_layer(cublas):

@@ -98,3 +98,18 @@ def test_errors(driver, function, code, text):
     # The error is gone, and so is its cause.
     y, = module.call(None, x, np.float32(4))
     assert y[9] == 4
+
+
+def test_contexts(driver):
+    """Code is loaded once for each context, and the caller's stays what it is."""
+    module = emulation.compile(PACT)
+    x, contexts = np.arange(10, dtype=np.float32), [ctypes.c_int(1), ctypes.c_int(2)]
+
+    def loads(context):
+        driver.library.emulated_set_context(ctypes.byref(context) if context else None)
+        y, = module.call(None, x, np.float32(4))
+        assert y[9] == 4
+        log = driver.log()
+        assert not context or not only(log, "cuCtxSetCurrent")
+        return len(only(log, "cuModuleLoadDataEx"))
+    assert [loads(c) for c in (*contexts, *contexts, None, None)] == [1, 1, 0, 0, 1, 0]

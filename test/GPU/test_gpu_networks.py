@@ -47,6 +47,27 @@ def test_gradients(name):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5 * max(top, 1e-3), err_msg=parameter)
 
 
+@pytest.mark.parametrize("name", [
+    "lenet", pytest.param("resnet18", marks=pytest.mark.slow)])
+def test_by_cublas(name):
+    """Convolutions too: other orders of the terms, so other roundings."""
+    text, k = networks.build(name, "f32", True, **SIZES[name])
+    text = text[:text.index("func.func @train")]
+    values = draw(k, np.random.default_rng(0), alpha=ALPHA.get(name, 0.4))
+    if "frozen" in values:
+        values["frozen"] = np.bool_(False)
+    given = arguments(k, values, "f32")
+    cublas = emulation.Cublas()
+    cublas.log()
+    got = emulation.compile(text, options="matmul=cublas").call("gradients", *given)
+    assert sum(line.startswith("cublasGemm") for line in cublas.log()) > 5
+    assert emulation.Driver().live_buffers() == 0
+    want = quant_ste_ctypes.compile(text).call("gradients", *given)
+    # What falls on the other side of a step moves a gradient by that much.
+    for a, b in zip(got, want, strict=True):
+        assert np.linalg.norm(a - b) <= 0.02 * np.linalg.norm(b) + 1e-6
+
+
 @pytest.mark.slow
 def test_training_program():
     """A whole program: it draws weights, shuffles, trains and counts."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from test_gpu_batches import WEIGHTS, weights
-from test_gpu_groups import mx
+from test_gpu_convolutions import NCHW, layer, results
+from test_gpu_groups import GRADIENTS, gradient, mx
 from test_gpu_kernels import bits, int_quant
-from test_gpu_networks import ELEMENTS
+from test_gpu_networks import ELEMENTS, SIZES, networks
 
 PTXAS = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
 if not PTXAS:
@@ -34,6 +35,15 @@ PACT = """
     return %dx, %da : tensor<?xT>, tensor<f32>
   }"""
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def network(name):
+    """The gradients of a network: kernels of every kind."""
+    text, _ = networks.build(name, "f32", True, **SIZES[name])
+    return text[:text.index("func.func @train")]
+
+
 MODULES = {
     "pact f32": PACT.replace("xT>", "xf32>"),
     "pact bf16": PACT.replace("xT>", "xbf16>"),
@@ -46,7 +56,12 @@ MODULES = {
     "packed bits": bits("3x37x16", "3x37x2", 1, "f32"),
     "elements and tables": ELEMENTS,
     "groups": mx(32, "f32"),
+    "groups, backward": gradient(32, "f32", *GRADIENTS["mx"]),
+    "groups, backward bf16": gradient(32, "bf16", *GRADIENTS["mx shared"]),
+    "windows": layer(*NCHW, results(*NCHW, (2, 1), (1, 1)), "f32", (2, 1)),
     "weights at once": weights(WEIGHTS, True),
+    "random numbers": (EXAMPLES / "uniform.mlir").read_text(),
+    "numbers of kernels": (EXAMPLES / "percentile.mlir").read_text(),
     "8-bit floats": """
   func.func @f(%x: tensor<?xf32>, %c: tensor<?xf8E5M2>) -> (tensor<?xf8E4M3FN>, tensor<?xf8E5M2>, tensor<?xbf16>) {
     %a = arith.truncf %x : tensor<?xf32> to tensor<?xf8E4M3FN>
@@ -62,14 +77,17 @@ MODULES = {
     return %c : tensor<?xf32>
   }""",
 }
+#: Of seconds each; on a chip of those with few registers.
+NETWORKS = [("sm_75", "lenet"), ("sm_121", "transformer")]
 CHIPS = ["sm_75", "sm_80", "sm_89", "sm_90", "sm_100", "sm_121"]
-# Of one kernel; polynomials alone may have more.
+# Of one kernel; those with polynomials may have more.
 MAX_REGISTERS = 128
+POLYNOMIALS = ("exp and its kin", "lenet", "transformer")
 
 
-def to_ptx(text, chip):
+def to_ptx(text, chip, options=""):
     out = subprocess.run(
-        [QOPT_OPT, f"--quant-ste-gpu-pipeline=chip={chip} stop-after=binary", "-"],
+        [QOPT_OPT, f"--quant-ste-gpu-pipeline=chip={chip} {options} stop-after=binary", "-"],
         input=text, capture_output=True, text=True, check=True).stdout
     escaped = re.search(r'assembly = "((?:[^"\\]|\\.)*)"', out).group(1)
     return re.sub(r"\\([0-9A-F]{2})", lambda m: chr(int(m.group(1), 16)), escaped)
@@ -88,14 +106,20 @@ def registers(ptx, chip, folder):
                     map(int, re.findall(r"Used (\d+) registers", said.stderr))))
 
 
-@pytest.mark.parametrize("name", MODULES)
-@pytest.mark.parametrize("chip", [
-    chip if chip == "sm_90" else pytest.param(chip, marks=pytest.mark.slow) for chip in CHIPS])
+#: With options of the pipeline.
+OPTIONS = {"int_quant per channel": "sums=atomic", "windows": "matmul=cublas"}
+
+
+@pytest.mark.parametrize("chip, name", [
+    pytest.param(chip, name, marks=[] if chip == "sm_90" else pytest.mark.slow)
+    for chip in CHIPS for name in MODULES] + [
+    pytest.param(chip, name, marks=pytest.mark.slow) for chip, name in NETWORKS])
 def test_ptxas(chip, name, tmp_path):
-    ptx = to_ptx(MODULES[name], chip)
+    text = MODULES[name] if name in MODULES else network(name)
+    ptx = to_ptx(text, chip, OPTIONS.get(name, ""))
     assert ".local" not in ptx and "call" not in ptx and ".extern" not in ptx
     # Nothing that ptxas may contract.
-    assert not re.search(r"\b(add|sub|mul)\.f(32|64)", ptx)
+    assert not re.search(r"^\s+(add|sub|mul)\.f(32|64)", ptx, re.M)
     used = registers(ptx, chip, tmp_path)
-    assert used and max(used.values()) <= (255 if "kin" in name else MAX_REGISTERS), used
+    assert used and max(used.values()) <= (255 if name in POLYNOMIALS else MAX_REGISTERS), used
     print("\n" + "\n".join(f"{chip} {name}: {k} {v}" for k, v in used.items()))

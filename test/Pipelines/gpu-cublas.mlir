@@ -22,8 +22,9 @@ func.func @transposed(%a: tensor<?x64xf32>, %b: tensor<?x64xf32>,
   return %0 : tensor<?x?xf32>
 }
 
-// Factors of two types, and sums in f16, have no call.
+// Factors of two types are widened; sums in f16 have no call.
 // CHECK-LABEL: func.func @two_types(
+// CHECK: call @quant_ste_cuda_matmul(
 // CHECK-NOT: call @quant_ste_cuda_matmul
 func.func @two_types(%a: tensor<64x64xf16>, %b: tensor<64x64xf32>,
     %c: tensor<64x64xf32> {bufferization.writable = true},

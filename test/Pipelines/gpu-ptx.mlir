@@ -141,3 +141,61 @@ func.func @minifloat(%x: tensor<?xf32>) -> tensor<?xf8E4M3FN> {
   %y = arith.truncf %x : tensor<?xf32> to tensor<?xf8E4M3FN>
   return %y : tensor<?xf8E4M3FN>
 }
+
+// -----
+
+// A group's scale, its quantizer and the gradient of both: rows are read three
+// times, from memory once, and nothing is shared between warps.
+// CHECK-LABEL: .visible .entry groups_aligned(
+// CHECK-NOT: bar.sync
+// CHECK: ld.global.nc.v4.b32
+// CHECK: shfl.sync.bfly.b32
+// CHECK: ld.global.nc.v4.b32
+// CHECK: ld.global.nc.v4.b32
+// CHECK: st.global.v4.b32
+// CHECK: shfl.sync.bfly.b32
+// CHECK: st.global.v4.b32
+// CHECK: ret;
+func.func private @q(%x: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  %max = quant_ste.absmax %x axes([0]) grad(first) : tensor<?x32xf32> -> tensor<?xf32>
+  %s = quant_ste.mx_scale %max element(e2m1) grad(ste) : tensor<?xf32>
+  %y = quant_ste.float_quant %x, %s axes([0]) format(e2m1) signed saturating grad(clipped)
+    : tensor<?x32xf32>, tensor<?xf32>
+  return %y : tensor<?x32xf32>
+}
+func.func @groups(%x: tensor<?x32xf32>, %dy: tensor<?x32xf32>)
+    -> (tensor<?x32xf32>, tensor<?x32xf32>) {
+  %y, %dx = quant_ste.vjp @q(%x) cotangents(%dy) wrt [0]
+    : (tensor<?x32xf32>), (tensor<?x32xf32>) -> (tensor<?x32xf32>, tensor<?x32xf32>)
+  return %y, %dx : tensor<?x32xf32>, tensor<?x32xf32>
+}
+
+// -----
+
+// Random numbers: Philox's products of 32 bits, and no table.
+// CHECK-LABEL: .visible .entry random_aligned(
+// CHECK: ld.global.nc.v4.b32
+// CHECK: mul.hi.u32
+// CHECK: xor.b32
+// CHECK: st.global.v4.b32
+func.func @random(%x: tensor<?xf32>, %seed: i64, %step: i64) -> tensor<?xf32> {
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?xf32>
+  %u = quant_ste.uniform seed(%seed) step(%step) sizes(%n) : tensor<?xf32>
+  %y = quant_ste.stochastic_round %x, %u axes([0]) grad(ste) : tensor<?xf32>, tensor<?xf32>
+  return %y : tensor<?xf32>
+}
+
+// -----
+
+// A product adds its terms in order, a thread for each element.
+// CHECK-LABEL: .visible .entry product(
+// CHECK: ld.global.nc.b32
+// CHECK: mul.rn.f32
+// CHECK: add.rn.f32
+// CHECK: st.global.b32
+func.func @product(%a: tensor<?x64xf32>, %b: tensor<64x?xf32>, %c: tensor<?x?xf32>) -> tensor<?x?xf32> {
+  %y = linalg.matmul ins(%a, %b : tensor<?x64xf32>, tensor<64x?xf32>)
+    outs(%c : tensor<?x?xf32>) -> tensor<?x?xf32>
+  return %y : tensor<?x?xf32>
+}

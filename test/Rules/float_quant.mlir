@@ -24,7 +24,11 @@
 // CHECK: math.absf
 // CHECK: arith.bitcast %{{.*}} : f32 to i32
 // CHECK: arith.andi %{{.*}}, %c2139095040
+// CHECK: arith.addi %{{.*}}, %c-8388608
 // CHECK: arith.bitcast %{{.*}} : i32 to f32
+// The only division is by the scale: units have exact inverses.
+// CHECK: arith.subi
+// CHECK-NOT: arith.divf
 // CHECK: math.roundeven
 // CHECK: arith.cmpf ogt
 // CHECK: arith.cmpf olt

@@ -144,3 +144,24 @@ func.func @sum(%x: tensor<?x32xbf16>, %out: tensor<?xbf16>) -> (tensor<?xbf16>, 
   } -> tensor<?xbf16>
   return %sum, %other : tensor<?xbf16>, tensor<?xbf16>
 }
+
+// -----
+
+// A tensor of one scalar is that scalar: a learning rate costs no memory.
+
+// CHECK-LABEL: func.func @splat
+// CHECK-SAME: %[[P:.*]]: tensor<8xf32>, %[[G:.*]]: tensor<8xf32>, %[[RATE:.*]]: f32
+// CHECK-NOT: tensor.splat
+// CHECK: linalg.generic {{.*}} ins(%[[P]], %[[G]] :
+// CHECK: arith.mulf %{{.*}}, %[[RATE]]
+func.func @splat(%p: tensor<8xf32>, %g: tensor<8xf32>, %rate: f32) -> tensor<8xf32> {
+  %r = tensor.splat %rate : tensor<8xf32>
+  %next = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>],
+      iterator_types = ["parallel"]} ins(%p, %g, %r : tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) outs(%p : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f32, %c: f32, %o: f32):
+    %m = arith.mulf %b, %c : f32
+    %s = arith.subf %a, %m : f32
+    linalg.yield %s : f32
+  } -> tensor<8xf32>
+  return %next : tensor<8xf32>
+}

@@ -186,12 +186,70 @@ func.func @columns_of_rows(%x: memref<64x4096xf32>, %s: memref<4096xf32>, %y: me
 // CHECK-NOT: scf.for
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
-func.func @short_rows(%x: memref<8x49xf32>, %s: memref<8xf32>, %y: memref<8x49xf32>) {
+func.func @short_rows(%x: memref<8x49xf32>, %s: memref<8xf32>) {
+  linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<8x49xf32>) outs(%s : memref<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %out, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// Without sums, vectors run on from row to row: those of a row alone have its
+// value in all lanes, and one each has lanes of two rows.
+// CHECK-LABEL: func @flat_rows
+// CHECK-SAME: %[[X:.*]]: memref<8x49xf32>, %[[S:.*]]: memref<8xf32>, %[[Y:.*]]: memref<8x49xf32>
+// CHECK-DAG: %[[XF:.*]] = memref.collapse_shape %[[X]] {{.*}} into memref<392xf32>
+// CHECK-DAG: %[[YF:.*]] = memref.collapse_shape %[[Y]] {{.*}} into memref<392xf32>
+// CHECK: scf.for %[[ROW:.*]] = %c0 to %c8 step %c1
+// CHECK:   %[[HERE:.*]] = memref.load %[[S]]
+// CHECK:   scf.for
+// CHECK:     vector.load %[[XF]]
+// CHECK:     vector.broadcast %[[HERE]]
+// CHECK:   scf.for
+// CHECK:     %[[IN:.*]] = vector.create_mask
+// CHECK:     %[[SCALES:.*]] = arith.select %[[IN]]
+// CHECK:     %[[LANES:.*]] = vector.load %[[XF]]
+// CHECK:     %[[R:.*]] = arith.mulf %[[LANES]], %[[SCALES]]
+// CHECK:     vector.store %[[R]], %[[YF]]
+// CHECK: vector.constant_mask [8]
+// CHECK-NOT: scf.for
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+func.func @flat_rows(%x: memref<8x49xf32>, %s: memref<8xf32>, %y: memref<8x49xf32>) {
   linalg.generic {indexing_maps = [#id, #row, #id], iterator_types = ["parallel", "parallel"]}
       ins(%x, %s : memref<8x49xf32>, memref<8xf32>) outs(%y : memref<8x49xf32>) {
   ^bb0(%in: f32, %scale: f32, %out: f32):
     %0 = arith.mulf %in, %scale : f32
     linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// So whole lines are stored past the caches, although no row is made of them.
+// CHECK-LABEL: func @huge_flat_rows
+// CHECK: scf.forall
+// CHECK: vector.store {{.*}}{alignment = 64 : i64, nontemporal = true} : memref<25690112xi16>, vector<32xi16>
+// CHECK: arith.select {{.*}} vector<32xi1>, vector<32xf32>
+// CHECK: vector.store {{.*}}{alignment = 64 : i64, nontemporal = true}
+#id = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+#channel = affine_map<(d0, d1, d2) -> (d1)>
+func.func @huge_flat_rows(%x: memref<256x2048x49xbf16>, %s: memref<2048xf32>,
+                          %y: memref<256x2048x49xbf16>) {
+  linalg.generic {indexing_maps = [#id, #channel, #id],
+                  iterator_types = ["parallel", "parallel", "parallel"]}
+      ins(%x, %s : memref<256x2048x49xbf16>, memref<2048xf32>)
+      outs(%y : memref<256x2048x49xbf16>) {
+  ^bb0(%in: bf16, %scale: f32, %out: bf16):
+    %0 = arith.extf %in : bf16 to f32
+    %1 = arith.mulf %0, %scale : f32
+    %2 = arith.truncf %1 : f32 to bf16
+    linalg.yield %2 : bf16
   }
   return
 }

@@ -207,7 +207,8 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
                      "quantizers of a network, say (default: true)"),
       llvm::cl::init(true)};
   Option<GpuMatmul> matmul{
-      *this, "matmul", llvm::cl::desc("What computes matrix products"),
+      *this, "matmul",
+      llvm::cl::desc("What computes matrix products and convolutions"),
       llvm::cl::values(
           clEnumValN(GpuMatmul::Inline, "inline",
                      "A plain kernel: the bits of the CPU (default)"),
@@ -215,6 +216,11 @@ struct GpuPipelineOptions : PassPipelineOptions<GpuPipelineOptions> {
                      "cuBLAS, which has to be there when the code runs. It "
                      "rounds otherwise, but f32 is never narrowed")),
       llvm::cl::init(GpuMatmul::Inline)};
+  Option<int64_t> gatherBytes{
+      *this, "gather-bytes",
+      llvm::cl::desc("Bytes of temporary memory that a convolution by cuBLAS "
+                     "may take (default: 256 MiB)"),
+      llvm::cl::init(int64_t(256) << 20)};
   Option<GpuPhase, PhaseParser<GpuPhase>> stopAfter{
       *this, "stop-after",
       llvm::cl::desc("Leave the IR as it is after this phase: differentiate, "

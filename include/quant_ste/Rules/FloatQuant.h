@@ -60,7 +60,7 @@ struct FloatQuantRule {
     auto isLarge = raised > largest;
     S anchor = select(isLarge, largest, raised);
     S unit = unitAt(anchor);
-    S position = t / unit; // exact, or beyond max
+    S position = inUnits(t, unit); // exact, or beyond max
     S whole = roundEven(position);
     return {t, magnitude, unit * whole};
   }
@@ -123,11 +123,28 @@ private:
     // Every anchor is a normal number, also of f32.
     if (format.minExponent() >= -126) {
       S power = floorToPowerOfTwo(anchor);
+      if (hasNormalUnits())
+        return scalePowerOfTwo(power, -int(format.mantissa));
       return power * S(std::ldexp(1.0, -int(format.mantissa)));
     }
     S exponent = floorLog2(anchor);
     S lowest = exponent - S(double(format.mantissa));
     return wholePowerOfTwo(lowest);
+  }
+
+  /// t / unit. The product with an exact inverse is that, bit for bit: both
+  /// round the same real number once.
+  template <class S> S inUnits(S t, S unit) const {
+    if (!hasNormalUnits())
+      return t / unit;
+    S inverse = inverseOfPowerOfTwo(unit);
+    return t * inverse;
+  }
+
+  /// Are all units normal numbers of f32, and so are their inverses?
+  bool hasNormalUnits() const {
+    return format.minExponent() - format.mantissa >= -126 &&
+           format.maxExponent() - format.mantissa <= 126;
   }
 
   double lowerBound() const { return isSigned ? -format.max : 0.0; }

@@ -20,10 +20,12 @@
 // NaN), literals (`0.0` converts), and the functions select, roundEven, floor,
 // ceil, abs, and those of Elementary.h (exp, exp2, log, log2, tanh, cosh, ...),
 // which are fixed polynomials; and floorToPowerOfTwo, the largest power of two
-// that is at most x, for a positive, normal and finite x. Comparisons give
-// S::Bool with ! && ||. There is no `if` on an S. Each operator is one IEEE
-// operation; nothing is contracted. `inDouble(x, f)` computes f in double
-// precision and rounds once; x is an S or an array of several.
+// that is at most x, for a positive, normal and finite x. Of powers of two,
+// scalePowerOfTwo(x, k) is 2^k x and inverseOfPowerOfTwo(x) is 1/x, for x and
+// results that are normal. Comparisons give S::Bool with ! && ||. There is no
+// `if` on an S. Each operator is one IEEE operation; nothing is contracted.
+// `inDouble(x, f)` computes f in double precision and rounds once; x is an S or
+// an array of several.
 //
 // A rule may also have `invalid()`, a message for attributes out of range, and
 // `lint(constants, warn)`, which names what is defined but surely not meant.
@@ -154,6 +156,18 @@ template <class T> struct Host {
       return std::numeric_limits<T>::quiet_NaN();
     return std::ldexp(T(1), std::ilogb(a.v));
   }
+  friend Host scalePowerOfTwo(Host a, int k) {
+    Host scaled = std::ldexp(a.v, k);
+    bool isPromised =
+        floorToPowerOfTwo(a) == a && floorToPowerOfTwo(scaled) == scaled;
+    return isPromised ? scaled : std::numeric_limits<T>::quiet_NaN();
+  }
+  friend Host inverseOfPowerOfTwo(Host a) {
+    Host inverse = T(1) / a.v;
+    bool isPromised =
+        floorToPowerOfTwo(a) == a && floorToPowerOfTwo(inverse) == inverse;
+    return isPromised ? inverse : std::numeric_limits<T>::quiet_NaN();
+  }
   template <class F> friend Host inDouble(Host a, F f) {
     return f(Host<double>(a.v)).v;
   }
@@ -208,6 +222,8 @@ struct Footprint {
   friend Footprint ceil(Footprint a) { return a; }
   friend Footprint abs(Footprint a) { return a; }
   friend Footprint floorToPowerOfTwo(Footprint a) { return a; }
+  friend Footprint scalePowerOfTwo(Footprint a, int) { return a; }
+  friend Footprint inverseOfPowerOfTwo(Footprint a) { return a; }
   template <class F> friend Footprint inDouble(Footprint a, F) { return a; }
   template <size_t n, class F>
   friend Footprint inDouble(const std::array<Footprint, n> &x, F) {

@@ -95,11 +95,14 @@ void quant_ste_cuda_launch(int64_t *id, const void *image, int64_t bytes,
  * quant_ste_matmul (Matmul.h); of the loops of each kind the last is that of
  * the matrices, and each operand has a matrix's loop along which it lies in
  * memory without gaps. Factors are of one type, c's or narrower; f32 is
- * multiplied and summed in f32 (never TF32), f16 and bf16 are summed in f32. */
+ * multiplied and summed in f32 (never TF32), f16 and bf16 are summed in f32.
+ * With `overwrites` what c has does not matter, c = a * b; there must be
+ * terms then. */
 struct quant_ste_matmul_args;
 struct quant_ste_matmul_loop;
 void quant_ste_cuda_matmul(const struct quant_ste_matmul_args *args,
-                           const struct quant_ste_matmul_loop *loops);
+                           const struct quant_ste_matmul_loop *loops,
+                           int64_t overwrites);
 
 #ifdef __cplusplus
 }

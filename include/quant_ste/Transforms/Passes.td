@@ -150,6 +150,12 @@ def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
     them again for each operand that is written to, beside its user. A splat
     constant that is written to becomes a fill.
 
+    With `carried`, what a `linalg.generic` in an `scf.for` computes for the next
+    iteration goes where the loop carries the value of this one, if the op does
+    not read its destination: a step that updates parameters needs no memory of
+    its own, and owns none. Bufferization takes other memory where the old value
+    is still read.
+
     Before:
     ```mlir
     %z = linalg.fill ins(%c0 : f32) outs(%e : tensor<8xf32>) -> tensor<8xf32>
@@ -165,6 +171,8 @@ def QuantSTEOwnDestinationsPass : Pass<"quant-ste-own-destinations"> {
       %g = linalg.reduce ... outs(%z1 : tensor<8xf32>)
     ```
   }];
+  let options = [Option<"carried", "carried", "bool", /*default=*/"false",
+                        "Update what loops carry in place">];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
 }
@@ -1055,6 +1063,55 @@ def QuantSTEUnrollWindowsPass : Pass<"quant-ste-unroll-windows"> {
                            "::mlir::linalg::LinalgDialect",
                            "::mlir::scf::SCFDialect",
                            "::mlir::tensor::TensorDialect"];
+  let options = [
+    Option<"keepProducts", "keep-products", "bool", /*default=*/"false",
+           "Leave convolutions of which quant-ste-gather-windows makes products "
+           "of matrices">];
+}
+
+def QuantSTEGatherWindowsPass
+    : Pass<"quant-ste-gather-windows", "::mlir::func::FuncOp"> {
+  let summary = "Make convolutions on buffers products of matrices";
+  let description = [{
+    What a convolution, or the gradient of one, reads in windows x[2*i + k] is
+    copied to a buffer that has a dimension for each of the loops (im2col; Chellapilla,
+    Puri and Simard 2006, "High performance convolutional neural networks for
+    document processing"). What is left is a product of matrices, or a batch of
+    them, which a library can compute: those of quant-ste-products-to-runtime with
+    `device`. A result that is written in windows, as the gradient by x, is made in
+    such a buffer first; then each of its elements adds up the terms it has there,
+    in the order of the taps (col2im). Factors that are no matrices in memory for
+    another reason are copied too.
+
+    The copies take `most-bytes` at most: where they would take more, a loop goes
+    through the images a few at a time. Convolutions by depth, which are no products
+    of matrices, stay, and those that sum in less than f32. Factors of types that
+    cuBLAS does not multiply, one of f32 and one of bf16 say, are widened to the type
+    of the sum by such copies, those of plain products too.
+
+    Before:
+    ```mlir
+    linalg.conv_2d_nchw_fchw ins(%x, %w : memref<4x16x18x18xf32>, memref<32x16x3x3xf32>)
+      outs(%y : memref<4x32x16x16xf32>)
+    ```
+    After:
+    ```mlir
+    %m = memref.alloc() : memref<16x3x3x4x16x16xf32>
+    linalg.generic {m(c, kh, kw, n, h, w) = x(n, c, h + kh, w + kw)}
+    linalg.generic {y(n, f, h, w) += m(c, kh, kw, n, h, w) * w(f, c, kh, kw)}
+    memref.dealloc %m
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect"];
+  let options = [
+    Option<"mostBytes", "most-bytes", "int64_t", /*default=*/"int64_t(256) << 20",
+           "Bytes that the copies for one convolution may take; one image is "
+           "always copied whole">];
+  let statistics = [
+    Statistic<"numGathered", "gathered", "Number of convolutions made products">];
 }
 
 def QuantSTETransposeFactorsPass : Pass<"quant-ste-transpose-factors"> {

@@ -63,7 +63,7 @@ void BodyEmitter::emit(Scope &scope) {
     if (arg.use_empty() || isEmitted(scope, arg) || !isReady(scope, arg))
       continue;
     Value v = load(scope, input);
-    if (isVector(arg))
+    if (isVector(scope, arg))
       scope.vectors[arg] = v;
     else
       scope.scalars.map(arg, v);
@@ -83,7 +83,7 @@ void BodyEmitter::emit(Scope &scope) {
 void BodyEmitter::emitOp(Scope &scope, Operation &op) {
   if (auto index = dyn_cast<linalg::IndexOp>(op))
     return emitIndex(scope, index);
-  if (!isVector(op.getResult(0))) {
+  if (!isVector(scope, op.getResult(0))) {
     b.clone(op, scope.scalars);
     return;
   }

@@ -35,6 +35,9 @@ public:
     Value mask;
     /// Are whole vectors stored past the caches, at the start of a line?
     bool isNonTemporal = false;
+    /// May the lanes belong to different rows? Then all that is not the same
+    /// everywhere is a vector.
+    bool hasRowsInLanes = false;
   };
 
   /// `hasMaskRegisters`: a vector of booleans is a register, as on CPUs.
@@ -70,9 +73,11 @@ private:
   }
   /// Are all loops entered that `v` depends on?
   bool isReady(Scope &scope, Value v);
-  bool isVector(Value v) {
+  bool isVector(Scope &scope, Value v) {
     auto it = seen.find(v);
-    return it != seen.end() && it->second.test(k.getVectorLoop());
+    return it != seen.end() &&
+           (scope.hasRowsInLanes ? it->second.any()
+                                 : it->second.test(k.getVectorLoop()));
   }
   void emitOp(Scope &scope, Operation &op);
   void emitIndex(Scope &scope, linalg::IndexOp op);

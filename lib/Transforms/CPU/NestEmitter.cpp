@@ -39,6 +39,8 @@ static constexpr int64_t kLine = 64; // bytes, at least as many as a vector's
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
+/// Rows of at most so many elements are run through as if they were one.
+static constexpr int64_t kFlatRow = 1024;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
 static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
@@ -49,6 +51,18 @@ struct UnitLoop {
   unsigned loop;
   int64_t block; // iterations of the loop in one unit
   Value count;   // units
+};
+
+class NestEmitter;
+
+/// An elementwise kernel whose vectors run on from row to row.
+struct FlatForm {
+  Value whether; // this form is used
+  int64_t lanes; // of a vector
+  /// Has the results, and what is as large, in one dimension.
+  StreamKernel kernel;
+  std::unique_ptr<NestEmitter> emitter;
+  Scope top;
 };
 
 class NestEmitter {
@@ -76,7 +90,16 @@ private:
   void forUnits(Value first, Value end,
                 function_ref<void(ArrayRef<Value>)> emitUnit);
   Range getRange(const UnitLoop &unit, Value number);
-  Value testStreaming();
+  Value testStreaming(bool isFlat);
+
+  std::optional<StreamKernel> flatten(int64_t &lanes);
+  Value testFlat(int64_t lanes);
+  void prepareFlat();
+  Value countElements();
+  void emitFlatTask(Value number);
+  void emitFlatRange(const Scope &top, int64_t lanes, Range range);
+  void emitFlatLanes(Scope &at, ValueRange row, Value left);
+  SmallVector<Value> stepRow(ValueRange row);
 
   void emitUnit(Scope scope, ArrayRef<Value> numbers);
   SmallVector<Value>
@@ -119,6 +142,7 @@ private:
   /// where the columns of an elementwise kernel have values of their own.
   std::optional<unsigned> rowLoop;
   std::optional<PartialSums> partials;
+  std::optional<FlatForm> flat;
   /// Whether stores go past the caches; null for never.
   Value streams;
 };
@@ -221,24 +245,42 @@ void NestEmitter::forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit) {
     total = fold<arith::MulIOp>(total, unit.count);
   Value perTask = countUnitsPerTask();
   Value tasks = fold<arith::CeilDivUIOp>(total, perTask);
+  if (flat) {
+    Value flatTasks =
+        fold<arith::CeilDivUIOp>(countElements(), index(kTaskElements));
+    tasks = b.createOrFold<arith::SelectOp>(b.getLoc(), flat->whether,
+                                            flatTasks, tasks);
+  }
+  auto emitUnits = [&](Value task) {
+    if (!task)
+      return forUnits(Value(), total, emitUnit);
+    Value first = fold<arith::MulIOp>(task, perTask);
+    Value end = fold<arith::AddIOp>(first, perTask);
+    end = fold<arith::MinUIOp>(end, total);
+    if (getConstantIntValue(perTask) == 1)
+      end = Value();
+    forUnits(first, end, emitUnit);
+  };
+  auto emitTask = [&](Value task) {
+    if (!flat)
+      return emitUnits(task);
+    emitEither(
+        flat->whether, [&] { emitFlatTask(task ? task : index(0)); },
+        [&] { emitUnits(task); });
+  };
   std::optional<int64_t> numTasks = getConstantIntValue(tasks);
   if (numTasks == 0)
     return;
   if (numTasks == 1)
-    return forUnits(Value(), total, emitUnit);
-  scf::ForallOp::create(
-      b, SmallVector<OpFoldResult>{tasks}, ValueRange(), std::nullopt,
-      [&](OpBuilder &nested, Location, ValueRange ids) {
-        OpBuilder::InsertionGuard guard(b);
-        b.setInsertionPointToEnd(nested.getInsertionBlock());
-        Value first = fold<arith::MulIOp>(ids.front(), perTask);
-        Value end = fold<arith::AddIOp>(first, perTask);
-        end = fold<arith::MinUIOp>(end, total);
-        if (getConstantIntValue(perTask) == 1)
-          end = Value();
-        forUnits(first, end, emitUnit);
-        scf::InParallelOp::create(b);
-      });
+    return emitTask(Value());
+  scf::ForallOp::create(b, SmallVector<OpFoldResult>{tasks}, ValueRange(),
+                        std::nullopt,
+                        [&](OpBuilder &nested, Location, ValueRange ids) {
+                          OpBuilder::InsertionGuard guard(b);
+                          b.setInsertionPointToEnd(nested.getInsertionBlock());
+                          emitTask(ids.front());
+                          scf::InParallelOp::create(b);
+                        });
 }
 
 /// The units from `first` (null: the very first) to `end` (null: that one
@@ -332,7 +374,7 @@ void NestEmitter::emitUnit(Scope scope, ArrayRef<Value> numbers) {
 
 /// Are the results so large that the caches could not keep them, and whole
 /// lines in memory? Storing past the caches then saves reading them first.
-Value NestEmitter::testStreaming() {
+Value NestEmitter::testStreaming(bool isFlat) {
   if (k.isContraction)
     return {};
   unsigned v = k.getVectorLoop();
@@ -357,8 +399,8 @@ Value NestEmitter::testStreaming() {
     smallest = std::min(smallest, getBytes(output));
     results.push_back(output.value);
   }
-  if (results.empty() ||
-      (isColumnForm ? kColumnLanes : kLanes) * smallest % kLine)
+  int64_t lanes = isColumnForm ? kColumnLanes : kLanes;
+  if (results.empty() || (!isFlat && lanes * smallest % kLine))
     return {};
   auto compare = [&](arith::CmpIPredicate predicate, Value x, int64_t y) {
     return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, x, index(y));
@@ -371,7 +413,7 @@ Value NestEmitter::testStreaming() {
   if (getConstantIntValue(test) == 0)
     return {};
   Value odd = index(0);
-  if (k.getNumLoops() > 1)
+  if (k.getNumLoops() > 1 && !isFlat)
     odd = fold<arith::MulIOp>(k.sizes[v], index(smallest));
   for (Value result : results)
     odd = fold<arith::OrIOp>(
@@ -471,7 +513,7 @@ void NestEmitter::emitRowUnit(Scope &scope, Range range,
   SmallVector<Value> tail = neutral(kTailLanes);
   // Where there are many rows, most of a short one needs no mask either.
   Value end = split;
-  if (k.getNumLoops() > 1) {
+  if (k.getNumLoops() > 1 && !flat) {
     end = getSplit(range, kTailLanes);
     tail = forLanes(scope, {split, end}, kTailLanes, /*isMasked=*/false, tail,
                     emitLanes);
@@ -532,6 +574,231 @@ Value NestEmitter::countRowsTogether(int64_t longRows) {
       b.getLoc(), arith::CmpIPredicate::uge, length, index(kPage / bytes));
   return b.createOrFold<arith::SelectOp>(b.getLoc(), isLong, index(longRows),
                                          some);
+}
+
+//===----------------------------------------------------------------------===//
+// Flat rows: vectors run on from one to the next
+//===----------------------------------------------------------------------===//
+
+/// Is this, which rows have of their own, cheap enough to make in the lanes of
+/// a vector that has two rows?
+static bool isCheap(Operation &op) {
+  return isa<arith::ArithDialect>(op.getDialect()) &&
+         !isa<arith::DivFOp, arith::RemFOp>(op) &&
+         !op.getResult(0).getType().isF64();
+}
+
+/// An elementwise kernel without sums, with values that rows have of their own
+/// and none that columns have.
+std::optional<StreamKernel> NestEmitter::flatten(int64_t &lanes) {
+  unsigned v = k.getVectorLoop();
+  Block &block = k.getBody();
+  if (v == 0 || k.isReduction() || k.isContraction || !k.packing.empty() ||
+      !block.getOps<linalg::IndexOp>().empty())
+    return std::nullopt;
+  StreamKernel flat = k;
+  lanes = kTailLanes;
+  SmallVector<StreamOperand *> whole;
+  llvm::SmallPtrSet<Value, 8> ofRows;
+  for (auto [i, input] : llvm::enumerate(flat.inputs)) {
+    if (input.bit)
+      return std::nullopt;
+    if (input.isBuffer() && input.sees(v))
+      whole.push_back(&input);
+    else if (input.isBuffer() && !input.loops.empty())
+      ofRows.insert(k.getInputArg(i));
+  }
+  for (StreamOperand &output : flat.outputs)
+    whole.push_back(&output);
+  for (StreamOperand *operand : whole) {
+    auto type = cast<MemRefType>(operand->value.getType());
+    if (operand->bit || !type.getElementType().isIntOrFloat() ||
+        !type.getLayout().isIdentity() ||
+        !llvm::equal(operand->loops, llvm::seq(v + 1)))
+      return std::nullopt;
+    // A vector is of whole lines of each.
+    lanes = std::max(lanes, kLine / getBytes(*operand));
+  }
+  constexpr unsigned kFewOps = 4;
+  unsigned opsOfRows = 0;
+  for (Operation &op : block.without_terminator()) {
+    bool isOfRows =
+        !ofRows.empty() && op.getNumOperands() != 0 &&
+        llvm::all_of(op.getOperands(), [&](Value operand) {
+          return operand.getParentBlock() != &block || ofRows.contains(operand);
+        });
+    isOfRows &= llvm::any_of(op.getOperands(), [&](Value operand) {
+      return ofRows.contains(operand);
+    });
+    if (!isOfRows)
+      continue;
+    if (!isCheap(op) || ++opsOfRows > kFewOps)
+      return std::nullopt;
+    ofRows.insert(op.getResult(0));
+  }
+  for (StreamOperand *operand : whole)
+    operand->loops = {v};
+  return flat;
+}
+
+/// Are rows short, but no shorter than a vector?
+Value NestEmitter::testFlat(int64_t lanes) {
+  Value length = k.sizes[k.getVectorLoop()];
+  auto compare = [&](arith::CmpIPredicate predicate, int64_t bound) {
+    return b.createOrFold<arith::CmpIOp>(b.getLoc(), predicate, length,
+                                         index(bound));
+  };
+  Value isLong = compare(arith::CmpIPredicate::uge, lanes);
+  Value isShort = compare(arith::CmpIPredicate::ule, kFlatRow);
+  return fold<arith::AndIOp>(isLong, isShort);
+}
+
+/// The indices of the row behind `row`; of the first one behind the last.
+SmallVector<Value> NestEmitter::stepRow(ValueRange row) {
+  SmallVector<Value> next(row);
+  Value carry;
+  for (unsigned d = row.size(); d-- > 0;) {
+    Value stepped = fold<arith::AddIOp>(row[d], index(1));
+    Value isEnd = b.createOrFold<arith::CmpIOp>(
+        b.getLoc(), arith::CmpIPredicate::eq, stepped, k.sizes[d]);
+    Value wrapped =
+        b.createOrFold<arith::SelectOp>(b.getLoc(), isEnd, index(0), stepped);
+    next[d] = carry ? b.createOrFold<arith::SelectOp>(b.getLoc(), carry,
+                                                      wrapped, row[d])
+                    : wrapped;
+    carry = carry ? fold<arith::AndIOp>(carry, isEnd) : isEnd;
+  }
+  return next;
+}
+
+/// A vector that begins in `row` and may end in the one behind it, of which
+/// `left` elements belong to the first.
+void NestEmitter::emitFlatLanes(Scope &at, ValueRange row, Value left) {
+  unsigned v = k.getVectorLoop();
+  at.hasRowsInLanes = true;
+  for (auto [d, iv] : llvm::enumerate(row))
+    at.ivs[d] = iv;
+  SmallVector<Value> nextRow = stepRow(row);
+  Value isInRow = vector::CreateMaskOp::create(
+      b, body.getVectorType(at, b.getI1Type()), left);
+  for (auto [i, input] : llvm::enumerate(k.inputs)) {
+    BlockArgument arg = k.getInputArg(i);
+    if (!input.isBuffer() || input.loops.empty() || input.sees(v) ||
+        arg.use_empty())
+      continue;
+    auto loadLanes = [&, &input = input](ValueRange indices) -> Value {
+      SmallVector<Value> where = llvm::map_to_vector(
+          input.loops, [&](unsigned d) { return indices[d]; });
+      Value scalar = memref::LoadOp::create(b, input.value, where);
+      return vector::BroadcastOp::create(
+          b, body.getVectorType(at, scalar.getType()), scalar);
+    };
+    Value here = loadLanes(row), there = loadLanes(nextRow);
+    at.vectors[arg] = arith::SelectOp::create(b, isInRow, here, there);
+  }
+  emitInnermost(at, {});
+}
+
+/// The vectors of `range`, which begins at a whole number of them. In a row,
+/// what belongs to it is loaded once; one vector each has lanes of two rows.
+void NestEmitter::emitFlatRange(const Scope &top, int64_t lanes, Range range) {
+  unsigned v = k.getVectorLoop();
+  Value lo = range.first, hi = range.second, length = k.sizes[v];
+  auto getRow = [&](Value number) {
+    SmallVector<Value> row(v);
+    for (unsigned d = v; d-- > 1;) {
+      row[d] = fold<arith::RemUIOp>(number, k.sizes[d]);
+      number = fold<arith::DivUIOp>(number, k.sizes[d]);
+    }
+    row[0] = number;
+    return row;
+  };
+  auto emitInRow = [&](ValueRange row, Range part, bool isMasked) {
+    Scope scope = top;
+    for (auto [d, iv] : llvm::enumerate(row))
+      scope.ivs[d] = iv;
+    body.emit(scope);
+    forLanes(scope, part, lanes, isMasked, {},
+             [&](Scope &at, ValueRange) { return emitInnermost(at, {}); });
+  };
+  Value first = fold<arith::DivUIOp>(lo, length);
+  Value end = fold<arith::CeilDivUIOp>(hi, length);
+  SmallVector<Value> init{lo};
+  llvm::append_range(init, getRow(first));
+  Value split = getSplit(range, lanes);
+  loop(first, end, index(1), init, [&](Value number, ValueRange at) {
+    Value from = at.front();
+    ValueRange row = at.drop_front();
+    Value rowEnd =
+        fold<arith::MulIOp>(fold<arith::AddIOp>(number, index(1)), length);
+    Value inRow = getSplit({from, fold<arith::MinUIOp>(rowEnd, hi)}, lanes);
+    emitInRow(row, {from, inRow}, /*isMasked=*/false);
+    // The last row of all has none behind it.
+    Value behind =
+        fold<arith::MinUIOp>(fold<arith::AddIOp>(inRow, index(lanes)), split);
+    behind = b.createOrFold<arith::SelectOp>(
+        b.getLoc(),
+        b.createOrFold<arith::CmpIOp>(b.getLoc(), arith::CmpIPredicate::eq,
+                                      inRow, rowEnd),
+        inRow, behind);
+    forLanes(top, {inRow, behind}, lanes, /*isMasked=*/false, {},
+             [&](Scope &lanes, ValueRange) -> SmallVector<Value> {
+               emitFlatLanes(lanes, row, fold<arith::SubIOp>(rowEnd, inRow));
+               return {};
+             });
+    SmallVector<Value> next{behind};
+    llvm::append_range(next, stepRow(row));
+    return next;
+  });
+  // What is left belongs to one row, which is no shorter than a vector.
+  emitInRow(getRow(fold<arith::SubIOp>(end, index(1))), {split, hi},
+            /*isMasked=*/true);
+}
+
+/// Makes `flat`, if the kernel may have that form.
+void NestEmitter::prepareFlat() {
+  int64_t lanes = 0;
+  std::optional<StreamKernel> kernel = flatten(lanes);
+  if (!kernel)
+    return;
+  Value whether = testFlat(lanes);
+  if (getConstantIntValue(whether) == 0)
+    return;
+  auto all = llvm::to_vector<2>(llvm::seq<int64_t>(k.getNumLoops()));
+  auto collapse = [&](StreamOperand &operand) {
+    if (operand.isBuffer() && operand.sees(k.getVectorLoop()))
+      operand.value = memref::CollapseShapeOp::create(
+          b, operand.value, ReassociationIndices(all));
+  };
+  llvm::for_each(kernel->inputs, collapse);
+  llvm::for_each(kernel->outputs, collapse);
+  flat.emplace();
+  flat->whether = whether;
+  flat->lanes = lanes;
+  flat->kernel = std::move(*kernel);
+  flat->emitter = std::make_unique<NestEmitter>(b, flat->kernel);
+  NestEmitter &emitter = *flat->emitter;
+  emitter.streams = testStreaming(/*isFlat=*/true);
+  emitter.b.restoreInsertionPoint(b.saveInsertionPoint());
+  flat->top = emitter.body.makeScope();
+  emitter.body.emit(flat->top);
+}
+
+Value NestEmitter::countElements() {
+  Value elements = index(1);
+  for (Value size : k.sizes)
+    elements = fold<arith::MulIOp>(elements, size);
+  return elements;
+}
+
+/// So many elements from a line on.
+void NestEmitter::emitFlatTask(Value number) {
+  Value lo = fold<arith::MulIOp>(number, index(kTaskElements));
+  Value hi = fold<arith::AddIOp>(lo, index(kTaskElements));
+  hi = fold<arith::MinUIOp>(hi, countElements());
+  NestEmitter &emitter = *flat->emitter;
+  emitter.b.restoreInsertionPoint(b.saveInsertionPoint());
+  emitter.emitFlatRange(flat->top, flat->lanes, {lo, hi});
 }
 
 //===----------------------------------------------------------------------===//
@@ -817,6 +1084,7 @@ void NestEmitter::finishLanes(Scope &scope, unsigned loop, unsigned last) {
 void NestEmitter::emit() {
   b.setInsertionPoint(k.op);
   k.materialize(b);
+  prepareFlat();
   planUnits();
   Scope top = body.makeScope();
   body.emit(top);
@@ -838,7 +1106,7 @@ void NestEmitter::emit() {
   std::optional<unsigned> lanes = findSummedLanes();
   if (k.isReduction() && !k.isContraction && !isWhole)
     partials.emplace(b, k, kept, cut, /*keptLast=*/lanes.has_value());
-  streams = testStreaming();
+  streams = testStreaming(/*isFlat=*/false);
   forEachUnit([&](ArrayRef<Value> numbers) { emitUnit(top, numbers); });
   if (partials && lanes)
     finishLanes(top, 0, *lanes);

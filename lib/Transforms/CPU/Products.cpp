@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Products.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,11 +15,14 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
 #include "quant_ste/Runtime/Matmul.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
+using mlir::quant_ste::Product;
 
 namespace mlir::quant_ste {
 #define GEN_PASS_DEF_QUANTSTEPRODUCTSTORUNTIMEPASS
@@ -68,24 +72,6 @@ static bool isMultiplyAndAdd(Block &body) {
   return (x == a && y == b) || (x == b && y == a);
 }
 
-namespace {
-/// The loops of a product, by kind, and how they move in each array.
-struct Product {
-  linalg::LinalgOp op;
-  /// For each operand and each of its dimensions, the steps of all loops.
-  SmallVector<SmallVector<SmallVector<int64_t>>, 3> steps;
-  SmallVector<unsigned> batch, rows, columns, terms;
-
-  /// If it is a product all the same, `why` says what is in the way.
-  static FailureOr<Product> match(linalg::LinalgOp op, std::string &why);
-  LogicalResult orderForBlas();
-
-private:
-  LogicalResult readMaps();
-  LogicalResult sortLoops();
-};
-} // namespace
-
 LogicalResult Product::readMaps() {
   for (AffineMap map : op.getIndexingMapsArray()) {
     if (map.getNumSymbols() != 0)
@@ -126,29 +112,28 @@ LogicalResult Product::sortLoops() {
   return success(!rows.empty() && !columns.empty() && !terms.empty());
 }
 
-/// The loop that runs along memory in this operand, or none.
-static std::optional<unsigned>
-findContiguousLoop(Value buffer, ArrayRef<SmallVector<int64_t>> dims) {
+std::optional<unsigned> Product::findContiguousLoop(unsigned operand) const {
   int64_t offset;
   SmallVector<int64_t> strides;
-  if (dims.empty() ||
-      failed(cast<MemRefType>(buffer.getType())
-                 .getStridesAndOffset(strides, offset)) ||
-      strides.back() != 1)
+  ArrayRef<SmallVector<int64_t>> dims = steps[operand];
+  auto type = dyn_cast<MemRefType>(op->getOperand(operand).getType());
+  if (!type || dims.empty() ||
+      failed(type.getStridesAndOffset(strides, offset)) || strides.back() != 1)
     return std::nullopt;
   const int64_t *step = llvm::find(dims.back(), 1);
   return step - dims.back().begin();
 }
 
-/// Can cuBLAS compute it: are the operands matrices, stored by rows or by
-/// columns, of one type? The last loop of each kind is then one of the matrix;
-/// the runtime runs through the others.
-LogicalResult Product::orderForBlas() {
+bool Product::hasTypesOfBlas() const {
   auto typeOf = [&](unsigned i) {
     return getElementTypeOrSelf(op->getOperand(i).getType());
   };
-  if (typeOf(0) != typeOf(1) ||
-      (typeOf(0) != typeOf(2) && (!typeOf(2).isF32() || typeOf(0).isF64())))
+  return typeOf(0) == typeOf(1) &&
+         (typeOf(0) == typeOf(2) || (typeOf(2).isF32() && !typeOf(0).isF64()));
+}
+
+LogicalResult Product::orderForBlas() {
+  if (!hasTypesOfBlas())
     return failure();
   for (AffineMap map : op.getIndexingMapsArray())
     if (!map.isProjectedPermutation())
@@ -157,7 +142,7 @@ LogicalResult Product::orderForBlas() {
   std::array<std::optional<unsigned>, 3> chosen;
   std::array<SmallVector<unsigned> *, 3> kinds = {&rows, &columns, &terms};
   for (unsigned operand = 0; operand < 3; ++operand) {
-    auto loop = findContiguousLoop(op->getOperand(operand), steps[operand]);
+    auto loop = findContiguousLoop(operand);
     if (!loop)
       return failure();
     bool isFree = false;
@@ -183,9 +168,8 @@ LogicalResult Product::orderForBlas() {
 static constexpr int64_t kFewest = 2048;
 
 FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
-  if (!op.hasPureBufferSemantics() || op.getNumDpsInputs() != 2 ||
-      op.getNumDpsInits() != 1 || op.hasIndexSemantics() ||
-      !isMultiplyAndAdd(*op.getBlock()))
+  if (op.getNumDpsInputs() != 2 || op.getNumDpsInits() != 1 ||
+      op.hasIndexSemantics() || !isMultiplyAndAdd(*op.getBlock()))
     return failure();
   auto refuse = [&](const Twine &reason) -> LogicalResult {
     why = reason.str();
@@ -193,7 +177,7 @@ FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
   };
   for (Value v : op->getOperands()) {
     Type type = getElementTypeOrSelf(v.getType());
-    if (!isa<MemRefType>(v.getType()) || !getTypeCode(type)) {
+    if (!isa<ShapedType>(v.getType()) || !getTypeCode(type)) {
       std::string text;
       llvm::raw_string_ostream(text) << v.getType();
       return refuse("an operand is " + text);
@@ -213,6 +197,41 @@ FailureOr<Product> Product::match(linalg::LinalgOp op, std::string &why) {
   if (failed(product.sortLoops()))
     return refuse("it is no product of two matrices");
   return product;
+}
+
+linalg::FillOp quant_ste::findFill(linalg::LinalgOp op, Value output) {
+  auto isView = [&](Operation *user) {
+    bool isLater = user->getBlock() == op->getBlock() &&
+                   op.getOperation()->isBeforeInBlock(user);
+    return isa<ViewLikeOpInterface>(user) && !isLater;
+  };
+  if (isa_and_nonnull<ViewLikeOpInterface>(output.getDefiningOp()) ||
+      llvm::any_of(output.getUsers(), isView) ||
+      llvm::count(op->getOperands(), output) != 1)
+    return nullptr;
+  for (Operation *before = op->getPrevNode(); before;
+       before = before->getPrevNode()) {
+    if (auto fill = dyn_cast<linalg::FillOp>(before);
+        fill && fill.output() == output)
+      return fill;
+    if (before == output.getDefiningOp() || before->getNumRegions() ||
+        llvm::is_contained(before->getOperands(), output))
+      return nullptr;
+  }
+  return nullptr;
+}
+
+/// The zeros that a product is added to, if it need not be: they are no one
+/// else's, and there is a term.
+static linalg::FillOp findZeros(const Product &product) {
+  linalg::LinalgOp op = product.op;
+  SmallVector<int64_t> sizes = op.getStaticLoopRanges();
+  if (llvm::any_of(product.terms, [&](unsigned loop) {
+        return sizes[loop] == 0 || ShapedType::isDynamic(sizes[loop]);
+      }))
+    return nullptr;
+  linalg::FillOp fill = quant_ste::findFill(op, op.getDpsInits().front());
+  return fill && matchPattern(fill.value(), m_PosZeroFloat()) ? fill : nullptr;
 }
 
 //===----------------------------------------------------------------------===//
@@ -256,7 +275,9 @@ struct CallBuilder {
                                     word(getAddress(memref)));
   }
 
-  void build(StringRef function, int64_t threads, bool library);
+  /// `overwrites`: for GPUs, whether c = a * b.
+  void build(StringRef function, int64_t threads, bool library,
+             std::optional<bool> overwrites);
   void storeOperand(unsigned operand, Value args, Value loops,
                     ArrayRef<unsigned> order);
 };
@@ -293,7 +314,8 @@ void CallBuilder::storeOperand(unsigned operand, Value args, Value loops,
 }
 
 /// Fills a quant_ste_matmul_args and its loops, word by word.
-void CallBuilder::build(StringRef function, int64_t threads, bool library) {
+void CallBuilder::build(StringRef function, int64_t threads, bool library,
+                        std::optional<bool> overwrites) {
   static_assert(sizeof(quant_ste_matmul_args) == 12 * 8 &&
                 sizeof(quant_ste_matmul_loop) == 4 * 8);
   linalg::LinalgOp op = product.op;
@@ -318,16 +340,21 @@ void CallBuilder::build(StringRef function, int64_t threads, bool library) {
     store(word(int64_t(count)), args, at++);
   store(word(threads), args, at++);
   store(word(int64_t(library)), args, at++);
-  func::CallOp::create(b, function, TypeRange{},
-                       ValueRange{getPointer(args), getPointer(loops)});
+  SmallVector<Value> operands{getPointer(args), getPointer(loops)};
+  if (overwrites)
+    operands.push_back(word(int64_t(*overwrites)));
+  func::CallOp::create(b, function, TypeRange{}, operands);
 }
 
 /// The function of the runtime, declared; an error if the module has another of
 /// this name.
-static LogicalResult declareFunction(ModuleOp module, StringRef name) {
+static LogicalResult declareFunction(ModuleOp module, StringRef name,
+                                     bool device) {
   auto pointer = LLVM::LLVMPointerType::get(module.getContext());
-  auto type =
-      FunctionType::get(module.getContext(), {pointer, pointer}, TypeRange{});
+  SmallVector<Type> inputs{pointer, pointer};
+  if (device)
+    inputs.push_back(IntegerType::get(module.getContext(), 64));
+  auto type = FunctionType::get(module.getContext(), inputs, TypeRange{});
   if (Operation *other = module.lookupSymbol(name)) {
     auto function = dyn_cast<func::FuncOp>(other);
     if (function && function.isExternal() && function.getFunctionType() == type)
@@ -350,6 +377,8 @@ struct ProductsToRuntime
     std::vector<Product> products;
     getOperation().walk([&](linalg::LinalgOp op) {
       std::string why;
+      if (!op.hasPureBufferSemantics())
+        return;
       FailureOr<Product> product = Product::match(op, why);
       if (succeeded(product) && device && failed(product->orderForBlas())) {
         why = "cuBLAS has no such product";
@@ -372,13 +401,20 @@ struct ProductsToRuntime
       return signalPassFailure();
     }
     StringRef function = device ? kDeviceFunction : kFunction;
-    if (failed(declareFunction(getOperation(), function)))
+    if (failed(declareFunction(getOperation(), function, device)))
       return signalPassFailure();
     for (Product &product : products) {
       OpBuilder b(product.op);
       CallBuilder builder{ImplicitLocOpBuilder(product.op.getLoc(), b),
                           product};
-      builder.build(function, parallel ? 0 : 1, library);
+      std::optional<bool> overwrites;
+      if (device) {
+        linalg::FillOp zeros = findZeros(product);
+        overwrites = static_cast<bool>(zeros);
+        if (zeros)
+          zeros.erase();
+      }
+      builder.build(function, parallel ? 0 : 1, library, overwrites);
       remark::passed(product.op.getLoc(), getRemark(product.op))
           << ("'" + product.op->getName().getStringRef() + "' by " +
               describe(product))

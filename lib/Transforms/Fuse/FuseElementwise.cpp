@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -27,6 +28,25 @@ static size_t countOps(linalg::GenericOp op) {
 }
 
 namespace {
+/// A tensor of one scalar is that scalar in a body.
+struct FoldSplat : OpRewritePattern<linalg::GenericOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(linalg::GenericOp op,
+                                PatternRewriter &rewriter) const override {
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      auto splat = operand->get().getDefiningOp<tensor::SplatOp>();
+      BlockArgument element = op.getMatchingBlockArgument(operand);
+      if (!splat || element.use_empty())
+        continue;
+      rewriter.modifyOpInPlace(
+          op, [&] { rewriter.replaceAllUsesWith(element, splat.getInput()); });
+      return success();
+    }
+    return failure();
+  }
+};
+
 struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
   using QuantSTEFusePassBase::QuantSTEFusePassBase;
 
@@ -69,6 +89,7 @@ struct Fuse : quant_ste::impl::QuantSTEFusePassBase<Fuse> {
     RewritePatternSet patterns(&getContext());
     linalg::populateElementwiseOpsFusionPatterns(
         patterns, [&](OpOperand *operand) { return isWorthwhile(operand); });
+    patterns.add<FoldSplat>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "../ExpandMinifloats.h"
+#include "../Products.h"
 #include "KernelEmitter.h"
 #include "RowGroups.h"
 #include "SerialKernels.h"
@@ -29,27 +30,6 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 using namespace mlir::quant_ste;
-
-/// The fill just before `op` that this output's old values come from, if
-/// nothing else sees them.
-static linalg::FillOp findFill(linalg::GenericOp op, OpOperand &output) {
-  Value buffer = output.get();
-  auto isView = [](Operation *user) { return isa<ViewLikeOpInterface>(user); };
-  if (isa_and_nonnull<ViewLikeOpInterface>(buffer.getDefiningOp()) ||
-      llvm::any_of(buffer.getUsers(), isView) ||
-      llvm::count(op->getOperands(), buffer) != 1)
-    return nullptr;
-  for (Operation *before = op->getPrevNode(); before;
-       before = before->getPrevNode()) {
-    if (auto fill = dyn_cast<linalg::FillOp>(before);
-        fill && fill.output() == buffer)
-      return fill;
-    if (before == buffer.getDefiningOp() || before->getNumRegions() ||
-        llvm::is_contained(before->getOperands(), buffer))
-      return nullptr;
-  }
-  return nullptr;
-}
 
 /// Then the sums are kept in registers, and take their first value there.
 static bool sumOverSameLoops(linalg::GenericOp op) {
@@ -262,7 +242,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
         AffineMap map = op.getMatchingIndexingMap(&output);
         if (map.getNumResults() == op.getNumLoops())
           continue;
-        if (linalg::FillOp fill = findFill(op, output)) {
+        if (linalg::FillOp fill = findFill(op, output.get())) {
           initial[op][i] = fill.value();
           fill.erase();
         }
@@ -318,6 +298,7 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
       copyTables(function);
       generalize(function);
       takeFills(function);
+      recomputeInRowGroups(function, *found, initial);
       DenseSet<Operation *> alike;
       if (shareSmall)
         alike = findAlike(function);
@@ -337,15 +318,21 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
           emitGpuSerial(builder, op, getOptions(op));
       SmallVector<linalg::GenericOp> generics;
       function.walk([&](linalg::GenericOp op) { generics.push_back(op); });
+      // From the end: an op may be the last of a group, or part of a longer
+      // one.
       DenseSet<Operation *> grouped;
-      for (linalg::GenericOp op : generics) {
-        std::optional<RowGroup> group = RowGroup::find(op, *found);
-        if (!group)
+      SmallVector<RowGroup> groups;
+      for (linalg::GenericOp op : llvm::reverse(generics)) {
+        if (grouped.contains(op))
           continue;
-        for (Operation *member : {op, group->scale, group->extremum})
-          grouped.insert(member);
-        emitGpuRowGroup(builder, *group, getOptions(group->extremum));
+        if (std::optional<RowGroup> group = RowGroup::find(op, *found)) {
+          grouped.insert_range(group->stages);
+          groups.push_back(std::move(*group));
+        }
       }
+      for (const RowGroup &group : llvm::reverse(groups))
+        emitGpuRowGroup(builder, group, initial,
+                        getOptions(group.stages.front()));
       for (linalg::GenericOp op : generics)
         if (!grouped.contains(op))
           emit(builder, op, getOptions(op));
@@ -391,6 +378,6 @@ struct MapToGPU : quant_ste::impl::QuantSTEMapToGPUPassBase<MapToGPU> {
     emitGpuLoops(builder, op, options);
   }
 
-  DenseMap<Operation *, DenseMap<unsigned, Value>> initial;
+  InitialValues initial;
 };
 } // namespace

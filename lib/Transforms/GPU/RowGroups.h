@@ -10,26 +10,35 @@
 
 #include "KernelEmitter.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 namespace mlir::quant_ste {
 
-/// Ops that one kernel can do while a row is in the caches: the largest (or
-/// smallest) element of each short row, perhaps something computed of that, and
-/// an op on the same rows that reads it. So are groups quantized by a scale of
-/// their own (MX), with one read of memory.
-struct RowGroup {
-  linalg::GenericOp extremum;
-  /// Null if `consumer` reads the extrema themselves.
-  linalg::GenericOp scale;
-  linalg::GenericOp consumer;
+/// The values of the host that outputs of ops were filled with, by number.
+using InitialValues = DenseMap<Operation *, DenseMap<unsigned, Value>>;
 
-  /// The group that ends with this op. All in it but pure ops and allocations
-  /// are neighbours.
-  static std::optional<RowGroup> find(linalg::GenericOp consumer,
+/// Ops that one kernel can do while a row is in the caches: ops on the same
+/// short rows, and ops on one value for each of them. So are groups quantized
+/// by a scale of their own (MX) and their gradients: the largest element, the
+/// scale, the quantizer; the sum that is the scale's gradient, and what of it
+/// goes to the largest element. Memory is read once.
+struct RowGroup {
+  /// In order of execution. All in between are pure ops and allocations.
+  SmallVector<linalg::GenericOp> stages;
+
+  /// The longest group that ends with this op.
+  static std::optional<RowGroup> find(linalg::GenericOp last,
                                       const GpuTarget &target);
 };
 
-/// Replaces the ops by the launch of one kernel. `options` are the extremum's.
+/// What one op of a group makes for each element and another one reads is
+/// computed there again, so that it need not go through memory.
+void recomputeInRowGroups(func::FuncOp function, const GpuTarget &target,
+                          InitialValues &initial);
+
+/// Replaces the ops by the launch of one kernel.
 void emitGpuRowGroup(OpBuilder &builder, const RowGroup &group,
+                     const InitialValues &initial,
                      const KernelOptions &options);
 
 } // namespace mlir::quant_ste

@@ -20,8 +20,7 @@ using namespace mlir::quant_ste;
 using arith::CmpIPredicate;
 using Scope = BodyEmitter::Scope;
 
-/// Bytes of a memory access, of a kernel with sums on every chip.
-static constexpr int64_t kAccessBytes = 16;
+static constexpr int64_t kAccessBytes = kSumAccessBytes;
 /// Part of the meaning of a sum, so the same for every chip: the vectors that a
 /// thread takes in one go, and how many partial results there are at most.
 static constexpr int64_t kSumUnroll = 4, kNarrowSumUnroll = 2;
@@ -39,7 +38,7 @@ static bool packsBits(const StreamKernel &k) {
 
 /// Of a kernel with sums. Eight lanes are computed in f32, which takes twice
 /// the registers of what was loaded.
-static int64_t getSumUnroll(int64_t width) {
+int64_t quant_ste::getSumUnroll(int64_t width) {
   return width > 4 ? kNarrowSumUnroll : kSumUnroll;
 }
 
@@ -186,10 +185,10 @@ Value StreamEmitter::areAccessesAligned() {
 
 SmallVector<Value> StreamEmitter::neutral() {
   SmallVector<Value> values;
-  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+  for (auto [i, kind] : llvm::enumerate(k.reductions))
     if (kind)
       values.push_back(
-          getNeutral(b, *kind, getElementTypeOrSelf(output.value), width));
+          getNeutral(b, *kind, k.getOutputArg(i).getType(), width));
   return values;
 }
 

@@ -21,6 +21,11 @@ unsigned getMinBlocks(StreamKernel &kernel, const GpuTarget &target);
 /// that the vector loop runs along fills an access of so many bytes.
 int64_t getVectorWidth(const StreamKernel &kernel, int64_t accessBytes);
 
+/// Bytes of a memory access of a kernel with sums, on every chip: how a sum is
+/// cut is part of its meaning. So are the vectors that a thread takes at once.
+inline constexpr int64_t kSumAccessBytes = 16;
+int64_t getSumUnroll(int64_t width);
+
 /// What both kinds of kernels have in common. Loops, with their sizes on the
 /// host; operands and the body in the kernel.
 class StreamEmitter {

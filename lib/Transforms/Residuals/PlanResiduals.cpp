@@ -8,6 +8,7 @@
 #include "ResidualPlan.h"
 #include "quant_ste/Dialect/QuantSTE/IR/QuantSTE.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -19,6 +20,25 @@ namespace mlir::quant_ste {
 } // namespace mlir::quant_ste
 
 using namespace mlir::quant_ste;
+
+/// A choice between a value and what chooses between the same value and another
+/// is one by both conditions, so that one mask is kept, not two.
+static void mergeChoices(func::FuncOp f) {
+  f.walk([](arith::SelectOp outer) {
+    auto inner = outer.getFalseValue().getDefiningOp<arith::SelectOp>();
+    if (!inner || !inner->hasOneUse() ||
+        inner->getBlock() != outer->getBlock() ||
+        inner.getTrueValue() != outer.getTrueValue() ||
+        inner.getCondition().getType() != outer.getCondition().getType())
+      return;
+    OpBuilder b(outer);
+    Value either = arith::OrIOp::create(b, outer.getLoc(), outer.getCondition(),
+                                        inner.getCondition());
+    outer.getConditionMutable().assign(either);
+    outer.getFalseValueMutable().assign(inner.getFalseValue());
+    inner.erase();
+  });
+}
 
 /// Calls `use` on the plan of each function, and goes on where one fails.
 template <class Pass>
@@ -41,6 +61,7 @@ static LogicalResult planAll(Pass &pass, ModuleOp module,
     return failure();
   LogicalResult result = success();
   for (func::FuncOp f : *functions) {
+    mergeChoices(f);
     auto joint = JointFunction::get(f);
     auto plan = failed(joint) ? FailureOr<ResidualPlan>(failure())
                               : ResidualPlan::make(*joint, options);

@@ -335,6 +335,7 @@ private:
   bool isRecomputable(Operation *op);
   /// The value that stands for `v` among the nodes.
   Value represent(Value v);
+  bool isKeptArgument(Value v);
   int64_t costOf(Value v);
   unsigned nodeOf(Value v);
   void addEdge(Value from, Value to);
@@ -394,11 +395,18 @@ Value ResidualPlan::Graph::represent(Value v) {
   }
 }
 
+/// Whether v is an argument that the caller still has in the backward.
+bool ResidualPlan::Graph::isKeptArgument(Value v) {
+  auto arg = dyn_cast<BlockArgument>(v);
+  if (!arg || !options.keepArguments)
+    return false;
+  auto f = dyn_cast<func::FuncOp>(block.getParentOp());
+  return !f || !f.getArgAttr(arg.getArgNumber(), "quant_ste.transient");
+}
+
 int64_t ResidualPlan::Graph::costOf(Value v) {
   if (v.getParentBlock() == &block) {
-    bool isFree = (options.keepArguments && isa<BlockArgument>(v)) ||
-                  (options.keepResults && results.contains(v));
-    if (isFree)
+    if (isKeptArgument(v) || (options.keepResults && results.contains(v)))
       return 0;
     Operation *op = v.getDefiningOp();
     if (op && isa<tensor::EmptyOp, linalg::FillOp>(op))
@@ -516,7 +524,7 @@ std::string ResidualPlan::Graph::explain(Value v) {
   if (options.keepResults && results.contains(v))
     return "a result, alive anyway";
   if (v.getParentBlock() == &block && isa<BlockArgument>(v))
-    return options.keepArguments ? "an argument, alive anyway" : "an argument";
+    return isKeptArgument(v) ? "an argument, alive anyway" : "an argument";
   Operation *op = v.getDefiningOp();
   if (fixed.contains(op))
     return ("'" + op->getName().getStringRef() + "' is not computed twice")

@@ -27,7 +27,8 @@ def _register() -> str:
         return f"Python, for torch {torch.__version__} ({error})"
     for op in OPS:
         _ops.define(op.name, op.forward_schema, op.backward_schema, op.traits(),
-                    op.promotes, op.gives_float, functools.partial(get_text, op))
+                    op.promotes, op.gives_float, op.save_schema, op.packed_backward_schema,
+                    op.packing(), functools.partial(get_text, op))
     return f"C++, for torch {_ops.TORCH_VERSION}"
 
 

@@ -12,13 +12,21 @@ differentiable); first that of x, then one for all parameters.
 
 ``bake``: parameters of one element that may be written into the text, ``always`` or
 where they are ``zero``; they stay operands when their gradient is wanted.
+
+``packs``: operands whose gradients choose between the cotangent and zero. Where no
+others are wanted, and parameters have one element each, the backward pass needs a bit
+for each of them, an element, and x no more. ``packs_unless``: a word, and a value of
+it for which this is not so.
 """
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import struct
 from typing import Callable
+
+from .. import _native
 
 
 def number(value: float) -> str:
@@ -56,6 +64,8 @@ class Op:
     words: str | Callable[[dict], str]
     gradients: tuple[str, str] = ("kernel", "kernel")
     bake: tuple[tuple[str, str], ...] = ()
+    packs: tuple[str, ...] = ()
+    packs_unless: tuple[str, str] = ("", "")
     promotes: bool = False
     gives_float: bool = False
     body: Callable[["Kernel"], str] | None = None
@@ -100,9 +110,35 @@ class Op:
     def backward_schema(self) -> str:
         if not self.has_kernel_gradient:
             return ""
+        return f"{self._named('backward')}({self.schema('Tensor dy', 'int[] wrt', False)}) -> Tensor[]"
+
+    @property
+    def save_schema(self) -> str:
+        """(y, masks): a row of bits for each of ``wrt``."""
+        if not self.packs:
+            return ""
+        return f"{self._named('save')}({self.schema('', 'int[] wrt', False)}) -> (Tensor, Tensor)"
+
+    @property
+    def packed_backward_schema(self) -> str:
+        """The cotangent is where x would be."""
+        if not self.packs:
+            return ""
+        name = self._named("packed_backward")
+        return f"{name}({self.schema('Tensor masks', 'int[] wrt', False)}) -> Tensor[]"
+
+    def _named(self, suffix: str) -> str:
         base, _, overload = self.name.partition(".")
-        name = f"{base}_backward" + (f".{overload}" if overload else "")
-        return f"{name}({self.schema('Tensor dy', 'int[] wrt', False)}) -> Tensor[]"
+        return f"{base}_{suffix}" + (f".{overload}" if overload else "")
+
+    def packing(self) -> tuple[int, int, str]:
+        """Which tensors may be packed, as bits, unless the argument at a place (or -1) has
+        a value."""
+        tensors = [a.name for a in self.arguments if a.kind == "operand"]
+        bits = sum(1 << tensors.index(name) for name in self.packs)
+        word, value = self.packs_unless
+        names = [a.name for a in self.arguments]
+        return bits, names.index(word) if word else -1, value
 
     def traits(self) -> list[list[str]]:
         """(kind, gradient, bake) of each argument."""
@@ -193,19 +229,87 @@ class Kernel:
                 f"  %r:{1 + len(wrt)} = quant_ste.vjp @op({names}) cotangents(%dy) wrt "
                 f"{positions}\n    : ({types}), ({self.x_type}) -> "
                 f"({', '.join([self.x_type] + given)})\n")
-        stores = "".join(
-            f"  %m{i} = bufferization.to_buffer {o} : {t} to {t.replace('tensor', 'memref')}\n"
-            f"  bufferization.materialize_in_destination {r} in restrict writable %m{i}\n"
-            f"    : ({t}, {t.replace('tensor', 'memref')}) -> ()\n"
-            for i, (o, r, t) in enumerate(outs))
-        writable = ", ".join(f"{o}: {t} {{bufferization.writable = true}}" for o, _, t in outs)
-        return (f"{text}func.func @kernel({signature}, {writable}) {{\n{compute}{stores}"
-                "  return\n}\n")
+        return text + _kernel(signature, compute, outs)
+
+    def split(self, wrt: list[int]) -> str:
+        """The op's forward with what it keeps, and its backward: @op_fwd, @op_bwd."""
+        text = self.text(None)
+        text = text[:text.index("func.func @kernel")].replace("func.func private @op", "func.func @op")
+        passed = [i for i, o in enumerate(self.operands) if o[0] != BAKED]
+        positions = [0 if w == 0 else 1 + passed.index(w - 1) for w in wrt]
+        return _native.split(text.encode(), "op", positions, [0], "keep-results=false")
+
+    def packed_text(self, wrt: list[int], is_backward: bool) -> str:
+        """@kernel(x, parameters, y, masks), or (parameters, masks, dy, gradients)."""
+        text = self.split(wrt)
+        lists = {name: (_types(given), _types(results)) for name, given, results in re.findall(
+            r"func.func @(op_[fb]wd)\((.*?)\) -> \(?(.*?)\)? \{\n", text)}
+        text = re.sub(r"func.func @(op\w*)\(", r"func.func private @\1(", text)
+        passed = [i for i, o in enumerate(self.operands) if o[0] != BAKED]
+        parameters = [(f"%p{i}", self.operand_type(i)) for i in passed]
+        given, results = lists["op_bwd" if is_backward else "op_fwd"]
+        bits = "tensor<?xi8>"
+        kept = [t for t, mark in (given if is_backward else results) if mark == "residual"]
+        if kept.count(bits) != len(wrt) or set(kept) - {bits, "index"}:
+            raise TypeError(f"{self.op.name}: expected to keep {len(wrt)} masks for the gradients of "
+                            f"the tensors {wrt}, got {', '.join(kept)}")
+        masks = [(f"%b{i}", bits) for i in range(len(wrt))]
+        types = ", ".join(t for t, _ in given)
+        gives = ", ".join(t for t, _ in results)
+        if is_backward:
+            inputs = parameters + masks + [("%dy", self.x_type)]
+            rest, prepare = iter(masks), (
+                "  %c0 = arith.constant 0 : index\n"
+                f"  %n = tensor.dim %dy, %c0 : {self.x_type}\n")
+            names = ["%dy" if mark == "cotangent" else
+                     parameters[int(mark.split()[1]) - 1][0] if mark.startswith("argument") else
+                     "%n" if t == "index" else next(rest)[0] for t, mark in given]
+            outs = [(f"%o{i}", f"%r#{i}", t) for i, (t, _) in enumerate(results)]
+            name = "op_bwd"
+        else:
+            inputs = [("%x", self.x_type)] + parameters
+            prepare, names = "", [n for n, _ in inputs]
+            outs = [(f"%o{k}", f"%r#{i}", t) for k, (i, t) in enumerate(
+                (i, t) for i, (t, _) in enumerate(results) if t != "index")]
+            name = "op_fwd"
+        compute = (f"{prepare}  %r:{len(results)} = call @{name}({', '.join(names)}) : ({types}) -> "
+                   f"({gives})\n")
+        signature = ", ".join(f"{n}: {t}" for n, t in inputs)
+        end = text.rindex("}")
+        return text[:end] + _kernel(signature, compute, outs) + text[end:]
 
 
-def get_text(op: Op, is_backward, dtype, layout, operands, words, wrt) -> str:
+def _types(text: str) -> list[tuple[str, str]]:
+    """(type, mark) of each of a list of arguments or results, no type with a comma in it;
+    an argument's mark has its number."""
+    found = []
+    for item in text.split(", "):
+        type_, _, attributes = item.split(": ", 1)[-1].partition(" {")
+        mark = re.search(r"quant_ste\.(cotangent|residual|argument)(?: = (\d+))?", attributes)
+        found.append((type_, " ".join(filter(None, mark.groups())) if mark else ""))
+    return found
+
+
+def _kernel(signature: str, compute: str, outs: list[tuple[str, str, str]]) -> str:
+    """@kernel, which writes to its last arguments: (argument, value, type) of each."""
+    stores = "".join(
+        f"  %m{i} = bufferization.to_buffer {o} : {t} to {t.replace('tensor', 'memref')}\n"
+        f"  bufferization.materialize_in_destination {r} in restrict writable %m{i}\n"
+        f"    : ({t}, {t.replace('tensor', 'memref')}) -> ()\n"
+        for i, (o, r, t) in enumerate(outs))
+    writable = ", ".join(f"{o}: {t} {{bufferization.writable = true}}" for o, _, t in outs)
+    return f"func.func @kernel({signature}, {writable}) {{\n{compute}{stores}  return\n}}\n"
+
+
+#: The forms of an op, as torch_ops.cpp numbers them.
+FORWARD, BACKWARD, SAVE, PACKED_BACKWARD = range(4)
+
+
+def get_text(op: Op, form, dtype, layout, operands, words, wrt) -> str:
     kernel = Kernel(op, dtype, layout, tuple(map(tuple, operands)), tuple(words))
-    return kernel.text(list(wrt) if is_backward else None)
+    if form in (SAVE, PACKED_BACKWARD):
+        return kernel.packed_text(list(wrt), form == PACKED_BACKWARD)
+    return kernel.text(list(wrt) if form == BACKWARD else None)
 
 
 #===----------------------------------------------------------------------===#
@@ -246,7 +350,7 @@ _BREVITAS = [
     *_BREVITAS_STE,
     Op("abs_binary_sign_grad", "Tensor x", "abs_binary_sign_grad",
        "stepwise multiply_masks grad(binary_sign)",
-       source="brevitas.function.ops_ste.abs_binary_sign_grad"),
+       packs=("x",), source="brevitas.function.ops_ste.abs_binary_sign_grad"),
     Op("scalar_clamp_ste", "Tensor x, float min_val, float max_val", "scalar_clamp",
        "min({min_val}) max({max_val}) grad(ste)", PASS,
        source="brevitas.function.ops_ste.scalar_clamp_ste"),
@@ -256,7 +360,7 @@ _BREVITAS = [
     Op("tensor_clamp_ste", "Tensor x, Tensor min_val, Tensor max_val", "tensor_clamp",
        "grad(ste)", PASS, source="brevitas.function.ops_ste.tensor_clamp_ste"),
     Op("tensor_clamp", "Tensor x, Tensor min_val, Tensor max_val", "tensor_clamp",
-       "grad(exact)", source="brevitas.function.ops.tensor_clamp"),
+       "grad(exact)", packs=("x",), source="brevitas.function.ops.tensor_clamp"),
     Op("binary_sign", "Tensor x", "binary_sign", "grad(ste)", NONE,
        source="brevitas.function.ops.binary_sign"),
     Op("round_to_zero", "Tensor x", "round_to_zero", "grad(ste)", ZERO,
@@ -272,6 +376,7 @@ _BREVITAS = [
        "bool narrow_range=False, str rounding='round', str grad='clipped', bool stepwise=False",
        "int_quant", _int_quant, promotes=True,
        bake=(("bit_width", "always"), ("zero_point", "zero")),
+       packs=("x",), packs_unless=("grad", "ste"),
        source="brevitas.core.quant.int_base.IntQuant"),
     Op("decoupled_int_quant",
        "Tensor x, Tensor pre_scale, Tensor pre_zero_point, Tensor scale, Tensor zero_point, "
@@ -279,6 +384,7 @@ _BREVITAS = [
        "str grad='clipped', bool stepwise=False",
        "decoupled_int_quant", _int_quant, promotes=True,
        bake=(("bit_width", "always"), ("zero_point", "zero"), ("pre_zero_point", "zero")),
+       packs=("x",), packs_unless=("grad", "ste"),
        source="brevitas.core.quant.int_base.DecoupledIntQuant"),
     Op("trunc_int_quant",
        "Tensor x, Tensor scale, Tensor zero_point, Tensor input_bit_width, "
@@ -287,19 +393,21 @@ _BREVITAS = [
        "trunc_int_quant", _int_quant, promotes=True,
        bake=(("input_bit_width", "always"), ("output_bit_width", "always"),
              ("zero_point", "zero")),
+       packs=("x",),
        source="brevitas.core.quant.int.TruncIntQuant"),
     Op("binary_quant", "Tensor x, Tensor scale", "binary_quant", "grad(ste)", promotes=True,
        source="brevitas.core.quant.binary.BinaryQuant"),
     Op("clamped_binary_quant", "Tensor x, Tensor scale", "clamped_binary_quant",
        "grad(clipped)", promotes=True,
-       source="brevitas.core.quant.binary.ClampedBinaryQuant"),
+       packs=("x",), source="brevitas.core.quant.binary.ClampedBinaryQuant"),
     Op("ternary_quant", "Tensor x, Tensor scale, float threshold", "ternary_quant",
        "threshold({threshold}) grad(ste)", promotes=True,
-       source="brevitas.core.quant.ternary.TernaryQuant"),
+       packs=("x",), source="brevitas.core.quant.ternary.TernaryQuant"),
     Op("float_quant",
        "Tensor x, Tensor scale, *, str format='e4m3_ocp', bool signed=True, "
        "bool saturating=True, str grad='clipped'",
        "float_quant", _float_quant, promotes=True,
+       packs=("x",), packs_unless=("grad", "exponent"),
        source="brevitas.core.quant.float.FloatQuant"),
     Op("scalar_signed_clamp_min_ste", "Tensor x, float min_val", "scalar_signed_clamp_min",
        "min({min_val}) grad(ste)", PASS,
@@ -320,7 +428,7 @@ _BITORCH = [
     Op("ste_heaviside", "Tensor x, float threshold=1.0", "heaviside",
        lambda w: (f"stepwise multiply_masks grad(window({number(-float(dict.get(w, 'threshold')))}"
                   f", {w['threshold']}))"),
-       gives_float=True, source="bitorch.quantizations.SteHeaviside"),
+       gives_float=True, packs=("x",), source="bitorch.quantizations.SteHeaviside"),
     Op("swish_sign", "Tensor x, float beta=5.0", "binary_sign",
        "nan_positive stepwise multiply_masks grad(swish({beta}))",
        source="bitorch.quantizations.SwishSign"),
@@ -333,6 +441,7 @@ _BITORCH = [
        "bits({bits}) stepwise grad(ste)", PASS, source="bitorch.quantizations.WeightDoReFa"),
     Op("pact", "Tensor x, Tensor alpha, int bits, *, str grad='pact'", "pact",
        "bits({bits}) stepwise multiply_masks grad({grad})", promotes=True,
+       packs=("x", "alpha"),
        source="bitorch.layers.pact.PactActFn"),
 ]
 
@@ -340,10 +449,12 @@ _TORCH = [
     Op("fake_quantize_per_tensor_affine",
        "Tensor input, number scale, number zero_point, int quant_min, int quant_max",
        "fake_quantize", "qmin({quant_min}) qmax({quant_max}) multiply_masks grad(clipped)", X_ONLY,
+       packs=("input",),
        source="torch.fake_quantize_per_tensor_affine"),
     Op("fake_quantize_per_tensor_affine.tensor_qparams",
        "Tensor input, Tensor scale, Tensor zero_point, int quant_min, int quant_max",
        "fake_quantize", "qmin({quant_min}) qmax({quant_max}) multiply_masks grad(clipped)", X_ONLY,
+       packs=("input",),
        source="torch.fake_quantize_per_tensor_affine"),
     Op("fake_quantize_per_channel_affine",
        "Tensor input, Tensor scale, Tensor zero_point, axis axis, int quant_min, int quant_max",
@@ -354,7 +465,8 @@ _TORCH = [
        "float grad_factor=1.0",
        "learnable_fake_quantize",
        "qmin({quant_min}) qmax({quant_max}) grad_factor({grad_factor}) multiply_masks "
-       "grad(clipped)", source="torch._fake_quantize_learnable_per_tensor_affine"),
+       "grad(clipped)", packs=("input",),
+       source="torch._fake_quantize_learnable_per_tensor_affine"),
     Op("learnable_fake_quantize_per_channel_affine",
        "Tensor input, Tensor scale, Tensor zero_point, axis axis, int quant_min, "
        "int quant_max, float grad_factor=1.0",
@@ -367,18 +479,18 @@ _LITERATURE = [
     Op("lsq", "Tensor x, Tensor scale, int qmin, int qmax, float grad_scale=1.0, *, "
        "str grad='lsq'", "lsq",
        "qmin({qmin}) qmax({qmax}) grad_scale({grad_scale}) grad({grad})", promotes=True,
-       source="Esser et al. 2020 (arXiv:1902.08153)"),
+       packs=("x",), source="Esser et al. 2020 (arXiv:1902.08153)"),
     Op("lsq_plus", "Tensor x, Tensor scale, Tensor beta, int qmin, int qmax, "
        "float grad_scale=1.0, *, str grad='lsq'", "lsq_plus",
        "qmin({qmin}) qmax({qmax}) grad_scale({grad_scale}) grad({grad})", promotes=True,
-       source="Bhalgat et al. 2020 (arXiv:2004.09576)"),
+       packs=("x",), source="Bhalgat et al. 2020 (arXiv:2004.09576)"),
     Op("tqt", "Tensor x, Tensor log2_threshold, int bits=8, bool signed=True", "tqt",
        lambda w: f"bits({w['bits']}) {_sign(w)}grad(tqt)", promotes=True,
-       source="Jain et al. 2020 (arXiv:1903.08066)"),
+       packs=("x",), source="Jain et al. 2020 (arXiv:1903.08066)"),
     Op("ewgs", "Tensor x, int levels, float delta", "ewgs",
        "levels({levels}) grad(ewgs({delta}))", source="Lee et al. 2021 (arXiv:2104.00903)"),
     Op("dorefa", "Tensor x, int bits", "dorefa", "bits({bits}) grad(dorefa)",
-       source="Zhou et al. 2016 (arXiv:1606.06160)"),
+       packs=("x",), source="Zhou et al. 2016 (arXiv:1606.06160)"),
     Op("mx_scale", "Tensor amax, *, str element='e4m3_ocp'", "mx_scale",
        "element({element}) grad(ste)", source="OCP Microscaling Formats 1.0"),
 ]

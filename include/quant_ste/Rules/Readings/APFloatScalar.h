@@ -119,6 +119,14 @@ public:
     return APFloatScalar(
         llvm::scalbn(one, ilogb(x.v), APFloat::rmNearestTiesToEven));
   }
+  friend APFloatScalar scalePowerOfTwo(const APFloatScalar &x, int k) {
+    return APFloatScalar(llvm::scalbn(x.v, k, APFloat::rmNearestTiesToEven));
+  }
+  friend APFloatScalar inverseOfPowerOfTwo(const APFloatScalar &x) {
+    APFloat one(x.v.getSemantics(), 1);
+    return APFloatScalar(
+        llvm::scalbn(one, -ilogb(x.v), APFloat::rmNearestTiesToEven));
+  }
   template <class F>
   friend APFloatScalar inDouble(const APFloatScalar &x, F f) {
     APFloatScalar wide(x.in(APFloat::IEEEdouble()));

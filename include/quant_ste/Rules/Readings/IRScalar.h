@@ -113,14 +113,33 @@ public:
   }
   /// The exponent field alone.
   friend IRScalar floorToPowerOfTwo(IRScalar x) {
-    ImplicitLocOpBuilder &b = *x.b;
+    APInt field =
+        APFloat::getInf(x.type().getFloatSemantics()).bitcastToAPInt();
+    return onBits(x, [&](ImplicitLocOpBuilder &b, Value bits) -> Value {
+      Value mask =
+          arith::ConstantOp::create(b, b.getIntegerAttr(bits.getType(), field));
+      return arith::AndIOp::create(b, bits, mask);
+    });
+  }
+  /// The exponent field, moved by k.
+  friend IRScalar scalePowerOfTwo(IRScalar x, int k) {
     FloatType type = x.type();
-    APInt field = APFloat::getInf(type.getFloatSemantics()).bitcastToAPInt();
-    Type integer = b.getIntegerType(type.getWidth());
-    Value bits = arith::BitcastOp::create(b, integer, x.v);
-    Value mask = arith::ConstantOp::create(b, b.getIntegerAttr(integer, field));
-    Value kept = arith::AndIOp::create(b, bits, mask);
-    return {b, arith::BitcastOp::create(b, type, kept)};
+    APInt field(type.getWidth(), k, /*isSigned=*/true);
+    field <<= type.getFPMantissaWidth() - 1;
+    return onBits(x, [&](ImplicitLocOpBuilder &b, Value bits) -> Value {
+      Value shift =
+          arith::ConstantOp::create(b, b.getIntegerAttr(bits.getType(), field));
+      return arith::AddIOp::create(b, bits, shift);
+    });
+  }
+  /// The exponent field, mirrored at that of 1.
+  friend IRScalar inverseOfPowerOfTwo(IRScalar x) {
+    APInt one = APFloat(x.type().getFloatSemantics(), 1).bitcastToAPInt();
+    return onBits(x, [&](ImplicitLocOpBuilder &b, Value bits) -> Value {
+      Value twice = arith::ConstantOp::create(
+          b, b.getIntegerAttr(bits.getType(), one.shl(1)));
+      return arith::SubIOp::create(b, twice, bits);
+    });
   }
   template <class F> friend IRScalar inDouble(IRScalar x, F f) {
     ImplicitLocOpBuilder &b = *x.b;
@@ -149,6 +168,17 @@ private:
 
   FloatType type() const { return cast<FloatType>(v.getType()); }
 
+  /// What `change` makes of the number's bits.
+  static IRScalar
+  onBits(IRScalar x,
+         function_ref<Value(ImplicitLocOpBuilder &, Value)> change) {
+    ImplicitLocOpBuilder &b = *x.b;
+    FloatType type = x.type();
+    Type integer = b.getIntegerType(type.getWidth());
+    Value bits = arith::BitcastOp::create(b, integer, x.v);
+    Value changed = change(b, bits);
+    return {b, arith::BitcastOp::create(b, type, changed)};
+  }
   template <class Op> static IRScalar binary(IRScalar x, IRScalar y) {
     IRScalar typed = x.v ? x : y;
     assert(typed.v && "two literals: say the constant instead");

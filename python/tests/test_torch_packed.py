@@ -1,0 +1,230 @@
+"""What autograd keeps where a mask does: a bit an element for each gradient, and the bits
+of the gradients that are computed from x."""
+import pytest
+import torch
+from torch.library import opcheck
+
+import quant_ste.torch as qt
+from quant_ste.torch._register import REGISTRATION
+
+if not REGISTRATION.startswith("C++"):
+    pytest.skip(f"masks are packed by the binary only: {REGISTRATION}", allow_module_level=True)
+
+OPS = torch.ops.quant_ste
+TYPES = [torch.float32, torch.float16,
+         *(pytest.param(t, marks=pytest.mark.slow) for t in (torch.bfloat16, torch.float64))]
+
+
+def scalar(value, x, grad=False):
+    return torch.tensor(value, dtype=x.dtype, requires_grad=grad)
+
+
+def int_quant(**words):
+    return lambda x: qt.int_quant(x, scalar(0.1, x), scalar(0.0, x), scalar(4.0, x), **words)
+
+
+def decoupled(**words):
+    return lambda x: qt.decoupled_int_quant(x, scalar(0.1, x), scalar(0.0, x), scalar(0.3, x),
+                                            scalar(0.0, x), scalar(4.0, x), **words)
+
+
+#: Functions of x whose gradient is a mask.
+QUANTIZERS = {
+    "tensor_clamp": lambda x: qt.tensor_clamp(x, scalar(-1.0, x), scalar(1.0, x)),
+    "int_quant": int_quant(),
+    "int_quant, narrow": int_quant(narrow_range=True, rounding="floor"),
+    "int_quant, unfused": int_quant(grad="unfused", stepwise=True),
+    "decoupled_int_quant": decoupled(),
+    "decoupled_int_quant, unfused": decoupled(grad="unfused", stepwise=True),
+    "trunc_int_quant": lambda x: qt.trunc_int_quant(
+        x, scalar(0.1, x), scalar(0.0, x), scalar(8.0, x), scalar(4.0, x)),
+    "float_quant": lambda x: qt.float_quant(x, scalar(0.001, x)),
+    "fake_quantize": lambda x: qt.fake_quantize_per_tensor_affine(x, 0.1, 3, -8, 7),
+    "fake_quantize, tensors": lambda x: qt.fake_quantize_per_tensor_affine(
+        x, torch.tensor(0.1), torch.tensor(3), -8, 7),
+    "learnable": lambda x: qt.learnable_fake_quantize_per_tensor_affine(
+        x, torch.tensor([0.1]), torch.tensor([0.0]), -8, 7),
+    "lsq": lambda x: qt.lsq(x, scalar(0.1, x), -8, 7),
+    "lsq, inclusive": lambda x: qt.lsq(x, scalar(0.1, x), -8, 7, grad="lsq_inclusive"),
+    "lsq_plus": lambda x: qt.lsq_plus(x, scalar(0.1, x), scalar(0.2, x), -8, 7),
+    "tqt": lambda x: qt.tqt(x, scalar(0.1, x)),
+    "dorefa": lambda x: qt.dorefa(x, 4),
+    "ste_heaviside": lambda x: OPS.ste_heaviside(x),
+    "abs_binary_sign_grad": lambda x: qt.abs_binary_sign_grad(x),
+    "clamped_binary_quant": lambda x: qt.clamped_binary_quant(x, scalar(0.7, x)),
+    "ternary_quant": lambda x: qt.ternary_quant(x, scalar(0.7, x), 0.5),
+    "pact": lambda x: qt.pact(x, scalar(1.0, x), 4),
+    "pact, paper": lambda x: qt.pact(x, scalar(1.0, x), 4, grad="pact_paper"),
+}
+
+
+def adversarial(dtype, n=1031):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(n, generator=rng, dtype=torch.float64)
+    x[:12] = torch.tensor([0.0, -0.0, float("nan"), float("inf"), -float("inf"), 1.0, -1.0,
+                           0.05, 0.15, -0.85, 1e-45, 0.75])
+    return x.to(dtype)
+
+
+def bits(t):
+    """NaN without its sign and payload."""
+    return torch.where(t.isnan(), torch.full_like(t, float("nan")), t).view(
+        {2: torch.int16, 4: torch.int32, 8: torch.int64}[t.element_size()])
+
+
+def kept(f):
+    """What f gives, and the bytes it keeps, each storage once."""
+    storages = {}
+
+    def pack(t):
+        storages[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        y = f()
+    return y, sum(storages.values())
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("name", QUANTIZERS)
+def test_one_bit(name, dtype):
+    if name == "ste_heaviside" and dtype != torch.float32:
+        pytest.skip("its result is f32: other types keep x")
+    given, dy = adversarial(dtype), adversarial(dtype).flip(0)
+    want = given.clone().requires_grad_()
+    QUANTIZERS[name](want).backward(dy)  # a leaf: from x
+    leaf = given.clone().requires_grad_()
+    x = leaf.view(-1)
+    y, count = kept(lambda: QUANTIZERS[name](x))
+    # The mask, and parameters of one element.
+    assert (given.numel() + 7) // 8 <= count <= (given.numel() + 7) // 8 + 8 * 5
+    y.backward(dy)
+    assert torch.equal(bits(leaf.grad), bits(want.grad))
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("wrt", ["both", "x", "alpha"])
+@pytest.mark.parametrize("grad", ["pact", "pact_paper"])
+def test_pact(dtype, wrt, grad):
+    """A quarter of a byte; each gradient may be asked for alone."""
+    given, dy = adversarial(dtype, 70_001), adversarial(dtype, 70_001).flip(0)
+    dy[dy.isinf() | dy.isnan()] = 0.5  # sums are compared
+    alphas = [scalar(1.0, given, grad=True) for _ in range(2)]
+    first, second = (given.clone().requires_grad_() for _ in range(2))
+    x = second.view(-1)
+    want = qt.pact(first, alphas[0], 4, grad=grad)
+    got, count = kept(lambda: qt.pact(x, alphas[1], 4, grad=grad))
+    assert count <= given.numel() / 4 + 16
+    assert torch.equal(bits(got), bits(want))
+    asked = {"both": (0, 1), "x": (0,), "alpha": (1,)}[wrt]
+    wants = torch.autograd.grad(want, [(first, alphas[0])[i] for i in asked], dy)
+    gots = torch.autograd.grad(got, [(second, alphas[1])[i] for i in asked], dy)
+    for w, g in zip(wants, gots, strict=True):
+        assert torch.equal(bits(g), bits(w))
+
+
+def test_what_keeps_x():
+    """A learned scale, a scale per channel, a leaf."""
+    leaf = torch.randn(8, 256, requires_grad=True)
+    x = leaf * 1
+    n = x.numel() * 4
+    for f in (lambda: qt.lsq(x, torch.tensor(0.1, requires_grad=True), -8, 7),
+              lambda: qt.fake_quantize_per_channel_affine(
+                  x, torch.full((8,), 0.1), torch.zeros(8, dtype=torch.int32), 0, -8, 7)):
+        y, count = kept(f)
+        assert n <= count <= n + 8 * 8
+        y.sum().backward(retain_graph=True)
+    assert kept(lambda: qt.pact(leaf, torch.tensor(1.0), 4))[1] >= n
+    assert kept(lambda: qt.int_quant(x, torch.tensor(0.1), torch.tensor(0.0), torch.tensor(4.0),
+                                     grad="ste"))[1] >= n
+    assert kept(lambda: qt.round_ste(x))[1] == 0
+
+
+LAYOUTS = {
+    "transposed": lambda t: t.transpose(0, 2),
+    "sliced": lambda t: t[:, ::2, 1:],
+    "expanded": lambda t: t[:, :1].expand(-1, 5, -1),
+    "empty": lambda t: t[:0],
+    "rank 0": lambda t: t[0, 0, 0],
+    "channels last": lambda t: t.reshape(2, 3, 5, 2).contiguous(
+        memory_format=torch.channels_last),
+}
+
+
+@pytest.mark.parametrize("dense_dy", [False, True])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout, dense_dy):
+    torch.manual_seed(0)
+    given = torch.randn(2, 5, 6, 1)[..., 0] if layout != "channels last" else torch.randn(2, 15, 2)
+    grads = []
+    for packs in (False, True):
+        alpha = torch.tensor(0.5, requires_grad=True)
+        x = LAYOUTS[layout](given).detach()
+        leaf = x.requires_grad_()
+        inner = leaf[...] if packs else leaf
+        y = qt.pact(inner, alpha, 4)
+        dy = torch.linspace(-1, 1, y.numel()).reshape(y.shape)
+        if not dense_dy and y.dim() > 1:
+            dy = dy.transpose(0, 1).contiguous().transpose(0, 1)
+        y.backward(dy)
+        grads.append((y.detach(), leaf.grad, alpha.grad))
+    for a, b in zip(*grads):
+        assert torch.equal(bits(a), bits(b))
+
+
+def network(x, alpha):
+    h = qt.fake_quantize_per_tensor_affine(x * 2, 0.05, 0, -8, 7)
+    return qt.pact(h * 1.5, alpha, 4).square().sum()
+
+
+@pytest.mark.parametrize("backend", [
+    "aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled(backend):
+    torch.manual_seed(0)
+    x = torch.randn(33, 65)
+    results = []
+    for f in (network, torch.compile(network, fullgraph=True, backend=backend)):
+        leaf, alpha = x.clone().requires_grad_(), torch.tensor(0.8, requires_grad=True)
+        loss = f(leaf, alpha)
+        loss.backward()
+        results.append((loss.detach(), leaf.grad, alpha.grad))
+    for a, b in zip(*results):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_dynamic_sizes_compiled():
+    f = torch.compile(network, fullgraph=True, backend="aot_eager", dynamic=True)
+    for n in (5, 16, 31):
+        leaf, alpha = torch.randn(n, 3, requires_grad=True), torch.tensor(0.8, requires_grad=True)
+        f(leaf, alpha).backward()
+        again = leaf.detach().clone().requires_grad_()
+        network(again, alpha).backward()
+        assert torch.equal(leaf.grad, again.grad)
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (0,), ()])
+def test_opcheck(shape):
+    x, alpha = torch.randn(shape), torch.tensor(1.0)
+    checks = ("test_schema", "test_faketensor", "test_aot_dispatch_dynamic")
+    opcheck(OPS.pact_save, (x, alpha, 4, "pact", [0, 1]), test_utils=checks[:2])
+    _, masks = OPS.pact_save(x, alpha, 4, "pact", [0, 1])
+    assert masks.shape == (2, (x.numel() + 7) // 8)
+    opcheck(OPS.pact_packed_backward, (masks, x, alpha, 4, "pact", [0, 1]), test_utils=checks[:2])
+    opcheck(OPS.pact, ((x * 1).requires_grad_(), alpha, 4), test_utils=checks)
+
+
+def test_bad_masks():
+    x, alpha = torch.randn(20), torch.tensor(1.0)
+    for masks in (torch.zeros(2, 2, dtype=torch.uint8), torch.zeros(2, 3)):
+        with pytest.raises(RuntimeError, match="expected masks of .2, 3. bytes"):
+            OPS.pact_packed_backward(masks, x, alpha, 4, "pact", [0, 1])
+    with pytest.raises(RuntimeError, match="expected parameters of one element"):
+        OPS.pact_save(torch.randn(2, 3), torch.ones(2, 1), 4, "pact", [0])
+
+
+def test_double_backward_is_an_error():
+    leaf = torch.randn(4, requires_grad=True)
+    y = qt.pact(leaf * 1, torch.tensor(1.0), 4)
+    dx, = torch.autograd.grad(y, leaf, torch.ones(4, requires_grad=True), create_graph=True)
+    with pytest.raises(RuntimeError, match="derivative for .*pact_packed_backward.* not implemented"):
+        dx.sum().backward()
