@@ -51,6 +51,7 @@ class Picture:
 
     @property
     def svg(self) -> str:
+        """The picture as the text of an SVG file."""
         return svg(self.series, self.x_axis, self.y_axis, self.title)
 
     def _repr_svg_(self) -> str:

@@ -361,6 +361,7 @@ class Report:
         self._originals: list[tuple[nn.Module, type]] = []
 
     def undo(self) -> None:
+        """Gives every swapped module its class back; a second call does nothing."""
         for module, original in self._originals:
             module.__class__ = original
         self._originals.clear()
