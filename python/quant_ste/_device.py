@@ -55,14 +55,17 @@ class DeviceArray:
 
     @property
     def ndim(self) -> int:
+        """How many dimensions it has."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
+        """How many elements it has."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
+        """How many bytes its elements are."""
         return self.size * _dtype(self.element).itemsize
 
     def numpy(self) -> np.ndarray:

@@ -37,6 +37,7 @@ class Value:
 
     @property
     def is_float(self) -> bool:
+        """Whether its elements are f16, bf16, f32 or f64."""
         return self.element in ("f16", "bf16", "f32", "f64")
 
 

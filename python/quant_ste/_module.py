@@ -34,6 +34,7 @@ class ValueType:
 
     @property
     def is_float(self) -> bool:
+        """Whether its elements are f16, bf16, f32 or f64."""
         return self.element in ("f16", "bf16", "f32", "f64")
 
     def __str__(self) -> str:

@@ -59,6 +59,7 @@ class Type:
 
     @property
     def is_float(self) -> bool:
+        """Whether its elements are f16, bf16, f32 or f64."""
         return self.element in ("f16", "bf16", "f32", "f64")
 
     @staticmethod
@@ -127,6 +128,7 @@ class Value:
 
     @property
     def shape(self) -> tuple[int | None, ...]:
+        """The size of each dimension; None where only the call tells it."""
         # Plain scalars, which rules alone have, are not asked for theirs.
         return self.type.shape  # type: ignore[return-value]
 
@@ -159,23 +161,48 @@ class Value:
         """To the nearest whole number, ties to even."""
         return self.builder.unary("math.roundeven", self)
 
-    def floor(self) -> Value: return self.builder.unary("math.floor", self)
-    def ceil(self) -> Value: return self.builder.unary("math.ceil", self)
-    def exp(self) -> Value: return self.builder.unary("math.exp", self)
-    def log(self) -> Value: return self.builder.unary("math.log", self)
-    def tanh(self) -> Value: return self.builder.unary("math.tanh", self)
-    def sqrt(self) -> Value: return self.builder.unary("math.sqrt", self)
-    def maximum(self, other: Operand) -> Value: return self.builder.binary("maximumf", self, other)
-    def minimum(self, other: Operand) -> Value: return self.builder.binary("minimumf", self, other)
+    def floor(self) -> Value:
+        """The largest whole number not above each element."""
+        return self.builder.unary("math.floor", self)
+
+    def ceil(self) -> Value:
+        """The smallest whole number not below each element."""
+        return self.builder.unary("math.ceil", self)
+
+    def exp(self) -> Value:
+        """e to the power of each element."""
+        return self.builder.unary("math.exp", self)
+
+    def log(self) -> Value:
+        """The natural logarithm of each element."""
+        return self.builder.unary("math.log", self)
+
+    def tanh(self) -> Value:
+        """The hyperbolic tangent of each element."""
+        return self.builder.unary("math.tanh", self)
+
+    def sqrt(self) -> Value:
+        """The square root of each element."""
+        return self.builder.unary("math.sqrt", self)
+
+    def maximum(self, other: Operand) -> Value:
+        """The larger of two elements; NaN where one is."""
+        return self.builder.binary("maximumf", self, other)
+
+    def minimum(self, other: Operand) -> Value:
+        """The smaller of two elements; NaN where one is."""
+        return self.builder.binary("minimumf", self, other)
 
     def sum(self, *dims: int) -> "Value":
         """Over these dimensions, or all."""
         return self.builder.reduce("addf", self, dims, 0.0)
 
     def reshape(self, *sizes: int) -> "Value":
+        """The same elements in rows of other sizes. Raises TypeError unless sizes are known."""
         return self.builder.reshape(self, sizes)
 
     def transpose(self, *order: int) -> "Value":
+        """Its dimensions in this order, or reversed. Raises TypeError unless sizes are known."""
         return self.builder.transpose(self, order or tuple(reversed(range(len(self.shape)))))
 
 
@@ -192,6 +219,7 @@ class Builder:
         self.prefix = prefix
 
     def emit(self, text: str, type: Type) -> Value:
+        """An op's text as a line of the function; gives its result, of this type."""
         value = Value(self, f"%{self.prefix}{len(self.lines)}", type)
         self.lines.append(f"{value.name} = {text}")
         return value
@@ -239,9 +267,11 @@ class Builder:
     # Element by element.
 
     def unary(self, op: str, x: Value) -> Value:
+        """An op of one operand, elementwise."""
         return self.emit(f"{op} {x.name} : {x.type}", x.type)
 
     def binary(self, op: str, a: Operand, b: Operand) -> Value:
+        """An op of two operands, which broadcast."""
         a, b = self._lift(a, b)
         if a.type.element != b.type.element:
             raise TypeError(f"arith.{op}: expected operands of one element type, got {a.type} "
@@ -252,6 +282,7 @@ class Builder:
         return self.generic(f"arith.{op} {{0}}, {{1}} : {a.type.element}", (a, b), element)
 
     def select(self, condition: Value, a: Operand, b: Operand) -> Value:
+        """a where the condition holds, else b; all broadcast."""
         if not isinstance(a, Value) and not isinstance(b, Value):
             a = self.constant(float(a), Type("f32", None if condition.shape is None else ()))
         a, b = self._lift(a, b)
@@ -310,6 +341,7 @@ class Builder:
         return self.emit(f"tensor.collapse_shape {x.name} {groups} : {x.type} into {type}", type)
 
     def empty(self, type: Type, holders: Sequence[Value]) -> Value:
+        """A tensor without elements set, to write results to."""
         sizes = []
         for d, n in enumerate(type.shape):
             if n is None:
@@ -321,6 +353,7 @@ class Builder:
         return self.emit(f"tensor.empty({', '.join(sizes)}) : {type}", type)
 
     def fill(self, value: float, type: Type, holders: Sequence[Value] = ()) -> Value:
+        """A tensor of one number."""
         scalar = self.constant(value, Type(type.element, None))
         init = self.empty(type, holders)
         return self.emit(f"linalg.fill ins({scalar.name} : {type.element}) "
@@ -346,6 +379,7 @@ class Builder:
     # Between elements.
 
     def matmul(self, a: Value, b: Value) -> Value:
+        """The matrix product of two tensors of two dimensions."""
         if len(a.shape) != 2 or len(b.shape) != 2:
             raise TypeError(f"@: expected tensors of rank 2, got {a.type} and {b.type}")
         if None not in (a.shape[1], b.shape[0]) and a.shape[1] != b.shape[0]:
@@ -356,6 +390,7 @@ class Builder:
                          f"outs({init.name} : {type}) -> {type}", type)
 
     def reduce(self, op: str, x: Value, dims: Sequence[int], start: float) -> Value:
+        """The elements along these dimensions as one, by an op of arith from a first value."""
         rank = len(x.shape)
         dims = sorted(d % rank for d in dims) if dims else list(range(rank))
         kept = [d for d in range(rank) if d not in dims]
@@ -367,6 +402,7 @@ class Builder:
                          f"outs({init.name} : {type}) dimensions = {dims}", type)
 
     def reshape(self, x: Value, sizes: Sequence[int]) -> Value:
+        """See `Value.reshape`."""
         sizes = tuple(sizes)
         if None in x.shape:
             raise TypeError(f"reshape: expected sizes that are known, got {x.type}")
@@ -395,6 +431,7 @@ class Builder:
                          f"{list(sizes)} : {x.type} into {type}", type)
 
     def transpose(self, x: Value, order: Sequence[int]) -> Value:
+        """See `Value.transpose`."""
         type = Type(x.type.element, tuple(x.shape[d] for d in order))
         if None in x.shape:
             raise TypeError(f"transpose: expected sizes that are known, got {x.type}")
@@ -405,6 +442,7 @@ class Builder:
     # Layers, as torch and ONNX lay them out: [batch, channel, height, width].
 
     def pad(self, x: Value, low: Sequence[int], high: Sequence[int], value: float) -> Value:
+        """So many elements of this value before and after those of x, for each dimension."""
         if not any(low) and not any(high):
             return x
         shape = tuple(None if n is None else n + a + b for n, a, b in zip(x.shape, low, high))
@@ -450,6 +488,7 @@ class Builder:
                             dilations, start)
 
     def softmax(self, x: Value, dim: int) -> Value:
+        """exp(x) over its sum along a dimension."""
         dim %= len(x.shape)
         empty = self.empty(x.type, [x] * len(x.shape))
         return self.emit(f"linalg.softmax dimension({dim}) ins({x.name} : {x.type}) "

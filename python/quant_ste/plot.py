@@ -4,6 +4,7 @@
 
     plot.quantizer("pact %x, %alpha bits(4) grad(pact)", alpha=6.0).save("pact.svg")
     plot.histogram(weights, clip=(-0.5, 0.5))          # shown by a notebook
+    plot.roofline("rows.json")                         # of benchmarks/cpu.py --json
     plot.graph(module)                                 # the ops of a function
 
 A `Picture` is written as SVG by itself; other formats, and drawing into the axes of
@@ -12,6 +13,7 @@ a figure (``picture.draw(axes)``), need matplotlib.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -49,6 +51,7 @@ class Picture:
 
     @property
     def svg(self) -> str:
+        """The picture as the text of an SVG file."""
         return svg(self.series, self.x_axis, self.y_axis, self.title)
 
     def _repr_svg_(self) -> str:
@@ -225,25 +228,70 @@ def histogram(x: Any, *, clip: tuple[float, float] | None = None, bins: int = 10
                    Axis(0.0, 1.08 * float(counts.max())), title)
 
 
-def roofline(points: Mapping[str, tuple[float, float]], *, bandwidth: float, peak: float,
-             title: str = "") -> Picture:
-    """Kernels under the two roofs of a machine.
+def roofline(points: Mapping[str, tuple[float, float]] | str | os.PathLike[str], *,
+             bandwidth: float | None = None, peak: float | None = None, title: str = "",
+             dtype: str = "f32", threads: int = 1, elements: int | None = None,
+             implementation: str = "quant_ste") -> Picture:
+    """Kernels under the roofs of a machine.
 
-    ``points``: for each name (operations per byte, billions of operations per second);
-    ``bandwidth`` in GB/s, as a copy has it; ``peak`` in billions of operations per second.
+    ``points``: for each name (operations per byte, billions of operations per second), or
+    the path of what ``benchmarks/cpu.py --json`` has written; ``bandwidth`` in GB/s, as a
+    copy has it; ``peak`` in billions of operations per second. Without a peak there is one
+    roof, the bandwidth.
+
+    Of a file ``dtype``, ``threads``, ``elements`` (by default the most that were measured)
+    and ``implementation`` choose the rows. An operation is then one element quantized, or
+    its gradients, and the bandwidth, unless it is given, that of the copies measured beside
+    the kernels.
+
+    Raises `ValueError` for numbers that are not above 0, and for a file without such rows.
     """
-    if not points or bandwidth <= 0 or peak <= 0 or any(
+    unit = "operations"
+    if not isinstance(points, Mapping):
+        unit = "elements"
+        points, measured = _measured_points(points, dtype, threads, elements, implementation)
+        bandwidth = measured if bandwidth is None else bandwidth
+    if not points or bandwidth is None or not bandwidth > 0 or (
+            peak is not None and not peak > 0) or any(
             not (a > 0 and b > 0) for a, b in points.values()):
         raise ValueError("expected points, a bandwidth and a peak above 0")
-    ridge = peak / bandwidth
-    intensities = [a for a, _ in points.values()] + [ridge]
-    speeds = [b for _, b in points.values()] + [peak]
+    intensities, speeds = ([p[i] for p in points.values()] for i in (0, 1))
+    if peak is not None:
+        intensities.append(peak / bandwidth)
+        speeds.append(peak)
     low, high = min(intensities) / 4, max(intensities) * 4
     x = np.geomspace(low, high, 200)
-    roof = Series("roof", x, np.minimum(x * bandwidth, peak), _GREY)
-    series = [roof] + [
+    y = x * bandwidth if peak is None else np.minimum(x * bandwidth, peak)
+    series = [Series("roof", x, y, _GREY)] + [
         Series(name, np.array([a]), np.array([b]), _COLOURS[i % len(_COLOURS)], "points")
         for i, (name, (a, b)) in enumerate(points.items())]
-    return Picture(tuple(series), Axis(low, high, "operations per byte", True),
-                   Axis(min(min(speeds), low * bandwidth) / 2, 2 * max(speeds),
-                        "10^9 operations/s", True), title)
+    return Picture(tuple(series), Axis(low, high, f"{unit} per byte", True),
+                   Axis(min(min(speeds), low * bandwidth) / 2, 2 * max(*speeds, float(y.max())),
+                        f"10^9 {unit}/s", True), title)
+
+
+def _measured_points(path: str | os.PathLike[str], dtype: str, threads: int,
+                     elements: int | None, implementation: str
+                     ) -> tuple[dict[str, tuple[float, float]], float]:
+    """(elements per byte, billions of elements per second) of the rows of a benchmark run,
+    and the bandwidth of the copies in GB/s."""
+    with open(path, encoding="utf-8") as file:
+        rows = json.load(file)
+    needed = {"kernel", "direction", "elements", "dtype", "threads", "impl", "seconds", "bytes"}
+    if not isinstance(rows, list) or not all(
+            isinstance(row, dict) and needed <= row.keys() for row in rows):
+        raise ValueError(f"expected the rows of benchmarks/cpu.py in {os.fspath(path)}")
+    rows = [r for r in rows if r["dtype"] == dtype and r["threads"] == threads]
+    sizes = [r["elements"] for r in rows if r["impl"] == implementation]
+    size = max(sizes, default=0) if elements is None else elements
+    # The sizes of kernels differ a little: rows of whole groups, say.
+    rows = [r for r in rows if size / 2 < r["elements"] < size * 2]
+    chosen = [r for r in rows if r["impl"] == implementation]
+    copies = [r["bytes"] / r["seconds"] / 1e9 for r in rows if r["impl"] == "copy"]
+    if not chosen or not copies:
+        raise ValueError(f"expected rows of {implementation} and of a copy for {dtype}, "
+                         f"{threads} threads{f', {elements} elements' if elements else ''} in "
+                         f"{os.fspath(path)}, got none")
+    return {f"{r['kernel']}, {r['direction']}":
+            (r["elements"] / r["bytes"], r["elements"] / r["seconds"] / 1e9)
+            for r in chosen}, max(copies)

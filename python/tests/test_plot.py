@@ -1,4 +1,5 @@
 """Pictures: the curves are what the ops compute, the SVG is well formed."""
+import json
 import sys
 from xml.etree import ElementTree
 
@@ -80,6 +81,36 @@ def test_roofline():
     assert len(elements(picture, "circle")) == 2
 
 
+def test_roofline_of_a_benchmark(tmp_path):
+    """The rows of the largest size alone, under the bandwidth of their copies."""
+    def row(kernel, impl, elements, seconds, **more):
+        return {"kernel": kernel, "direction": "forward", "elements": elements, "dtype": "f32",
+                "threads": 1, "impl": impl, "seconds": seconds, "bytes": 8 * elements, **more}
+
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([
+        row("pact", "quant_ste", 1000, 1e-9), row("pact", "copy", 1000, 1e-9),
+        row("pact", "quant_ste", 10**6, 1e-3), row("pact", "copy", 10**6, 5e-4),
+        row("pact", "torch", 10**6, 1e-2),
+        row("rows", "quant_ste", 960000, 1.92e-3), row("rows", "copy", 960000, 6e-4),
+        row("pact", "quant_ste", 10**6, 1e-5, dtype="f16")]))
+    picture = plot.roofline(path, title="here")
+    assert [s.name for s in picture.series] == ["roof", "pact, forward", "rows, forward"]
+    np.testing.assert_allclose(picture["pact, forward"], [[1 / 8], [1.0]])
+    np.testing.assert_allclose(picture["rows, forward"], [[1 / 8], [0.5]])
+    x, y = picture["roof"]
+    np.testing.assert_allclose(y, 16 * x)
+    assert "elements per byte" in picture.svg and "here" in picture.svg
+    np.testing.assert_allclose(plot.roofline(path, elements=1000)["pact, forward"][1], 1000)
+    np.testing.assert_allclose(
+        plot.roofline(str(path), implementation="torch", peak=1.5)["roof"][1].max(), 1.5)
+    with pytest.raises(ValueError, match="expected rows of quant_ste and of a copy for f16"):
+        plot.roofline(path, dtype="f16")
+    path.write_text('{"a": 1}')
+    with pytest.raises(ValueError, match="expected the rows of benchmarks/cpu.py"):
+        plot.roofline(path)
+
+
 def test_save(tmp_path, monkeypatch):
     picture = plot.quantizer("round %x grad(ste)", points=33)
     picture.save(tmp_path / "round.svg")
@@ -91,11 +122,13 @@ def test_save(tmp_path, monkeypatch):
 
 def test_matplotlib(tmp_path):
     matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("svg")
+    matplotlib.use("Agg")
     axes = plot.histogram([0.0, 1, 2], clip=(0, 1)).draw()
     assert axes.get_xlabel() == "" and len(axes.get_lines()) == 2
     plot.quantizer("round %x grad(ste)", points=33).save(tmp_path / "round.pdf")
     assert (tmp_path / "round.pdf").read_bytes().startswith(b"%PDF")
+    plot.roofline({"round": (0.25, 4.0)}, bandwidth=20.0).save(tmp_path / "roof.png")
+    assert (tmp_path / "roof.png").read_bytes().startswith(b"\x89PNG")
 
 
 NET = """

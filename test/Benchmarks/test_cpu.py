@@ -52,6 +52,16 @@ def test_rows(tmp_path):
     assert (tmp_path / "performance/pact-forward.svg").read_text().startswith("<svg")
 
 
+def test_roofline_reads_rows(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(LIBRARY.parents[1] / "python")
+    plot = pytest.importorskip("quant_ste.plot", reason="the package is not built")
+    run(tmp_path, "--kernels", "pact", "--dtypes", "f32", "--threads", "1", "--sizes", "4099",
+        "--pairs", "3", "--peers", "")
+    picture = plot.roofline(tmp_path / "rows.json")
+    assert [s.name for s in picture.series] == ["roof", "pact, forward", "pact, backward"]
+    assert picture["roof"][1].min() > 0
+
+
 def test_wrong_results_are_seen():
     import kernels
     from timing import Failed

@@ -10,7 +10,7 @@ called as in the library they come from:
     y = tensor_clamp(x, min_val, max_val)     # brevitas.function.ops
     y = fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)
 
-and give that library's numbers (docs/torch.md has what differs). They work under
+and give that library's numbers (docs/python.md has what differs). They work under
 torch.compile, torch.export, autocast and vmap; a second derivative of a rule is an
 error. `accelerate` swaps the quantizers of a model for these.
 """

@@ -63,6 +63,80 @@ def _decoupled_int_quant(module, pre_scale, pre_zero_point, scale, zero_point, b
         grad=_CLAMPS[_class_name(module.tensor_clamp_impl)], stepwise=True)
 
 
+def _trunc_refusal(module) -> str | None:
+    scaling = _class_name(module.trunc_scaling_impl)
+    if scaling != "TruncMsbScaling":
+        return f"no truncation for {scaling}"
+    clamp = _class_name(module.tensor_clamp_impl)
+    if clamp != "TensorClamp":
+        return f"no clamp for {clamp}"
+    return _int_quant_refusal(module)
+
+
+def _trunc_int_quant(module, x, scale, zero_point, input_bit_width, signed):
+    bit_width = module.msb_clamp_bit_width_impl()
+    y = _ops.trunc_int_quant(
+        x, scale, zero_point, input_bit_width, bit_width, signed=bool(signed),
+        narrow_range=bool(module.narrow_range), rounding=_rounding(module.float_to_int_impl),
+        grad="unfused", stepwise=True)
+    factor = module.trunc_scaling_impl(None, input_bit_width, bit_width, signed)
+    return y, scale * factor, zero_point / factor, bit_width
+
+
+_FLOAT_PARTS = ("exponent_bit_width", "mantissa_bit_width", "exponent_bias")
+
+
+def _float_parts(module) -> list[nn.Module]:
+    """Its exponent's and mantissa's widths and bias, whatever the version calls them."""
+    return [getattr(module, n) if hasattr(module, n) else getattr(module, f"{n}_impl")
+            for n in _FLOAT_PARTS]
+
+
+def _format(module) -> str:
+    """The minifloat as float_quant spells it."""
+    exponent, mantissa, bias = (float(part()) for part in _float_parts(module))
+    clamp = module.float_clamp_impl
+    largest = (2 - 2 ** -mantissa) * 2 ** (2 ** exponent - 1 - bias)
+    if clamp.max_available_float is not None:
+        largest = min(largest, float(clamp.max_available_float()))
+    beyond = ""
+    if not clamp.saturating:
+        beyond = ", inf" if clamp.inf_values is not None else ", nan"
+    return f"{int(exponent)}, {int(mantissa)}, {int(bias)}, {largest!r}{beyond}"
+
+
+def _float_refusal(module) -> str | None:
+    parts, clamp = _float_parts(module), module.float_clamp_impl
+    if any(True for part in parts for _ in part.parameters()):
+        return "its format is learned"
+    if any(not float(part()).is_integer() for part in parts):
+        return "its widths are not whole"
+    if _class_name(module.float_to_int_impl) != "RoundSte":
+        return f"no rounding for {_class_name(module.float_to_int_impl)}"
+    if _class_name(clamp) != "FloatClamp" or _class_name(clamp.tensor_clamp_impl) != "TensorClamp":
+        return f"no clamp for {_class_name(getattr(clamp, 'tensor_clamp_impl', clamp))}"
+    if not clamp.saturating and (not clamp.signed or clamp.inf_values is clamp.nan_values is None):
+        return "numbers above the largest have no compiled form"
+    return None
+
+
+def _float_quant(module, x):
+    if module.observer_only or x.dtype in (torch.float16, torch.bfloat16):
+        return _original(module).forward(module, x)  # the library rounds halves at each step
+    exponent, mantissa, bias = (part() for part in _float_parts(module))
+    largest = None
+    if module.float_scaling_impl is not None:
+        most = (module.compute_max_mantissa(mantissa) if hasattr(module, "compute_max_mantissa")
+                else module.pre_compute_max_mantissa())
+        largest = module.float_scaling_impl(exponent, most, bias)
+    scale, clamp = module.scaling_impl(x, largest), module.float_clamp_impl
+    y = _ops.float_quant(module.input_view_impl(x), scale, format=_format(module),
+                         signed=bool(clamp.signed), saturating=bool(clamp.saturating),
+                         grad="exponent")
+    return (y, scale, module.zero_point_impl(), exponent, mantissa, bias, clamp.saturating,
+            clamp.inf_values, clamp.nan_values)
+
+
 def _delay_refusal(module) -> str | None:
     return None if _has_no_delay(module) else "quantization starts after a number of steps"
 
@@ -118,6 +192,10 @@ _RULES = [
           "dx is dy, where the library has (dy scale) / scale"),
     _Rule("brevitas.core.quant.int_base.DecoupledIntQuant", "forward", _decoupled_int_quant,
           _int_quant_refusal, "the sums of the scales' gradients are taken in another order"),
+    _Rule("brevitas.core.quant.int.TruncIntQuant", "forward", _trunc_int_quant, _trunc_refusal,
+          "the sums of the scale's gradient are taken in another order"),
+    _Rule("brevitas.core.quant.float.FloatQuant", "forward", _float_quant, _float_refusal,
+          "the exponent of x is exact, where the library adds eps and takes log2"),
     _Rule("brevitas.core.quant.binary.BinaryQuant", "forward", _scaled(_ops.binary_quant),
           _delay_refusal, "the sum of the scale's gradient is taken in another order"),
     _Rule("brevitas.core.quant.binary.ClampedBinaryQuant", "forward",
@@ -165,6 +243,10 @@ def _fake_quantize(module, x):
             module.zero_point.resize_(zero_point.shape)
         module.scale.copy_(scale)
         module.zero_point.copy_(zero_point)
+    return _quantize_if_enabled(module, x)
+
+
+def _quantize_if_enabled(module, x):
     if module.fake_quant_enabled[0] == 1:
         quant_min = module.activation_post_process.quant_min
         quant_max = module.activation_post_process.quant_max
@@ -176,9 +258,40 @@ def _fake_quantize(module, x):
     return x
 
 
-_RULES.append(_Rule(
-    "torch.ao.quantization.fake_quantize.FakeQuantize", "forward", _fake_quantize,
-    lambda module: "its zero points are floats" if module.zero_point.is_floating_point() else None))
+def _extremes(module, x):
+    """The smallest and the largest of x, or of each of its channels; zeros where nobody asks."""
+    seen = x.detach()
+    if module.is_per_channel:
+        seen = seen.movedim(module.ch_axis, 0).flatten(1)
+    if module.observer_enabled[0] == 0:
+        return seen.new_zeros((seen.shape[0], 1) if module.is_per_channel else (1,))
+    if module.is_per_channel:
+        return torch.stack(torch.aminmax(seen, dim=1), dim=1)
+    return torch.stack(torch.aminmax(seen))
+
+
+def _fused_fake_quantize(module, x):
+    """FusedMovingAvgObsFakeQuantize.forward: torch's op is given the extremes of x alone, and
+    so writes the same averages, scales and zero points; the compiled op quantizes."""
+    if module.observer_enabled[0] == 1 or module.fake_quant_enabled[0] == 1:
+        observer = module.activation_post_process
+        torch.fused_moving_avg_obs_fake_quant(
+            _extremes(module, x), module.observer_enabled, module.fake_quant_enabled,
+            observer.min_val, observer.max_val, module.scale, module.zero_point,
+            observer.averaging_constant, observer.quant_min, observer.quant_max, 0,
+            module.is_per_channel, module.is_symmetric_quant)
+    return _quantize_if_enabled(module, x)
+
+
+def _zero_point_refusal(module) -> str | None:
+    return "its zero points are floats" if module.zero_point.is_floating_point() else None
+
+
+_RULES += [_Rule(f"torch.ao.quantization.fake_quantize.{name}", "forward", call,
+                 _zero_point_refusal)
+           for name, call in (("FakeQuantize", _fake_quantize),
+                              ("FixedQParamsFakeQuantize", _fake_quantize),
+                              ("FusedMovingAvgObsFakeQuantize", _fused_fake_quantize))]
 
 
 def _learnable(module, x):
@@ -248,6 +361,7 @@ class Report:
         self._originals: list[tuple[nn.Module, type]] = []
 
     def undo(self) -> None:
+        """Gives every swapped module its class back; a second call does nothing."""
         for module, original in self._originals:
             module.__class__ = original
         self._originals.clear()
@@ -279,6 +393,25 @@ def _make_class(original: type, rule: _Rule) -> type:
 _CLASSES: dict[type, type] = {}
 
 
+#: Why a class of which nothing is compiled is left, where there is more to say.
+_LEFT = {
+    "bitorch.quantizations.identity.Identity": "it quantizes nothing",
+    **dict.fromkeys(
+        (f"bitorch.quantizations.quantization_scheduler.{name}"
+         for name in ("ScheduledQuantizer", "MixLinearScheduling", "StepScheduling")),
+        "its quantizers are a list, not submodules, and change with the training's steps"),
+}
+
+
+def _cancellation(module) -> str:
+    """bitorch's QActivation masks a gradient before its quantizer, a module of its own."""
+    path = f"{type(module).__module__}.{type(module).__qualname__}"
+    if path == "bitorch.layers.qactivation.QActivation" and \
+            module.gradient_cancellation_threshold > 0:
+        return "the cancellation of gradients stays the library's"
+    return ""
+
+
 def _looks_like_quantizer(module: nn.Module, rules: dict[type, _Rule]) -> bool:
     """A quantizer of Brevitas, bitorch or torch.ao, and not one that hands the work to
     a quantizer within it."""
@@ -308,8 +441,11 @@ def accelerate(model: nn.Module) -> Report:
         rule = rules.get(cls)
         shown = f"{cls.__module__}.{cls.__qualname__}"
         if rule is None:
-            if _looks_like_quantizer(module, rules):
-                report.left.append(Swap(name, shown, "no compiled form"))
+            reason = _cancellation(module)
+            if not reason and _looks_like_quantizer(module, rules):
+                reason = _LEFT.get(shown, "no compiled form")
+            if reason:
+                report.left.append(Swap(name, shown, reason))
             continue
         reason = rule.refusal(module)
         if reason is not None:

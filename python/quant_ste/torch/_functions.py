@@ -177,6 +177,7 @@ class _Applied:
 
 def _function_class(name: str, source: str):
     def decorate(apply):
+        apply.__doc__ = f"{source}: its numbers and gradient, for x of any shape and strides."
         made = type(name, (_Applied,), {"apply": staticmethod(apply),
                                         "__doc__": f"``apply``: {source}."})
         made.__module__ = __name__

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
+
+import torch
 
 from . import _functions
 
-_STE = ("round_ste", "ceil_ste", "floor_ste", "tensor_clamp_ste", "tensor_clamp_ste_",
-        "scalar_clamp_ste", "scalar_clamp_min_ste", "binary_sign_ste", "ternary_sign_ste",
-        "round_to_zero_ste", "dpu_round_ste", "abs_binary_sign_grad")
 _OPS = ("binary_sign", "round_to_zero", "dpu_round", "tensor_clamp", "max_int", "min_int")
+# What the functions of brevitas.function.ops_ste call.
 _IMPLS = ("round_ste_impl", "binary_sign_ste_impl", "ternary_sign_ste_impl", "floor_ste_impl",
           "ceil_ste_impl", "round_to_zero_ste_impl", "dpu_round_ste_impl",
           "scalar_clamp_min_ste_impl", "scalar_clamp_ste_impl", "tensor_clamp_ste_impl",
@@ -44,20 +45,32 @@ def _replaced(package: str, replacements: dict):
             setattr(module, key, value)
 
 
+def _unless_traced(new, old):
+    """`new`, but `old` where the ops of ATen are what is wanted: torch.onnx and
+    torch.jit.trace do not know ours."""
+    @functools.wraps(new)
+    def call(*args, **kwargs):
+        if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+            return old(*args, **kwargs)
+        return new(*args, **kwargs)
+
+    return call
+
+
 @contextlib.contextmanager
 def patch_brevitas():
-    """While active, Brevitas' straight-through functions and clamps are those of
+    """While active, what Brevitas' straight-through functions call, and its clamps, are those of
     quant_ste, in every module of Brevitas that is loaded. Gives their names.
 
-    Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
+    An export to ONNX and torch.jit.trace still see Brevitas' own. Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
     """
     import brevitas.function.ops as ops
-    import brevitas.function.ops_ste as ops_ste
     import brevitas.ops.autograd_ste_ops as impls
     replacements = {}
-    for module, names in ((ops_ste, _STE), (ops, _OPS), (impls, _IMPLS)):
+    for module, names in ((ops, _OPS), (impls, _IMPLS)):
         for name in names:
-            replacements[getattr(module, name)] = getattr(_functions, name)
+            old = getattr(module, name)
+            replacements[old] = _unless_traced(getattr(_functions, name), old)
     with _replaced("brevitas", replacements) as names:
         yield names
 
