@@ -230,7 +230,7 @@ def test_opcheck_of_many():
     x = torch.randn(64, 32, requires_grad=True)
     opcheck(OPS.pact, (x, torch.tensor(1.0, requires_grad=True), 4))
     opcheck(OPS.int_quant, (x, torch.tensor(0.1), torch.tensor(0.0), torch.tensor(4.0)))
-    opcheck(OPS.fake_quantize_per_tensor_affine, (x, 0.1, 0, -8, 7))
+    opcheck(OPS.fake_quantize_per_tensor_affine.default, (x, 0.1, 0, -8, 7))
 
 
 def test_bad_masks():
