@@ -282,8 +282,6 @@ private:
     }
     case 17: // one element type for another, everywhere
       replaceAll(text, "f32>", (oneOf(kElements) + ">").str());
-      // MLIR's parser crashes on this one.
-      replaceAll(text, "array<index", "array<i64");
       break;
     case 18: // one size for another, everywhere
       replaceAll(text, pick(2) ? "<?x" : "<4x",
@@ -299,6 +297,8 @@ private:
         text[pick(text.size())] = " ()<>{}[]:,=%#@!x0?\"-"[pick(21)];
       break;
     }
+    // MLIR's parser crashes on this one.
+    replaceAll(text, "array<index", "array<i64");
   }
 
   static void replaceAll(std::string &text, StringRef from, StringRef to) {

@@ -120,12 +120,9 @@ struct FloatQuantRule {
 private:
   /// 2^(floor(log2(anchor)) - mantissa), exactly.
   template <class S> S unitAt(S anchor) const {
-    // Every anchor is a normal number, also of f32.
-    if (format.minExponent() >= -126) {
+    if (hasNormalUnits()) {
       S power = floorToPowerOfTwo(anchor);
-      if (hasNormalUnits())
-        return scalePowerOfTwo(power, -int(format.mantissa));
-      return power * S(std::ldexp(1.0, -int(format.mantissa)));
+      return scalePowerOfTwo(power, -int(format.mantissa));
     }
     S exponent = floorLog2(anchor);
     S lowest = exponent - S(double(format.mantissa));
