@@ -20,6 +20,8 @@ NVIDIA GPU.
 modules from Python.
 """
 
+from typing import Any
+
 from ._errors import CallError, CompileError, Diagnostic, Error
 from ._device import DeviceArray, to_device
 from ._module import (GPU_PHASES, PHASES, Function, Module, ValueType, compile,
@@ -35,7 +37,7 @@ __all__ = [
 __version__ = version().split()[0]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # Each needs a package that is not always there.
     if name in ("build", "torch", "qonnx", "plot"):
         import importlib

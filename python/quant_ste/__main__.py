@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Sequence
 
 from . import info
 
 
-def _import(parser, options) -> int:
+def _import(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     try:
         from . import qonnx
     except ImportError as error:
@@ -19,7 +20,7 @@ def _import(parser, options) -> int:
                            parameters="arguments" if options.parameters else "constants")
         if options.parameters:
             import numpy
-            numpy.savez(options.parameters, **model.parameters)
+            numpy.savez(options.parameters, **model.parameters)  # type: ignore[arg-type]
         if options.output is None:
             print(model.text, end="")
         else:
@@ -31,7 +32,7 @@ def _import(parser, options) -> int:
     return 0
 
 
-def main(arguments=None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m quant_ste", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("info", help="versions, processor, and what is in use")

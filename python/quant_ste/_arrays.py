@@ -1,6 +1,8 @@
 """Arrays of several libraries as the compiled code wants them."""
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 # The names of quant_ste_element_type, in its order.
@@ -20,7 +22,7 @@ def _bfloat16_bits(value: float) -> np.ndarray:
     return np.array((int(wide) + 0x7FFF + (int(wide) >> 16 & 1)) >> 16, np.uint16)
 
 
-def library_of(array) -> str:
+def library_of(array: Any) -> str:
     """The package that an array is of: "numpy", "torch", "jax" ...; "" for a
     number."""
     if isinstance(array, (bool, int, float)):
@@ -28,7 +30,7 @@ def library_of(array) -> str:
     return type(array).__module__.partition(".")[0]
 
 
-def prepare(array, element: str, number: int):
+def prepare(array: Any, element: str, number: int) -> Any:
     """What to hand to the native call, and whether it is bf16 as 16-bit integers.
 
     A Python number becomes ``element``, the type that the function expects.
@@ -55,7 +57,7 @@ def prepare(array, element: str, number: int):
     return array, False
 
 
-def finish(result, element: str, like, is_scalar: bool):
+def finish(result: Any, element: str, like: Any, is_scalar: bool) -> Any:
     """A result of the native call as the caller's library has it."""
     library = library_of(like) if like is not None else "numpy"
     if library in ("numpy", ""):
@@ -70,16 +72,16 @@ def finish(result, element: str, like, is_scalar: bool):
     return result.item() if is_scalar and hasattr(result, "item") else result
 
 
-def framework_of(like) -> str:
+def framework_of(like: Any) -> str:
     library = library_of(like) if like is not None else "numpy"
     return library if library in ("numpy", "torch") else ""
 
 
-def span(array) -> tuple[int, int] | None:
+def span(array: Any) -> tuple[int, int] | None:
     """The first and last address of an array of numpy or torch, or None."""
     if isinstance(array, np.ndarray):
         return np.lib.array_utils.byte_bounds(array) if hasattr(
-            np.lib, "array_utils") else np.byte_bounds(array)
+            np.lib, "array_utils") else np.byte_bounds(array)  # type: ignore[attr-defined]
     if library_of(array) == "torch":
         start = array.data_ptr()
         last = sum((n - 1) * abs(s) for n, s in zip(array.shape, array.stride()))
@@ -87,14 +89,14 @@ def span(array) -> tuple[int, int] | None:
     return None
 
 
-def may_write(array) -> bool:
+def may_write(array: Any) -> bool:
     """Whether results can be written there: no gaps, writable, of numpy or torch."""
     if isinstance(array, np.ndarray):
         return bool(array.flags.c_contiguous and array.flags.writeable and array.flags.aligned)
     return library_of(array) == "torch" and array.is_contiguous() and not array.requires_grad
 
 
-def assign(out, value) -> None:
+def assign(out: Any, value: Any) -> None:
     """out[...] = value, for what has gaps or overlaps an argument."""
     if library_of(out) == "torch":
         import torch

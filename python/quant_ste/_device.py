@@ -24,7 +24,7 @@ def _dtype(element: str) -> np.dtype:
     return np.dtype(np.uint16 if element == "bf16" else _NUMPY[element])
 
 
-def _checked(function: Callable, *arguments: Any) -> Any:
+def _checked(function: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return function(*arguments)
     except _native.Error as error:
@@ -78,15 +78,15 @@ class DeviceArray:
             host = host.view(ml_dtypes.bfloat16)
         return host
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError("an array on a GPU does not become one of numpy by itself: "
                         "x.numpy() copies it")
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return _DLPACK_CUDA, self.device
 
-    def __dlpack__(self, *, stream: int | None = None, max_version=None, dl_device=None,
-                   copy: bool | None = None):
+    def __dlpack__(self, *, stream: int | None = None, max_version: Any = None,
+                   dl_device: Any = None, copy: bool | None = None) -> Any:
         if copy or dl_device not in (None, self.__dlpack_device__()):
             raise BufferError("expected the array where it lies")
         if stream not in (None, -1, self.stream or _LEGACY_STREAM):
@@ -268,7 +268,7 @@ def current_stream(arguments: Sequence[Any], stream: Any) -> int:
         if library == "torch" and a.device.type == TORCH_DEVICE:
             return torch_stream(a.device)
         if library == "cupy":
-            import cupy
+            import cupy  # type: ignore[import-not-found, unused-ignore]
             return int(cupy.cuda.get_current_stream().ptr)
         if isinstance(a, DeviceArray):
             return a.stream
@@ -313,7 +313,7 @@ def _finish(result: Any, like: Any) -> Any:
 
 def _check_out(out: View, k: int, element: str, shape: Sequence[int]) -> None:
     if out.shape != tuple(shape) or out.element not in (element, "u" + element):
-        def spell(shape, element):
+        def spell(shape: Sequence[int], element: str) -> str:
             return "".join(f"{n}x" for n in shape) + element
         raise CallError(f"out for result #{k}: expected {spell(shape, element)}, got "
                         f"{spell(out.shape, out.element)}")
@@ -333,7 +333,7 @@ def _overlap(outs: Sequence[View], arguments: Sequence[View]) -> bool:
                if a.nbytes and b.nbytes and b.host is None)
 
 
-def call(run: Callable, types: Sequence[Any], results: Sequence[Any], arguments: Sequence[Any],
+def call(run: Callable[..., Any], types: Sequence[Any], results: Sequence[Any], arguments: Sequence[Any],
          outs: Sequence[Any] | None, stream: Any) -> list[Any]:
     """Calls `run(views, device, stream, allocate)`; the results, as the caller's library has
     them. ``outs`` has an array for each tensor result."""
@@ -368,6 +368,7 @@ def call(run: Callable, types: Sequence[Any], results: Sequence[Any], arguments:
 
 def _upload(number: View, device: int, stream: int) -> View:
     """A number where a tensor of rank 0 is expected."""
+    assert number.host is not None
     made = DeviceArray((), number.element, device, stream)
     _checked(_native.copy_to_device, device, made.address, number.host.ctypes.data, made.nbytes,
              stream)

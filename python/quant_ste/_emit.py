@@ -55,7 +55,7 @@ class Model:
     outputs: tuple[str, ...]
     parameters: dict[str, np.ndarray]
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the text."""
         pathlib.Path(path).write_text(self.text)
 
@@ -147,7 +147,8 @@ class Emitter:
 
     def _live_lines(self, results: Sequence[Value]) -> list[str]:
         """Without what no result needs."""
-        used, live = {v.name for v in results}, []
+        used = {v.name for v in results}
+        live: list[str] = []
         for line in reversed(self.lines):
             if line.startswith("//") and (not live or live[-1].startswith("//")):
                 continue

@@ -5,7 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from ._module import Functions
 
 _DESCRIPTION = "quant_ste_library"
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_int64
-_SCALARS = {"f16": ctypes.c_uint16, "bf16": ctypes.c_uint16, "f32": ctypes.c_float,
-            "f64": ctypes.c_double, "i1": ctypes.c_uint8, "i8": ctypes.c_int8,
-            "i16": ctypes.c_int16, "i32": ctypes.c_int32, "i64": ctypes.c_int64,
-            "ui8": ctypes.c_uint8, "ui16": ctypes.c_uint16, "ui32": ctypes.c_uint32,
-            "ui64": ctypes.c_uint64, "index": ctypes.c_int64}
+_SCALARS: dict[str, Any] = {
+    "f16": ctypes.c_uint16, "bf16": ctypes.c_uint16, "f32": ctypes.c_float,
+    "f64": ctypes.c_double, "i1": ctypes.c_uint8, "i8": ctypes.c_int8, "i16": ctypes.c_int16,
+    "i32": ctypes.c_int32, "i64": ctypes.c_int64, "ui8": ctypes.c_uint8, "ui16": ctypes.c_uint16,
+    "ui32": ctypes.c_uint32, "ui64": ctypes.c_uint64, "index": ctypes.c_int64}
 
 
 def _dtype(element: str) -> np.dtype:
@@ -79,14 +79,14 @@ class _Code:
         self._entries = [self._entry(f) for f in self._functions]
         self.is_for_gpu = any(["stream"] in f["parameters"] for f in self._functions)
 
-    def _entry(self, function: dict[str, Any]):
+    def _entry(self, function: dict[str, Any]) -> Any:
         entry = self._library[function["c_name"]]
         entry.restype = ctypes.c_int
         entry.argtypes = [self._ctype(function, *p) for p in function["parameters"]]
         return entry
 
     @staticmethod
-    def _ctype(function: dict[str, Any], kind: str, value: int = 0, dim: int = 0):
+    def _ctype(function: dict[str, Any], kind: str, value: int = 0, dim: int = 0) -> Any:
         if kind == "scalar":
             return _SCALARS[function["values"][value]["type"]]
         return _POINTER if kind in ("data", "stream") else _SIZE
@@ -96,9 +96,9 @@ class _Code:
         return [f["name"] for f in self._functions]
 
     def signature(self, function: int) -> str:
-        return self._functions[function]["signature"]
+        return str(self._functions[function]["signature"])
 
-    def types(self, function: int, of_results: bool) -> list[tuple]:
+    def types(self, function: int, of_results: bool) -> list[tuple[Any, ...]]:
         return [(ELEMENT_TYPES.index(v["type"]), v["shape"] is None,
                  [-1 if n is None else n for n in v["shape"] or ()], v["name"])
                 for v in self._functions[function]["values"] if v["is_result"] == of_results]
@@ -134,8 +134,8 @@ class _Code:
         return [self._give(r, v["type"], framework)
                 for r, v in zip(results, f["values"][count:])]
 
-    def call_on_device(self, number: int, arguments: Sequence[tuple], device: int, stream: int,
-                       allocate) -> list[Any]:
+    def call_on_device(self, number: int, arguments: Sequence[tuple[Any, ...]], device: int, stream: int,
+                       allocate: Callable[..., int]) -> list[Any]:
         """As the native module's: (address, element type, sizes) of each argument."""
         f = self._functions[number]
         given = [(address, ELEMENT_TYPES[element], tuple(sizes))
@@ -149,8 +149,9 @@ class _Code:
         for k, value in enumerate(results):
             sizes = tuple(n if isinstance(n, int) else given[n[0]][2][n[1]]
                           for n in value.get("sizes", ()))
+            scalar = scalars[k]
             address = (allocate(k, ELEMENT_TYPES.index(value["type"]), sizes)
-                       if scalars[k] is None else scalars[k].ctypes.data)
+                       if scalar is None else scalar.ctypes.data)
             given.append((address, value["type"], sizes))
         previous = _native.enter_device(device)
         try:
@@ -162,7 +163,7 @@ class _Code:
         return scalars
 
     @staticmethod
-    def _device_parameters(function: dict[str, Any], given: Sequence[tuple],
+    def _device_parameters(function: dict[str, Any], given: Sequence[tuple[Any, ...]],
                            stream: int) -> Iterator[Any]:
         for kind, *at in function["parameters"]:
             if kind == "stream":
@@ -235,7 +236,7 @@ class Library(Functions):
         return self._is_for_gpu
 
 
-def load(path: str | os.PathLike) -> Library:
+def load(path: str | os.PathLike[str]) -> Library:
     """Loads a shared library that `Module.save` or qopt-compile wrote.
 
     It knows its functions' types; nothing is compiled. Loading runs code: take

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from typing import Any, Callable, Iterator, Protocol, Sequence
+from typing import Any, Callable, Iterator, Protocol, Sequence, TypeVar
 
 from . import _device, _native
 from ._arrays import (ELEMENT_TYPES, assign, finish, framework_of, library_of, may_write,
@@ -44,13 +44,16 @@ class ValueType:
         return f"tensor<{sizes}{self.element}>"
 
 
+_T = TypeVar("_T")
+
+
 @functools.lru_cache(maxsize=256)
-def _compiled(text: bytes, options: tuple, cache: str | None) -> _native.Module:
+def _compiled(text: bytes, options: tuple[Any, ...], cache: str | None) -> _native.Module:
     """Code for a text and options, from memory if it is there, else from disk."""
     return _native.Module(text, _native.Options(**dict(options)), cache)
 
 
-def _checked(name: str, function, *arguments):
+def _checked(name: str, function: Callable[..., _T], *arguments: Any) -> _T:
     try:
         return function(*arguments)
     except _native.Error as error:
@@ -129,7 +132,8 @@ class Function:
                                stream)
         return results[0] if len(results) == 1 else tuple(results) if results else None
 
-    def _run_on_device(self, views, device: int, stream: int, allocate) -> list[Any]:
+    def _run_on_device(self, views: Sequence[_device.View], device: int, stream: int,
+                       allocate: Callable[..., int]) -> list[Any]:
         try:
             return self._native.call_on_device(self._index, [v.native() for v in views], device,
                                                stream, allocate)
@@ -216,7 +220,7 @@ class Functions:
         return self._functions[name]
 
     def __getattr__(self, name: str) -> Function:
-        functions = self.__dict__.get("_functions", {})
+        functions: dict[str, Function] = self.__dict__.get("_functions", {})
         if name in functions:
             return functions[name]
         raise AttributeError(self._missing(name))
@@ -242,7 +246,7 @@ class Module(Functions):
     @property
     def is_for_gpu(self) -> bool:
         """Whether functions take arrays on an NVIDIA GPU."""
-        return self._options.get("target", "").startswith("cuda")
+        return str(self._options.get("target", "")).startswith("cuda")
 
     @property
     def text(self) -> str:
@@ -256,10 +260,10 @@ class Module(Functions):
     @property
     def is_from_cache(self) -> bool:
         """Whether the code was found on disk, not made."""
-        return self._code.is_from_cache
+        return bool(self._code.is_from_cache)
 
-    def save(self, path: str | os.PathLike, target: str = "", *, vjp: Sequence[str] = (),
-             header: str | os.PathLike = "", prefix: str = "", linker: str = "") -> None:
+    def save(self, path: str | os.PathLike[str], target: str = "", *, vjp: Sequence[str] = (),
+             header: str | os.PathLike[str] = "", prefix: str = "", linker: str = "") -> None:
         """Writes the functions for C programs, and for `load`: a shared library (``f.so``),
         an object (``f.o``), assembly (``.s``) or LLVM IR (``.ll``), by the suffix, and a
         C header beside it.
@@ -296,10 +300,10 @@ class Module(Functions):
         linear have none, which is a `CompileError`."""
         return self._derivative(function, wrt, True)
 
-    def _derivative(self, function: str, wrt, is_forward: bool) -> Function:
+    def _derivative(self, function: str, wrt: Any, is_forward: bool) -> Function:
         return self._derived(function, self._positions(function, wrt), is_forward)
 
-    def _positions(self, function: str, wrt) -> tuple[int, ...]:
+    def _positions(self, function: str, wrt: Any) -> tuple[int, ...]:
         primal = self[function]
         if wrt is None:
             wrt = [i for i, t in enumerate(primal.arguments) if t.is_float]
@@ -325,9 +329,9 @@ class Module(Functions):
         return Module(text, self._name, self._options, self._cache)[name]
 
 
-def compile(path_or_text: str | bytes | os.PathLike, target: str = "cpu", *,
+def compile(path_or_text: str | bytes | os.PathLike[str], target: str = "cpu", *,
             pipeline: str = "", cpu: str = "", features: str = "", opt_level: int = 2,
-            reference: bool = False, cache: bool | str | os.PathLike = True) -> Module:
+            reference: bool = False, cache: bool | str | os.PathLike[str] = True) -> Module:
     """Compiles the public functions of a module.
 
     ``path_or_text``: a path to a file (one line without braces), or a module as text or

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -57,11 +57,11 @@ def svg(series: Sequence[Series], x_axis: Axis, y_axis: Axis, title: str = "") -
     top = 20 if title else 0
     height = top + HEIGHT + LEGEND
 
-    def at_x(value):
-        return x_axis.place(value) * WIDTH
+    def at_x(value: float) -> float:
+        return float(x_axis.place(value) * WIDTH)
 
-    def at_y(value):
-        return top + (1 - y_axis.place(value)) * HEIGHT
+    def at_y(value: float) -> float:
+        return float(top + (1 - y_axis.place(value)) * HEIGHT)
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="11">',
@@ -94,7 +94,8 @@ def svg(series: Sequence[Series], x_axis: Axis, y_axis: Axis, title: str = "") -
     return "\n".join(out + ["</svg>", ""])
 
 
-def _drawn(one: Series, at_x, at_y, y_axis: Axis, top: int) -> list[str]:
+def _drawn(one: Series, at_x: Callable[[float], float], at_y: Callable[[float], float],
+           y_axis: Axis, top: int) -> list[str]:
     if one.kind == "bounds":
         return [f'<line x1="{at_x(x):.1f}" x2="{at_x(x):.1f}" y1="{top}" y2="{top + HEIGHT}" '
                 f'stroke="{one.colour}" stroke-dasharray="5 3"/>' for x in one.x]

@@ -89,7 +89,7 @@ _ORDER = ("format", "element", "bits", "levels", "temperature", "threshold", "mi
 
 
 def _words(words: dict[str, Any]) -> str:
-    def key(name):
+    def key(name: str) -> int:
         return _ORDER.index(name) if name in _ORDER else -1
     parts = []
     for name in sorted(words, key=key):

@@ -31,7 +31,7 @@ _BLUE, _RED, _GREY = "#1f5fa8", "#c0392b", "#777777"
 _COLOURS = (_BLUE, _RED, "#2e8b57", "#8e44ad", "#d68910", "#16a085")
 
 
-def _matplotlib():
+def _matplotlib() -> Any:
     try:
         import matplotlib.pyplot
     except ImportError as error:
@@ -64,7 +64,7 @@ class Picture:
                 return one.x, one.y
         raise KeyError(f"no curve {name!r}; there are {', '.join(s.name for s in self.series)}")
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes .svg; another ending (.png, .pdf) with matplotlib."""
         path = pathlib.Path(path)
         if path.suffix == ".svg":

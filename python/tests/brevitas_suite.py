@@ -44,7 +44,7 @@ def pytest_report_header():
 
 
 #: Tests with mocks, by the names of their functions.
-WITH_MOCKS = re.compile(r"test_autograd_ste_ops\.\w+\.test_fwd|test_ops_ste\.test_\w+_backend")
+WITH_MOCKS = re.compile(r"test_autograd_ste_ops\.\w+\.test_fwd")
 
 
 def run(checkout: pathlib.Path, patched: bool) -> collections.Counter[str]:

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import sys
+from typing import Any, Callable, Iterator
 
 import torch
 
@@ -25,7 +27,7 @@ _BITORCH = {"quantizations.sign": ("SignFunction",),
 
 
 @contextlib.contextmanager
-def _replaced(package: str, replacements: dict):
+def _replaced(package: str, replacements: dict[Any, Any]) -> Iterator[list[str]]:
     """Wherever a loaded module of the package holds a key of `replacements`, by identity,
     it holds the value for the duration."""
     by_id = {id(old): new for old, new in replacements.items()}
@@ -45,12 +47,12 @@ def _replaced(package: str, replacements: dict):
             setattr(module, key, value)
 
 
-def _unless_traced(new, old):
+def _unless_traced(new: Callable[..., Any], old: Callable[..., Any]) -> Callable[..., Any]:
     """`new`, but `old` where the ops of ATen are what is wanted: torch.onnx and
     torch.jit.trace do not know ours."""
     @functools.wraps(new)
-    def call(*args, **kwargs):
-        if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if torch.onnx.is_in_onnx_export() or torch.jit.is_tracing():  # type: ignore
             return old(*args, **kwargs)
         return new(*args, **kwargs)
 
@@ -58,32 +60,32 @@ def _unless_traced(new, old):
 
 
 @contextlib.contextmanager
-def patch_brevitas():
-    """While active, what Brevitas' straight-through functions call, and its clamps, are those of
-    quant_ste, in every module of Brevitas that is loaded. Gives their names.
+def patch_brevitas() -> Iterator[list[str]]:
+    """While active, what Brevitas' straight-through functions call, and its clamps, are
+    those of quant_ste, in every module of Brevitas that is loaded. Gives their names.
 
-    An export to ONNX and torch.jit.trace still see Brevitas' own. Needs Brevitas' Python form (BREVITAS_JIT=0, its default).
+    An export to ONNX and torch.jit.trace still see Brevitas' own. Needs Brevitas' Python
+    form (BREVITAS_JIT=0, its default).
     """
-    import brevitas.function.ops as ops
-    import brevitas.ops.autograd_ste_ops as impls
+    ops = importlib.import_module("brevitas.function.ops")
+    impls = importlib.import_module("brevitas.ops.autograd_ste_ops")
     replacements = {}
     for module, names in ((ops, _OPS), (impls, _IMPLS)):
         for name in names:
             old = getattr(module, name)
             replacements[old] = _unless_traced(getattr(_functions, name), old)
-    with _replaced("brevitas", replacements) as names:
-        yield names
+    with _replaced("brevitas", replacements) as replaced:
+        yield replaced
 
 
 @contextlib.contextmanager
-def patch_bitorch():
+def patch_bitorch() -> Iterator[list[str]]:
     """While active, bitorch's quantization functions are those of quant_ste. Gives their
     names."""
-    import importlib
     replacements = {}
     for path, names in _BITORCH.items():
         module = importlib.import_module(f"bitorch.{path}")
         for name in names:
             replacements[getattr(module, name)] = getattr(_functions, name)
-    with _replaced("bitorch", replacements) as names:
-        yield names
+    with _replaced("bitorch", replacements) as replaced:
+        yield replaced
