@@ -266,6 +266,15 @@ class Emitter:
             return self.emit(f"arith.{op} {x.name}, {y.name} : {x.type}", x.shape, x.element)
         return self.pointwise([x, y], [f"%r = arith.{op} {{0}}, {{1}} : {{T}}"])
 
+    def compare(self, order: str, x: Value, y: Value) -> Value:
+        """By a predicate of arith.cmpf, of floats."""
+        return self.pointwise([x, y], [f"%r = arith.cmpf {order}, {{0}}, {{1}} : {{T}}"], "i1")
+
+    def select(self, condition: Value, x: Value, y: Value) -> Value:
+        """x where the condition, of i1, is true; else y."""
+        return self.pointwise([condition, x, y],
+                              [f"%r = arith.select {{0}}, {{1}}, {{2}} : {x.element}"], x.element)
+
     def with_number(self, op: str, x: Value, number: float) -> Value:
         """x op number."""
         return self.binary(op, x, self.constant(np.full(x.shape, number), x.element))

@@ -1,5 +1,6 @@
 """Models of Brevitas, bitorch and torch.ao, swapped and compared."""
 import copy
+import copyreg
 import io
 import contextlib
 
@@ -211,6 +212,13 @@ def test_bitorch_layers():
     for name, gradient in wanted.items():
         torch.testing.assert_close(grads[name], gradient, rtol=1e-5, atol=1e-6)
 
+    rows = qt.diff_report(model, x)
+    assert len([r for r in rows if "(result" in r.name]) >= 4
+    assert len([r for r in rows if "(gradient" in r.name]) == len(wanted)
+    assert all(r.differing == 0 for r in rows if "(result" in r.name), rows
+    assert type(model[0]) not in copyreg.dispatch_table
+    assert qt.accelerate(model).swapped  # nothing of it was swapped before
+
 
 def test_brevitas_decoupled():
     base = pytest.importorskip("brevitas.core.quant.int_base", reason="brevitas is not installed")
@@ -294,6 +302,25 @@ def test_patches():
         patched = model(data)
     assert impls.round_ste_impl is original
     assert torch.equal(patched, model(data))
+
+
+def test_patches_stand_back(monkeypatch):
+    """Where what Brevitas' functions call is replaced, they call it."""
+    pytest.importorskip("brevitas.function.ops_ste", reason="brevitas is not installed")
+    import brevitas.ops.autograd_ste_ops as impls
+    x, found = torch.randn(4), torch.ones(4)
+    with qt.patch_brevitas():
+        with monkeypatch.context() as patches:
+            patches.setattr(torch, "round", lambda x: found)
+            patches.setattr(impls, "tensor_clamp", lambda x, low, high: found)
+            assert impls.round_ste_impl(x) is found
+            assert impls.tensor_clamp_ste_impl(x, x, x) is found
+        assert torch.equal(impls.round_ste_impl(x), x.round())
+        a = x.clone().requires_grad_()
+        assert impls.tensor_clamp_ste_impl(a, x, x).grad_fn.name() == \
+            qt.tensor_clamp_ste_impl(a, x, x).grad_fn.name()
+        compiled = torch.compile(impls.round_ste_impl, fullgraph=True)
+        assert torch.equal(compiled(x), x.round())
 
 
 def test_patched_models_are_traced():

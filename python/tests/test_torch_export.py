@@ -1,4 +1,7 @@
 """quant_ste.torch.export: results and gradients are those of the module."""
+import importlib.util
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -150,6 +153,33 @@ def test_aten():
         (lambda x, p: torch.baddbmm(p, x[0], x[0], beta=0.5, alpha=2), numbers(4, 4, 4)),
         (lambda x, p: torch.maximum(x, p) + F.hardtanh(x) + x.var(1, keepdim=True), numbers(4)),
     ], (1, 4, 4, 4), rtol=1e-5, atol=1e-5)
+
+
+def test_brevitas_example():
+    """The network of examples/digits, accelerated: what depends on buffers alone, numbers
+    of bits and ranges, is a constant."""
+    pytest.importorskip("brevitas", reason="brevitas is not installed")
+    path = pathlib.Path(__file__).parents[2] / "examples/digits/train_torch.py"
+    spec = importlib.util.spec_from_file_location("train_torch", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    torch.manual_seed(0)
+    model, (pixels, *_) = example.make_model(), example.load_digits()
+    qs.accelerate(model)
+    for batch in pixels[:96].split(32):
+        model(batch)
+    exported = check(model, pixels[:16], rtol=2e-4, atol=2e-5)
+    assert exported.text.count("= quant_ste.int_quant") == 5
+    assert "math.powf" not in exported.text
+
+
+def test_choices():
+    def net(m, x):
+        y = torch.where(x >= 0.5, x * 2, x.clamp_min(-1) * m.w)
+        y = torch.where(y < 0.25, torch.zeros_like(y), y)
+        return y * (x.max(dim=1, keepdim=True).values.abs() > 1).float()
+
+    check(Net(net, w=torch.tensor(0.5)), numbers(4, 6))
 
 
 def test_options(tmp_path):

@@ -1,9 +1,13 @@
 """Swap the fake quantizers of a model for compiled ones."""
 from __future__ import annotations
 
+import contextlib
 import copy
+import copyreg
 import dataclasses
 import importlib
+import sys
+import types
 from typing import Any, Callable
 
 import torch
@@ -488,6 +492,28 @@ def _ulps(a: Tensor, b: Tensor) -> tuple[int, int]:
     return int((~same).sum()), int((ordered[0] - ordered[1]).abs().max())
 
 
+@contextlib.contextmanager
+def _copying_containers():
+    """While active, bitorch's layers can be copied. They are containers that ask what they
+    contain for each attribute that they lack, before there is anything in the copy."""
+    module = sys.modules.get("bitorch.layers.extensions.layer_container")
+    container = getattr(module, "LayerContainer", None)
+    if container is None or container in copyreg.dispatch_table:
+        yield
+        return
+
+    def make_empty():
+        empty = container.__new__(container)
+        empty._layer_implementation = types.SimpleNamespace()
+        return empty
+
+    copyreg.pickle(container, lambda layer: (make_empty, (), vars(layer)))
+    try:
+        yield
+    finally:
+        del copyreg.dispatch_table[container]
+
+
 def diff_report(model: nn.Module, *batch: Any, backward: bool = True) -> list[Difference]:
     """Runs a model as it is and accelerated, and compares every swapped module's result
     and, with ``backward``, every parameter's gradient (of the sum of the output).
@@ -495,7 +521,8 @@ def diff_report(model: nn.Module, *batch: Any, backward: bool = True) -> list[Di
     The model is not changed. Modules that draw random numbers see the same ones.
     """
     def run(accelerated: bool):
-        copied = copy.deepcopy(model)
+        with _copying_containers():
+            copied = copy.deepcopy(model)
         report = accelerate(copied)
         names = {s.name for s in report.swapped}
         causes = {s.name: getattr(type(m), "_quant_ste_rule").cause

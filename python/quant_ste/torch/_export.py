@@ -130,7 +130,8 @@ class _Exporter:
         results: list[Value] = []
         for node in self.program.graph.nodes:
             if node.op == "call_function":
-                self.environment[node] = self.call(node)
+                if not self.fold(node):
+                    self.environment[node] = self.call(node)
             elif node.op == "output":
                 results = [self.read(r) for r in node.args[0]]
             elif node.op != "placeholder":
@@ -160,6 +161,26 @@ class _Exporter:
             raise UnsupportedError(f"{node.name} has sizes that are not known: "
                                    f"{list(value.shape)}")
         return list(value.shape), element
+
+    # What depends on no argument.
+
+    def fold(self, node: torch.fx.Node) -> bool:
+        """Lets torch compute what depends on buffers alone, as Brevitas' numbers of bits and
+        ranges do. It is read like a buffer."""
+        value = node.meta.get("val")
+        if not isinstance(value, torch.Tensor) or not isinstance(node.target, torch._ops.OpOverload):
+            return False
+        if not node.all_input_nodes:
+            return False
+        for source in node.all_input_nodes:
+            if source.name not in self.pending or self.pending[source.name][2]:
+                return False
+        arguments = torch.fx.map_arg((node.args, node.kwargs),
+                                     lambda source: self.pending[source.name][1])
+        with torch.no_grad():
+            result = node.target(*arguments[0], **arguments[1])
+        self.pending[node.name] = (node.name, result, False)
+        return True
 
     # Reading operands.
 
@@ -362,6 +383,44 @@ def _clamp(self, node, x, low=None, high=None):
     return self.out.clamp(_float(x), low, high)
 
 
+@_on("clamp_min.default")
+def _clamp_min(self, node, x, low):
+    return self.out.clamp(_float(x), low, None)
+
+
+@_on("clamp_max.default")
+def _clamp_max(self, node, x, high):
+    return self.out.clamp(_float(x), None, high)
+
+
+def _add_comparisons() -> None:
+    def comparison(order):
+        def handler(self, node, x, y):
+            return self.out.compare(order, _float(x), self.operand(y, x))
+        return handler
+
+    for name, order in {"ge": "oge", "gt": "ogt", "le": "ole", "lt": "olt", "eq": "oeq",
+                        "ne": "une"}.items():
+        _HANDLERS[f"aten.{name}.Scalar"] = _HANDLERS[f"aten.{name}.Tensor"] = comparison(order)
+
+
+_add_comparisons()
+
+
+@_on("where.self", "where.ScalarOther", "where.ScalarSelf", "where.Scalar")
+def _where(self, node, condition, x, y):
+    if condition.element != "i1":
+        raise UnsupportedError(f"expected a condition of i1, got {condition.type}")
+    element = self.type_of(node)[1]
+    x, y = (v if isinstance(v, Value) else self.number(v, element) for v in (x, y))
+    return self.out.select(condition, _float(x), self.operand(y, x))
+
+
+@_on("_assert_tensor_metadata.default")
+def _nothing(self, node, *_, **options):
+    return None
+
+
 @_on("hardtanh.default")
 def _hardtanh(self, node, x, low=-1.0, high=1.0):
     return self.out.clamp(_float(x), low, high, is_open=True)
@@ -385,6 +444,9 @@ def _pow(self, node, x, exponent):
 @_on("clone.default", "alias.default", "contiguous.default", "lift_fresh_copy.default",
      "_to_copy.default")
 def _same(self, node, x, **options):
+    if x.element == "i1" and self.type_of(node)[1] in ("f16", "bf16", "f32", "f64"):
+        one, zero = (self.number(n, self.type_of(node)[1]) for n in (1.0, 0.0))
+        return self.out.select(x, one, zero)
     if options.get("dtype") not in (None, node.meta["val"].dtype) or \
             x.element != self.type_of(node)[1]:
         raise UnsupportedError(f"from {x.element} to {node.meta['val'].dtype}")
@@ -501,6 +563,12 @@ def _reduction(op):
         dims = [dims] if isinstance(dims, int) else dims or range(len(_float(x).shape))
         return self.out.reduce(op, x, list(dims), keep)
     return handler
+
+
+@_on("max.dim", "min.dim")
+def _extremum(self, node, x, dim, keep=False):
+    op = "maximumf" if "max" in str(node.target) else "minimumf"
+    return [self.out.reduce(op, _float(x), [dim], keep), None]
 
 
 for _names, _op in ((("mean.dim", "mean.default"), "mean"),
