@@ -7,6 +7,8 @@
 
 #include "TargetForms.h"
 
+#include "PairedLanes.h"
+
 #include "mlir/Support/LLVM.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
@@ -35,7 +37,7 @@ static constexpr unsigned kRounded = 32, kRegister = 16;
 
 /// The f32 vector that `root` rounds to bf16, as quant-ste-expand-bfloat
 /// spells it: on integers, NaN apart.
-static llvm::Value *matchRounding(llvm::SelectInst &root) {
+static llvm::Value *matchRounding(llvm::TruncInst &root) {
   auto *type = dyn_cast<llvm::FixedVectorType>(root.getType());
   if (!type || !type->getElementType()->isIntegerTy(16) ||
       (type->getNumElements() != kRegister &&
@@ -43,14 +45,15 @@ static llvm::Value *matchRounding(llvm::SelectInst &root) {
     return nullptr;
   llvm::Value *x = nullptr, *bits = nullptr;
   llvm::Value *sum = nullptr;
-  if (!match::match(root.getCondition(),
-                    match::m_SpecificFCmp(llvm::FCmpInst::FCMP_UNO,
-                                          match::m_Value(x),
-                                          match::m_Deferred(x))) ||
-      !match::match(root.getTrueValue(), match::m_SpecificInt(0x7fc0)) ||
-      !match::match(root.getFalseValue(),
-                    match::m_Trunc(match::m_LShr(match::m_Value(sum),
-                                                 match::m_SpecificInt(16)))))
+  if (!match::match(
+          root.getOperand(0),
+          match::m_LShr(
+              match::m_Select(match::m_SpecificFCmp(llvm::FCmpInst::FCMP_UNO,
+                                                    match::m_Value(x),
+                                                    match::m_Deferred(x)),
+                              match::m_SpecificInt(0x7fc00000),
+                              match::m_Value(sum)),
+              match::m_SpecificInt(16))))
     return nullptr;
   if (!x->getType()->getScalarType()->isFloatTy() ||
       !match::match(
@@ -110,7 +113,7 @@ static llvm::Value *testRare(llvm::IRBuilder<> &b, llvm::Value *x,
 /// vcvtne2ps2bf16 rounds to nearest, ties to even, whatever the caller has set.
 /// But it takes denormals for zeros, and keeps the payload of a NaN: where some
 /// lane is one of these, which is rare, all are rounded on integers.
-static void useRounding(llvm::SelectInst &root, llvm::Value *x) {
+static void useRounding(llvm::TruncInst &root, llvm::Value *x) {
   unsigned lanes =
       cast<llvm::FixedVectorType>(root.getType())->getNumElements();
   llvm::IRBuilder<> b(&root);
@@ -486,14 +489,16 @@ void quant_ste::useTargetForms(llvm::Module &module,
       for (BoundedQuotient &quotient : quotients)
         quotient.useReciprocal();
     }
-    if (!has("+avx512bf16,+avx512dq"))
-      continue;
-    SmallVector<std::pair<llvm::SelectInst *, llvm::Value *>> roundings;
-    for (llvm::Instruction &i : llvm::instructions(f))
-      if (auto *select = dyn_cast<llvm::SelectInst>(&i))
-        if (llvm::Value *x = matchRounding(*select))
-          roundings.emplace_back(select, x);
-    for (auto [root, x] : roundings)
-      useRounding(*root, x);
+    PairedLanes lanes(f);
+    if (has("+avx512bf16,+avx512dq")) {
+      SmallVector<std::pair<llvm::TruncInst *, llvm::Value *>> roundings;
+      for (llvm::Instruction &i : llvm::instructions(f))
+        if (auto *root = dyn_cast<llvm::TruncInst>(&i))
+          if (llvm::Value *x = matchRounding(*root))
+            roundings.emplace_back(root, x);
+      for (auto [root, x] : roundings)
+        useRounding(*root, x);
+    }
+    lanes.joinTops();
   }
 }

@@ -89,13 +89,96 @@ struct ExpandTruncF : OpRewritePattern<arith::TruncFOp> {
     Value odd = arith::AndIOp::create(b, top, splat(b, i32, 1));
     Value half = arith::AddIOp::create(b, splat(b, i32, 0x7fff), odd);
     Value rounded = arith::AddIOp::create(b, bits, half);
-    rounded = arith::ShRUIOp::create(b, rounded, sixteen);
-    rounded = arith::TruncIOp::create(b, i16, rounded);
     // Selected as integers: a selection between bf16 would be promoted to f32
     // and rounded back by a call.
-    rounded = arith::SelectOp::create(b, isNaN, splat(b, i16, 0x7fc0), rounded);
+    rounded =
+        arith::SelectOp::create(b, isNaN, splat(b, i32, 0x7fc00000), rounded);
+    rounded = arith::ShRUIOp::create(b, rounded, sixteen);
+    rounded = arith::TruncIOp::create(b, i16, rounded);
     rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, rounded);
     return success();
+  }
+};
+
+/// What is chosen among values of the 16-bit type and constants that it has, as
+/// a masked cotangent is, has been rounded before.
+struct ChooseRounded : OpRewritePattern<arith::TruncFOp> {
+  ChooseRounded(MLIRContext *context) : OpRewritePattern(context, 2) {}
+  LogicalResult matchAndRewrite(arith::TruncFOp op,
+                                PatternRewriter &rewriter) const override {
+    Type type = op.getType(), element = getElementTypeOrSelf(type);
+    if (!element.isBF16() && !element.isF16())
+      return rewriter.notifyMatchFailure(op, "not to a type of 16 bits");
+    if (!isRounded(op.getIn(), type))
+      return rewriter.notifyMatchFailure(op, "of other values");
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Type i16 = withElement(type, b.getI16Type());
+    bool isBF16 = element.isBF16();
+    Value bits = isBF16 ? takeTop(b, op.getIn(), i16)
+                        : choose(b, op.getIn(), i16, type);
+    // A conversion makes NaNs quiet, and that to bf16 makes one of all.
+    Value size = arith::AndIOp::create(b, bits, splat(b, i16, 0x7fff));
+    Value isNaN =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, size,
+                              splat(b, i16, isBF16 ? 0x7f80 : 0x7c00));
+    Value quiet = isBF16 ? splat(b, i16, 0x7fc0)
+                         : arith::OrIOp::create(b, bits, splat(b, i16, 0x200));
+    bits = arith::SelectOp::create(b, isNaN, quiet, bits);
+    rewriter.replaceOpWithNewOp<arith::BitcastOp>(op, type, bits);
+    return success();
+  }
+
+private:
+  static std::optional<APFloat> matchConstant(Value v) {
+    DenseElementsAttr elements;
+    FloatAttr scalar;
+    if (matchPattern(v, m_Constant(&elements)) && elements.isSplat())
+      return elements.getSplatValue<APFloat>();
+    if (matchPattern(v, m_Constant(&scalar)))
+      return scalar.getValue();
+    return std::nullopt;
+  }
+
+  static void convert(APFloat &value, Type narrow, bool &losesInfo) {
+    auto type = cast<FloatType>(getElementTypeOrSelf(narrow));
+    value.convert(type.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                  &losesInfo);
+  }
+
+  static bool isRounded(Value v, Type narrow) {
+    if (auto select = v.getDefiningOp<arith::SelectOp>())
+      return isRounded(select.getTrueValue(), narrow) &&
+             isRounded(select.getFalseValue(), narrow);
+    if (auto extend = v.getDefiningOp<arith::ExtFOp>())
+      return extend.getIn().getType() == narrow;
+    std::optional<APFloat> constant = matchConstant(v);
+    if (!constant || constant->isNaN())
+      return false;
+    bool losesInfo = false;
+    convert(*constant, narrow, losesInfo);
+    return !losesInfo;
+  }
+
+  /// The bits of bf16 are there, above zeros.
+  static Value takeTop(ImplicitLocOpBuilder &b, Value v, Type i16) {
+    Type i32 = withElement(i16, b.getI32Type());
+    Value bits = arith::BitcastOp::create(b, i32, v);
+    bits = arith::ShRUIOp::create(b, bits, splat(b, i32, 16));
+    return arith::TruncIOp::create(b, i16, bits);
+  }
+
+  static Value choose(ImplicitLocOpBuilder &b, Value v, Type i16, Type narrow) {
+    if (auto select = v.getDefiningOp<arith::SelectOp>()) {
+      Value x = choose(b, select.getTrueValue(), i16, narrow);
+      Value y = choose(b, select.getFalseValue(), i16, narrow);
+      return arith::SelectOp::create(b, select.getCondition(), x, y);
+    }
+    if (auto extend = v.getDefiningOp<arith::ExtFOp>())
+      return arith::BitcastOp::create(b, i16, extend.getIn());
+    APFloat constant = *matchConstant(v);
+    bool losesInfo = false;
+    convert(constant, narrow, losesInfo);
+    return splat(b, i16, constant.bitcastToAPInt().getSExtValue());
   }
 };
 
@@ -130,7 +213,7 @@ struct ExpandBFloat
     if (failed(expandMinifloats(getOperation(), /*hasInstruction=*/false)))
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
-    patterns.add<ExpandTruncF, SelectOnIntegers>(&getContext());
+    patterns.add<ExpandTruncF, ChooseRounded, SelectOnIntegers>(&getContext());
     // Folding would undo roundToOdd on constants one rounding at a time.
     GreedyRewriteConfig config;
     config.enableFolding(false);
