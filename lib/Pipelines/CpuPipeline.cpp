@@ -142,6 +142,8 @@ void phases::addLLVM(OpPassManager &pm, const CpuPipelineOptions &options) {
     pm.addPass(createQuantSTEGuardParallelPass());
     // Folds the alloca scopes, which must be of one block from here on.
     addCanonicalizer(pm, /*mergesCarried=*/false);
+  } else {
+    pm.addNestedPass<func::FuncOp>(createQuantSTEHoistFramesPass());
   }
   pm.addPass(createQuantSTEExpandShapePass());
   pm.addPass(memref::createExpandStridedMetadataPass());

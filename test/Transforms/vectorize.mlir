@@ -177,18 +177,57 @@ func.func @columns_of_rows(%x: memref<64x4096xf32>, %s: memref<4096xf32>, %y: me
 
 // -----
 
-// Of a row of 49, one element is in a masked vector.
+// Of a row of 65, one element is in a masked vector.
 // CHECK-LABEL: func @short_rows
-// CHECK: scf.for {{.*}} to %c48 step %c16
-// CHECK:   vector.load {{.*}} vector<16xf32>
+// CHECK: vector.load {{.*}} vector<64xf32>
 // CHECK-NOT: mask
 // CHECK: vector.constant_mask [1]
 // CHECK-NOT: scf.for
 #id = affine_map<(d0, d1) -> (d0, d1)>
 #row = affine_map<(d0, d1) -> (d0)>
-func.func @short_rows(%x: memref<8x49xf32>, %s: memref<8xf32>) {
+func.func @short_rows(%x: memref<8x65xf32>, %s: memref<8xf32>) {
   linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
-      ins(%x : memref<8x49xf32>) outs(%s : memref<8xf32>) {
+      ins(%x : memref<8x65xf32>) outs(%s : memref<8xf32>) {
+  ^bb0(%in: f32, %out: f32):
+    %0 = arith.addf %out, %in : f32
+    linalg.yield %0 : f32
+  }
+  return
+}
+
+// -----
+
+// Where rows of less than 64 elements are summed, vectors run on from row to row
+// as well. A row's lanes begin where it begins in a vector: stored twice, they
+// are loaded from there on, for sixteen rows at a time.
+// CHECK-LABEL: func @flat_sums
+// CHECK-SAME: %[[X:.*]]: memref<7x49xf32>, %[[S:.*]]: memref<7xf32>
+// CHECK: %[[LANES:.*]] = memref.alloca() {{.*}}: memref<64x32xf32>
+// CHECK: %[[XF:.*]] = memref.collapse_shape %[[X]] {{.*}} into memref<343xf32>
+// CHECK: scf.for %[[ROW:.*]] = %c0 to %c7 step %c1
+// CHECK:   scf.for {{.*}} step %c16
+// CHECK:     vector.load %[[XF]]
+// CHECK:     arith.addf
+// CHECK:   scf.for {{.*}} step %c16
+// CHECK:     %[[TWO:.*]] = vector.load %[[XF]]
+// CHECK:     %[[HERE:.*]] = arith.addf %[[ACC:.*]], %[[TWO]]
+// CHECK:     %[[IN:.*]] = vector.create_mask
+// CHECK:     arith.select %[[IN]], %[[HERE]], %[[ACC]]
+// CHECK:     %[[THERE:.*]] = arith.addf %[[NEXT:.*]], %[[TWO]]
+// CHECK:     arith.select %[[IN]], %[[NEXT]], %[[THERE]]
+// CHECK:   vector.store %[[SUM:.*]], %[[LANES]][%[[ROW]], %c0]
+// CHECK:   vector.store %[[SUM]], %[[LANES]][%[[ROW]], %c16]
+// CHECK: vector.constant_mask [7]
+// CHECK: vector.load %[[LANES]][%c0, %c0]
+// CHECK: vector.load %[[LANES]][%c1, %c1]
+// CHECK: vector.load %[[LANES]][%c15, %c15]
+// CHECK-COUNT-15: arith.addf {{.*}} vector<16xf32>
+// CHECK: vector.maskedstore %[[S]]
+#id = affine_map<(d0, d1) -> (d0, d1)>
+#row = affine_map<(d0, d1) -> (d0)>
+func.func @flat_sums(%x: memref<7x49xf32>, %s: memref<7xf32>) {
+  linalg.generic {indexing_maps = [#id, #row], iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<7x49xf32>) outs(%s : memref<7xf32>) {
   ^bb0(%in: f32, %out: f32):
     %0 = arith.addf %out, %in : f32
     linalg.yield %0 : f32

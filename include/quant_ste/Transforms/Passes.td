@@ -929,6 +929,27 @@ def QuantSTELowerAssertionsPass
                            "::mlir::LLVM::LLVMDialect"];
 }
 
+def QuantSTEHoistFramesPass
+    : InterfacePass<"quant-ste-hoist-frames", "::mlir::FunctionOpInterface"> {
+  let summary = "Allocate memory of the frame in front of serial loops";
+  let description = [{
+    An `alloca` in the body of an `scf.parallel` is memory of each iteration's
+    own. Where the loop is run by one thread, one for all iterations is enough;
+    left in the loop, each would take more of the stack.
+
+    Before:
+    ```mlir
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+      %sums = memref.alloca() : memref<64x32xf32>
+    ```
+    After:
+    ```mlir
+    %sums = memref.alloca() : memref<64x32xf32>
+    scf.parallel (%i) = (%c0) to (%n) step (%c1) {
+    ```
+  }];
+}
+
 def QuantSTESerialPathPass : Pass<"quant-ste-serial-path", "::mlir::ModuleOp"> {
   let summary = "Run a single task without the runtime of parallel loops";
   let description = [{

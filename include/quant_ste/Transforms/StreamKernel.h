@@ -33,6 +33,8 @@ struct StreamOperand {
   /// Of bytes that hold a bit for each element of the vector loop: that bit, in
   /// the body. The last dimension counts bits in `loops`.
   Value bit = {};
+  /// Of a sum whose terms are wanted themselves: these, in the body.
+  Value term = {};
 
   bool isBuffer() const { return value && isa<MemRefType>(value.getType()); }
   bool sees(unsigned loop) const { return llvm::is_contained(loops, loop); }
@@ -53,7 +55,8 @@ struct StreamKernel {
   /// A sum of products of two operands that see different loops. Its terms must
   /// be added in the order of the loops.
   bool isContraction = false;
-  /// Ops of the body that only pack or unpack bits.
+  /// Ops of the body that only pack or unpack bits, or add terms that are
+  /// wanted themselves.
   llvm::SmallPtrSet<Operation *, 8> packing;
   /// The number of iterations of each loop; set by materialize.
   SmallVector<Value> sizes;

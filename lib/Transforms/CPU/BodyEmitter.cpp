@@ -70,7 +70,7 @@ void BodyEmitter::emit(Scope &scope) {
   }
   for (auto [i, output] : llvm::enumerate(k.outputs)) {
     BlockArgument arg = k.getOutputArg(i);
-    if (!arg.use_empty() && !k.reductions[i] && !output.bit &&
+    if (!arg.use_empty() && !k.reductions[i] && !output.bit && !output.term &&
         !isEmitted(scope, arg) && isReady(scope, arg))
       scope.vectors[arg] = load(scope, output);
   }
@@ -123,6 +123,8 @@ Value BodyEmitter::getVector(Scope &scope, Value v) {
 Value BodyEmitter::getYielded(Scope &scope, unsigned output) {
   if (Value bit = k.outputs[output].bit)
     return getVector(scope, bit);
+  if (Value term = k.outputs[output].term)
+    return getVector(scope, term);
   return getVector(scope, k.getBody().getTerminator()->getOperand(output));
 }
 

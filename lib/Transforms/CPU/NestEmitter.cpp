@@ -39,8 +39,11 @@ static constexpr int64_t kLine = 64; // bytes, at least as many as a vector's
 /// Work that is worth starting threads for. Tasks are whole units, so that this
 /// changes no result.
 static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
-/// Rows of at most so many elements are run through as if they were one.
-static constexpr int64_t kFlatRow = 1024;
+/// Rows of at most so many elements are run through as if they were one; where
+/// they are summed, these have no more than the lanes of their rest.
+static constexpr int64_t kFlatRow = 1024, kFlatSummedRow = kLanes - 1;
+/// Of rows that are summed so many are a group: lines, whatever their length.
+static constexpr int64_t kGroup = 64;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
 static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
@@ -55,12 +58,15 @@ struct UnitLoop {
 
 class NestEmitter;
 
-/// An elementwise kernel whose vectors run on from row to row.
+/// A kernel whose vectors run on from row to row. Those that are summed go in
+/// groups, each of which begins with a vector.
 struct FlatForm {
   Value whether; // this form is used
   int64_t lanes; // of a vector
-  /// Has the results, and what is as large, in one dimension.
+  /// Elementwise. Has the results, and what is as large, in one dimension.
   StreamKernel kernel;
+  /// For each sum: its lanes for each row of a group.
+  SmallVector<Value> sums;
   std::unique_ptr<NestEmitter> emitter;
   Scope top;
 };
@@ -96,9 +102,22 @@ private:
   Value testFlat(int64_t lanes);
   void prepareFlat();
   Value countElements();
+  Value countRows();
+  Value countFlatTasks();
+  Value countRowsPerTask();
+  /// The emitter of the flat form, where this one is.
+  NestEmitter &getFlatEmitter() {
+    flat->emitter->b.restoreInsertionPoint(b.saveInsertionPoint());
+    return *flat->emitter;
+  }
+  void allocateSums(bool isTask);
   void emitFlatTask(Value number);
-  void emitFlatRange(const Scope &top, int64_t lanes, Range range);
-  void emitFlatLanes(Scope &at, ValueRange row, Value left);
+  void emitFlatSums(Range rows);
+  void emitFlatRange(Range range, Range rows);
+  SmallVector<Value> emitFlatLanes(Scope &at, ValueRange row, Value left);
+  SmallVector<Value> addTerms(ValueRange accs, ValueRange terms, Value left,
+                              bool isBehind);
+  void storeLanes(Value row, ValueRange lanes);
   SmallVector<Value> stepRow(ValueRange row);
 
   void emitUnit(Scope scope, ArrayRef<Value> numbers);
@@ -246,10 +265,8 @@ void NestEmitter::forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit) {
   Value perTask = countUnitsPerTask();
   Value tasks = fold<arith::CeilDivUIOp>(total, perTask);
   if (flat) {
-    Value flatTasks =
-        fold<arith::CeilDivUIOp>(countElements(), index(kTaskElements));
     tasks = b.createOrFold<arith::SelectOp>(b.getLoc(), flat->whether,
-                                            flatTasks, tasks);
+                                            countFlatTasks(), tasks);
   }
   auto emitUnits = [&](Value task) {
     if (!task)
@@ -264,6 +281,7 @@ void NestEmitter::forEachUnit(function_ref<void(ArrayRef<Value>)> emitUnit) {
   auto emitTask = [&](Value task) {
     if (!flat)
       return emitUnits(task);
+    allocateSums(/*isTask=*/task != nullptr);
     emitEither(
         flat->whether, [&] { emitFlatTask(task ? task : index(0)); },
         [&] { emitUnits(task); });
@@ -390,7 +408,7 @@ Value NestEmitter::testStreaming(bool isFlat) {
     if (isWhole(input))
       bytes += getBytes(input);
   for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
-    if (kind)
+    if (kind || output.term)
       continue;
     auto type = cast<MemRefType>(output.value.getType());
     if (!isWhole(output) || !type.getLayout().isIdentity())
@@ -426,7 +444,8 @@ Value NestEmitter::testStreaming(bool isFlat) {
 // Rows: the vector loop is innermost
 //===----------------------------------------------------------------------===//
 
-/// Computes the elements at scope.ivs and stores what is not summed.
+/// Computes the elements at scope.ivs and stores what is not summed. Gives the
+/// sums, or the terms that are wanted themselves.
 SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
   unsigned next = 0;
   for (auto [i, reduction] : llvm::enumerate(k.reductions))
@@ -437,7 +456,9 @@ SmallVector<Value> NestEmitter::emitInnermost(Scope &scope, ValueRange accs) {
   SmallVector<std::pair<unsigned, Value>> stores;
   for (auto [i, reduction] : llvm::enumerate(k.reductions)) {
     Value v = body.getYielded(scope, i);
-    if (!reduction)
+    if (k.outputs[i].term)
+      results.push_back(v);
+    else if (!reduction)
       stores.emplace_back(i, v);
     else if (scope.mask && !isColumnForm)
       results.push_back(
@@ -588,15 +609,46 @@ static bool isCheap(Operation &op) {
          !op.getResult(0).getType().isF64();
 }
 
-/// An elementwise kernel without sums, with values that rows have of their own
-/// and none that columns have.
+/// Do the units' sums, one for each row, lie in memory in the order of the
+/// rows? So it is where the outermost loops are summed over, and no others.
+static bool areSumsOfRows(StreamKernel &k) {
+  unsigned v = k.getVectorLoop();
+  if (v == 0 || k.kept[v] || !k.kept[v - 1])
+    return false;
+  for (unsigned d = 1; d < v; ++d)
+    if (k.kept[d - 1] && !k.kept[d])
+      return false;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions)) {
+    auto type = cast<MemRefType>(output.value.getType());
+    if (kind && (!type.getLayout().isIdentity() ||
+                 !type.getElementType().isIntOrFloat() ||
+                 !llvm::equal(output.loops, k.kept.set_bits())))
+      return false;
+  }
+  return true;
+}
+
+/// An elementwise kernel, or what is elementwise of one that sums rows, with
+/// values that rows have of their own and none that columns have.
 std::optional<StreamKernel> NestEmitter::flatten(int64_t &lanes) {
   unsigned v = k.getVectorLoop();
   Block &block = k.getBody();
-  if (v == 0 || k.isReduction() || k.isContraction || !k.packing.empty() ||
-      !block.getOps<linalg::IndexOp>().empty())
+  if (v == 0 || k.isContraction || !k.packing.empty() ||
+      !block.getOps<linalg::IndexOp>().empty() ||
+      (k.isReduction() && !areSumsOfRows(k)))
     return std::nullopt;
   StreamKernel flat = k;
+  flat.startsAtZero.clear();
+  for (auto [i, kind] : llvm::enumerate(flat.reductions)) {
+    if (!kind)
+      continue;
+    kind.reset();
+    Operation *add = block.getTerminator()->getOperand(i).getDefiningOp();
+    bool isFirst = add->getOperand(0) == k.getOutputArg(i);
+    flat.outputs[i] = {Value(), {v}, {}};
+    flat.outputs[i].term = add->getOperand(isFirst ? 1 : 0);
+    flat.packing.insert(add);
+  }
   lanes = kTailLanes;
   SmallVector<StreamOperand *> whole;
   llvm::SmallPtrSet<Value, 8> ofRows;
@@ -609,7 +661,8 @@ std::optional<StreamKernel> NestEmitter::flatten(int64_t &lanes) {
       ofRows.insert(k.getInputArg(i));
   }
   for (StreamOperand &output : flat.outputs)
-    whole.push_back(&output);
+    if (!output.term)
+      whole.push_back(&output);
   for (StreamOperand *operand : whole) {
     auto type = cast<MemRefType>(operand->value.getType());
     if (operand->bit || !type.getElementType().isIntOrFloat() ||
@@ -619,6 +672,8 @@ std::optional<StreamKernel> NestEmitter::flatten(int64_t &lanes) {
     // A vector is of whole lines of each.
     lanes = std::max(lanes, kLine / getBytes(*operand));
   }
+  if (k.isReduction() && lanes > kFlatSummedRow)
+    return std::nullopt;
   constexpr unsigned kFewOps = 4;
   unsigned opsOfRows = 0;
   for (Operation &op : block.without_terminator()) {
@@ -649,7 +704,8 @@ Value NestEmitter::testFlat(int64_t lanes) {
                                          index(bound));
   };
   Value isLong = compare(arith::CmpIPredicate::uge, lanes);
-  Value isShort = compare(arith::CmpIPredicate::ule, kFlatRow);
+  Value isShort = compare(arith::CmpIPredicate::ule,
+                          k.isReduction() ? kFlatSummedRow : kFlatRow);
   return fold<arith::AndIOp>(isLong, isShort);
 }
 
@@ -673,7 +729,8 @@ SmallVector<Value> NestEmitter::stepRow(ValueRange row) {
 
 /// A vector that begins in `row` and may end in the one behind it, of which
 /// `left` elements belong to the first.
-void NestEmitter::emitFlatLanes(Scope &at, ValueRange row, Value left) {
+SmallVector<Value> NestEmitter::emitFlatLanes(Scope &at, ValueRange row,
+                                              Value left) {
   unsigned v = k.getVectorLoop();
   at.hasRowsInLanes = true;
   for (auto [d, iv] : llvm::enumerate(row))
@@ -696,14 +753,17 @@ void NestEmitter::emitFlatLanes(Scope &at, ValueRange row, Value left) {
     Value here = loadLanes(row), there = loadLanes(nextRow);
     at.vectors[arg] = arith::SelectOp::create(b, isInRow, here, there);
   }
-  emitInnermost(at, {});
+  return getFlatEmitter().emitInnermost(at, {});
 }
 
-/// The vectors of `range`, which begins at a whole number of them. In a row,
-/// what belongs to it is loaded once; one vector each has lanes of two rows.
-void NestEmitter::emitFlatRange(const Scope &top, int64_t lanes, Range range) {
+/// The vectors of `range`, which begins at a whole number of them and has
+/// elements of `rows`. In a row, what belongs to it is loaded once; one vector
+/// each has lanes of two rows. Rows that are summed are a group, whose lanes of
+/// sums are left in flat->sums.
+void NestEmitter::emitFlatRange(Range range, Range rows) {
   unsigned v = k.getVectorLoop();
-  Value lo = range.first, hi = range.second, length = k.sizes[v];
+  Value hi = range.second, length = k.sizes[v];
+  int64_t lanes = flat->lanes;
   auto getRow = [&](Value number) {
     SmallVector<Value> row(v);
     for (unsigned d = v; d-- > 1;) {
@@ -713,26 +773,39 @@ void NestEmitter::emitFlatRange(const Scope &top, int64_t lanes, Range range) {
     row[0] = number;
     return row;
   };
-  auto emitInRow = [&](ValueRange row, Range part, bool isMasked) {
-    Scope scope = top;
+  auto emitInRow = [&](ValueRange row, Range part, bool isMasked,
+                       ValueRange accs) {
+    Scope scope = flat->top;
     for (auto [d, iv] : llvm::enumerate(row))
       scope.ivs[d] = iv;
-    body.emit(scope);
-    forLanes(scope, part, lanes, isMasked, {},
-             [&](Scope &at, ValueRange) { return emitInnermost(at, {}); });
+    getFlatEmitter().body.emit(scope);
+    return forLanes(
+        scope, part, lanes, isMasked, accs, [&](Scope &at, ValueRange accs) {
+          Value left;
+          if (isMasked)
+            left = fold<arith::SubIOp>(part.second, at.ivs[v]);
+          return addTerms(accs, getFlatEmitter().emitInnermost(at, {}), left,
+                          /*isBehind=*/false);
+        });
   };
-  Value first = fold<arith::DivUIOp>(lo, length);
-  Value end = fold<arith::CeilDivUIOp>(hi, length);
-  SmallVector<Value> init{lo};
+  SmallVector<Value> neutral;
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind)
+      neutral.push_back(
+          getNeutral(b, *kind, getElementTypeOrSelf(output.value), kTailLanes));
+  auto [first, end] = rows;
+  SmallVector<Value> init{range.first};
   llvm::append_range(init, getRow(first));
+  llvm::append_range(init, neutral);
   Value split = getSplit(range, lanes);
-  loop(first, end, index(1), init, [&](Value number, ValueRange at) {
+  auto emitRow = [&, first = first](Value number, ValueRange at) {
     Value from = at.front();
-    ValueRange row = at.drop_front();
+    ValueRange row = at.slice(1, v), accs = at.drop_front(1 + v);
     Value rowEnd =
         fold<arith::MulIOp>(fold<arith::AddIOp>(number, index(1)), length);
     Value inRow = getSplit({from, fold<arith::MinUIOp>(rowEnd, hi)}, lanes);
-    emitInRow(row, {from, inRow}, /*isMasked=*/false);
+    SmallVector<Value> sums =
+        emitInRow(row, {from, inRow}, /*isMasked=*/false, accs);
     // The last row of all has none behind it.
     Value behind =
         fold<arith::MinUIOp>(fold<arith::AddIOp>(inRow, index(lanes)), split);
@@ -741,18 +814,43 @@ void NestEmitter::emitFlatRange(const Scope &top, int64_t lanes, Range range) {
         b.createOrFold<arith::CmpIOp>(b.getLoc(), arith::CmpIPredicate::eq,
                                       inRow, rowEnd),
         inRow, behind);
-    forLanes(top, {inRow, behind}, lanes, /*isMasked=*/false, {},
-             [&](Scope &lanes, ValueRange) -> SmallVector<Value> {
-               emitFlatLanes(lanes, row, fold<arith::SubIOp>(rowEnd, inRow));
-               return {};
-             });
+    llvm::append_range(sums, neutral);
+    sums =
+        forLanes(flat->top, {inRow, behind}, lanes, /*isMasked=*/false, sums,
+                 [&](Scope &lanes, ValueRange accs) {
+                   Value left = fold<arith::SubIOp>(rowEnd, inRow);
+                   SmallVector<Value> terms = emitFlatLanes(lanes, row, left);
+                   ValueRange here = accs.take_front(neutral.size());
+                   ValueRange there = accs.drop_front(neutral.size());
+                   SmallVector<Value> sums =
+                       addTerms(here, terms, left, /*isBehind=*/false);
+                   llvm::append_range(
+                       sums, addTerms(there, terms, left, /*isBehind=*/true));
+                   return sums;
+                 });
+    storeLanes(fold<arith::SubIOp>(number, first),
+               ArrayRef(sums).take_front(neutral.size()));
     SmallVector<Value> next{behind};
     llvm::append_range(next, stepRow(row));
+    llvm::append_range(next, ArrayRef(sums).drop_front(neutral.size()));
     return next;
-  });
+  };
+  loop(first, end, index(1), init, emitRow);
   // What is left belongs to one row, which is no shorter than a vector.
-  emitInRow(getRow(fold<arith::SubIOp>(end, index(1))), {split, hi},
-            /*isMasked=*/true);
+  Value isLeft = b.createOrFold<arith::CmpIOp>(
+      b.getLoc(), arith::CmpIPredicate::ne, split, hi);
+  emitEither(isLeft, [&, first = first, end = end] {
+    Value last = fold<arith::SubIOp>(end, index(1));
+    Value inGroup = fold<arith::SubIOp>(last, first);
+    Scope scope;
+    scope.width = kTailLanes;
+    SmallVector<Value> accs =
+        llvm::map_to_vector(flat->sums, [&](Value buffer) {
+          return body.loadAt(scope, buffer, {inGroup, index(0)});
+        });
+    accs = emitInRow(getRow(last), {split, hi}, /*isMasked=*/true, accs);
+    storeLanes(inGroup, accs);
+  });
 }
 
 /// Makes `flat`, if the kernel may have that form.
@@ -791,14 +889,150 @@ Value NestEmitter::countElements() {
   return elements;
 }
 
-/// So many elements from a line on.
+Value NestEmitter::countRows() {
+  Value rows = index(1);
+  for (Value size : ArrayRef(k.sizes).drop_back())
+    rows = fold<arith::MulIOp>(rows, size);
+  return rows;
+}
+
+/// Of rows that are summed, whole groups.
+Value NestEmitter::countRowsPerTask() {
+  Value length = fold<arith::MaxUIOp>(k.sizes[k.getVectorLoop()], index(1));
+  Value groups = fold<arith::DivUIOp>(
+      index(kTaskElements), fold<arith::MulIOp>(length, index(kGroup)));
+  groups = fold<arith::MaxUIOp>(groups, index(1));
+  return fold<arith::MulIOp>(groups, index(kGroup));
+}
+
+Value NestEmitter::countFlatTasks() {
+  if (k.isReduction())
+    return fold<arith::CeilDivUIOp>(countRows(), countRowsPerTask());
+  return fold<arith::CeilDivUIOp>(countElements(), index(kTaskElements));
+}
+
+/// In the frame of a task, or of the function: in that of a loop they would
+/// take memory again in each iteration.
+void NestEmitter::allocateSums(bool isTask) {
+  OpBuilder::InsertionGuard guard(b);
+  if (!isTask)
+    b.setInsertionPointToStart(&k.op->getParentOfType<FunctionOpInterface>()
+                                    .getFunctionBody()
+                                    .front());
+  for (auto [output, kind] : llvm::zip_equal(k.outputs, k.reductions))
+    if (kind)
+      flat->sums.push_back(memref::AllocaOp::create(
+          b,
+          MemRefType::get({kGroup, 2 * kTailLanes},
+                          getElementTypeOrSelf(output.value)),
+          b.getI64IntegerAttr(kLine)));
+}
+
+/// So many elements from a line on, or so many groups of rows.
 void NestEmitter::emitFlatTask(Value number) {
-  Value lo = fold<arith::MulIOp>(number, index(kTaskElements));
-  Value hi = fold<arith::AddIOp>(lo, index(kTaskElements));
-  hi = fold<arith::MinUIOp>(hi, countElements());
-  NestEmitter &emitter = *flat->emitter;
-  emitter.b.restoreInsertionPoint(b.saveInsertionPoint());
-  emitter.emitFlatRange(flat->top, flat->lanes, {lo, hi});
+  Value length = k.sizes[k.getVectorLoop()];
+  if (!k.isReduction()) {
+    Value lo = fold<arith::MulIOp>(number, index(kTaskElements));
+    Value hi = fold<arith::AddIOp>(lo, index(kTaskElements));
+    hi = fold<arith::MinUIOp>(hi, countElements());
+    emitFlatRange({lo, hi}, {fold<arith::DivUIOp>(lo, length),
+                             fold<arith::CeilDivUIOp>(hi, length)});
+    return;
+  }
+  Value perTask = countRowsPerTask();
+  Value first = fold<arith::MulIOp>(number, perTask);
+  Value last = fold<arith::AddIOp>(first, perTask);
+  last = fold<arith::MinUIOp>(last, countRows());
+  loop(first, last, index(kGroup), {},
+       [&](Value row, ValueRange) -> SmallVector<Value> {
+         Value end = fold<arith::AddIOp>(row, index(kGroup));
+         end = fold<arith::MinUIOp>(end, last);
+         emitFlatRange({fold<arith::MulIOp>(row, length),
+                        fold<arith::MulIOp>(end, length)},
+                       {row, end});
+         emitFlatSums({row, end});
+         return {};
+       });
+}
+
+/// The lanes of each sum with the terms of a vector, of which `left` elements
+/// exist if that is given.
+SmallVector<Value> NestEmitter::addTerms(ValueRange accs, ValueRange terms,
+                                         Value left, bool isBehind) {
+  SmallVector<Value> sums(accs);
+  unsigned next = 0;
+  for (auto &kind : k.reductions) {
+    if (!kind)
+      continue;
+    Value term = terms[next], &sum = sums[next];
+    ++next;
+    for (int64_t i = 0; i < flat->lanes; i += kTailLanes) {
+      auto lanes = llvm::to_vector(llvm::seq(i, i + kTailLanes));
+      Value part = b.createOrFold<vector::ShuffleOp>(b.getLoc(), term, term,
+                                                     ArrayRef(lanes));
+      Value added = arith::getReductionOp(*kind, b, b.getLoc(), sum, part);
+      if (left) {
+        Value mask = vector::CreateMaskOp::create(
+            b, VectorType::get({kTailLanes}, b.getI1Type()),
+            fold<arith::SubIOp>(left, index(i)));
+        added = isBehind ? arith::SelectOp::create(b, mask, sum, added)
+                         : arith::SelectOp::create(b, mask, added, sum);
+      }
+      sum = added;
+    }
+  }
+  return sums;
+}
+
+/// The lanes of a row's sums, which begin where the row begins in a vector:
+/// stored twice they can be loaded from there on.
+void NestEmitter::storeLanes(Value row, ValueRange lanes) {
+  Scope scope;
+  for (auto [buffer, sum] : llvm::zip_equal(flat->sums, lanes))
+    for (int64_t i : {int64_t(0), kTailLanes})
+      body.storeAt(scope, buffer, {row, index(i)}, sum);
+}
+
+/// The sums of a group's rows, for as many rows at a time as there are lanes.
+void NestEmitter::emitFlatSums(Range rows) {
+  auto [first, end] = rows;
+  Value length = k.sizes[k.getVectorLoop()];
+  Value count = fold<arith::SubIOp>(end, first);
+  auto emitSums = [&, first = first](Value row, ValueRange) {
+    Scope scope;
+    scope.width = kTailLanes;
+    Scope masked = scope;
+    masked.mask = vector::CreateMaskOp::create(
+        b, body.getVectorType(masked, b.getI1Type()),
+        fold<arith::SubIOp>(count, row));
+    Value at = fold<arith::AddIOp>(first, row);
+    unsigned next = 0;
+    for (auto [i, kind] : llvm::enumerate(k.reductions)) {
+      if (!kind)
+        continue;
+      Value sum = reduceRows(b, *kind, kTailLanes, [&](int64_t i) {
+        Value inGroup = fold<arith::AddIOp>(row, index(i));
+        Value start = fold<arith::AndIOp>(fold<arith::MulIOp>(inGroup, length),
+                                          index(kTailLanes - 1));
+        return body.loadAt(scope, flat->sums[next], {inGroup, start});
+      });
+      Value buffer = partials ? partials->getBuffer(next) : k.outputs[i].value;
+      int64_t rank = cast<MemRefType>(buffer.getType()).getRank();
+      if (rank > 1) {
+        auto all = llvm::to_vector<2>(llvm::seq<int64_t>(rank));
+        buffer = memref::CollapseShapeOp::create(b, buffer,
+                                                 ReassociationIndices(all));
+      }
+      if (!partials && !k.isZero(i)) {
+        Value old = body.loadAt(masked, buffer, at);
+        sum = arith::getReductionOp(*kind, b, b.getLoc(), old, sum);
+      }
+      body.storeAt(masked, buffer, at, sum);
+      ++next;
+    }
+    return SmallVector<Value>();
+  };
+  loop(index(0), count, index(kTailLanes), {}, emitSums);
 }
 
 //===----------------------------------------------------------------------===//

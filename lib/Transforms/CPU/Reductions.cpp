@@ -79,6 +79,56 @@ Value quant_ste::reduceLanes(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
   return vector::ExtractOp::create(b, halve(b, sum, 1), 0);
 }
 
+/// Of two vectors with rows of `length` lanes side by side: the lower or the
+/// upper half of each row. Short ones stay in their part of a register.
+static SmallVector<int64_t> getHalves(int64_t width, int64_t length,
+                                      bool isUpper) {
+  constexpr int64_t kPart = 4;
+  int64_t part = length > kPart ? width : kPart;
+  SmallVector<int64_t> halves;
+  for (int64_t first = 0; first < width; first += part)
+    for (int64_t vector : {int64_t(0), width})
+      for (int64_t row = first; row < first + part; row += length)
+        for (int64_t i = 0; i < length / 2; ++i)
+          halves.push_back(vector + row + isUpper * length / 2 + i);
+  return halves;
+}
+
+Value quant_ste::reduceRows(ImplicitLocOpBuilder &b, AtomicRMWKind kind,
+                            int64_t width,
+                            function_ref<Value(int64_t)> getRow) {
+  // Where each vector's row ends up.
+  SmallVector<SmallVector<int64_t>> places;
+  for (int64_t i = 0; i < width; ++i)
+    places.emplace_back(width, i);
+  for (int64_t length = width; length > 1; length /= 2) {
+    SmallVector<int64_t> lower = getHalves(width, length, /*isUpper=*/false);
+    for (size_t i = 0; i < places.size() / 2; ++i) {
+      SmallVector<int64_t> both(places[2 * i]);
+      llvm::append_range(both, places[2 * i + 1]);
+      places[i] =
+          llvm::map_to_vector(lower, [&](int64_t lane) { return both[lane]; });
+    }
+    places.truncate(places.size() / 2);
+  }
+  SmallVector<Value> vectors(width);
+  for (auto [row, place] : llvm::enumerate(places.front()))
+    vectors[place] = getRow(row);
+  for (int64_t length = width; length > 1; length /= 2) {
+    for (size_t i = 0; i < vectors.size() / 2; ++i) {
+      Value x = vectors[2 * i], y = vectors[2 * i + 1];
+      auto take = [&](bool isUpper) -> Value {
+        return vector::ShuffleOp::create(b, x, y,
+                                         getHalves(width, length, isUpper));
+      };
+      Value lower = take(false), upper = take(true);
+      vectors[i] = arith::getReductionOp(kind, b, b.getLoc(), lower, upper);
+    }
+    vectors.truncate(vectors.size() / 2);
+  }
+  return vectors.front();
+}
+
 //===----------------------------------------------------------------------===//
 // Partial sums
 //===----------------------------------------------------------------------===//

@@ -26,6 +26,11 @@ Type getWideType(Type element, OpBuilder &b);
 Value reduceLanes(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
                   Value hasLanes, Value lanes, Value tail);
 
+/// `width` vectors of as many lanes, each added by halves as above: their sums,
+/// in order.
+Value reduceRows(ImplicitLocOpBuilder &b, arith::AtomicRMWKind kind,
+                 int64_t width, function_ref<Value(int64_t)> getRow);
+
 /// One partial result per unit and kept element, for each reduced output.
 class PartialSums {
 public:
