@@ -117,6 +117,12 @@ struct OpSpec {
   mutable std::vector<Kernel> kernels;
 
   bool isTensor(size_t i) const { return args[i].kind == ArgKind::Operand; }
+  std::optional<int64_t> getAxis(const IValue *values) const {
+    for (size_t i = 0; i < args.size(); ++i)
+      if (args[i].kind == ArgKind::Axis)
+        return values[i].toInt();
+    return std::nullopt;
+  }
 };
 } // namespace
 
@@ -150,15 +156,16 @@ struct Plan {
 
 /// The dimensions of a dense tensor, outermost in memory first, without those
 /// of size 1.
-static SmallVector<int64_t, 5> getMemoryOrder(const Tensor &x) {
+template <class Int>
+static SmallVector<int64_t, 5> getMemoryOrder(ArrayRef<Int> sizes,
+                                              ArrayRef<Int> strides) {
   SmallVector<int64_t, 5> order;
-  for (int64_t d = 0; d < x.dim(); ++d)
-    if (x.size(d) != 1)
+  for (size_t d = 0; d < sizes.size(); ++d)
+    if (sizes[d] != 1)
       order.push_back(d);
-  if (!x.is_contiguous())
-    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-      return x.stride(a) > x.stride(b);
-    });
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return strides[a] > strides[b];
+  });
   return order;
 }
 
@@ -202,51 +209,77 @@ static at::ScalarType getParameterType(at::ScalarType parameter,
   return at::kFloat;
 }
 
-/// The operand as a tensor that broadcasts to x: one-dimensional operands of an
+/// The sizes of an operand that broadcasts to x: one-dimensional operands of an
 /// op with an axis run along that.
+template <class Int>
+static SmallVector<Int, 5> getAlignedSizes(ArrayRef<Int> sizes, int64_t rank,
+                                           std::optional<int64_t> axis) {
+  if (!axis || sizes.size() != 1)
+    return SmallVector<Int, 5>(sizes.begin(), sizes.end());
+  SmallVector<Int, 5> aligned(rank, Int(1));
+  aligned[at::maybe_wrap_dim(*axis, rank)] = sizes[0];
+  return aligned;
+}
+
+/// The operand as a tensor of those sizes.
 static Tensor alignToAxis(const Tensor &p, const Tensor &x,
                           std::optional<int64_t> axis) {
   if (!axis || p.dim() != 1)
     return p;
-  SmallVector<int64_t, 5> sizes(x.dim(), 1);
-  sizes[at::maybe_wrap_dim(*axis, x.dim())] = p.size(0);
-  return p.reshape(sizes);
+  return p.reshape(getAlignedSizes(p.sizes(), x.dim(), axis));
 }
 
-/// Sets the layout by the first operand that is neither one value nor one per
-/// element, if its dimensions lie side by side in memory.
-static bool placeChannel(Plan &plan, Operand &operand, const Tensor &p,
-                         IntArrayRef order, bool &isPlaced) {
-  const Tensor &x = plan.x;
-  auto at = [&](int64_t d) { return d - (x.dim() - p.dim()); };
+namespace {
+/// x in memory around the dimensions that an operand has.
+template <class Int> struct Run {
+  Int outer = 1, channels = 1, inner = 1;
+  SmallVector<int64_t, 5> order; // those of the operand
+
+  Layout getLayout() const {
+    return outer == 1   ? Layout::ChannelInner
+           : inner == 1 ? Layout::OuterChannel
+                        : Layout::OuterChannelInner;
+  }
+};
+} // namespace
+
+/// The run of an operand that is neither one value nor one per element, if its
+/// dimensions lie side by side in memory, where those of x are in `order`.
+template <class Int>
+static std::optional<Run<Int>> findRun(ArrayRef<Int> x, ArrayRef<Int> p,
+                                       IntArrayRef order) {
+  Run<Int> run;
+  int64_t missing = x.size() - p.size();
+  auto isOf = [&](int64_t d) { return d >= missing && p[d - missing] != 1; };
   size_t first = order.size(), last = 0;
   for (size_t i = 0; i < order.size(); ++i)
-    if (at(order[i]) >= 0 && p.size(at(order[i])) != 1) {
+    if (isOf(order[i])) {
       first = std::min(first, i);
       last = i + 1;
     }
-  int64_t channels = 1, outer = 1, inner = 1;
-  SmallVector<int64_t, 5> permutation;
   for (size_t i = 0; i < order.size(); ++i) {
-    int64_t size = x.size(order[i]);
-    if (i < first)
-      outer *= size;
-    else if (i >= last)
-      inner *= size;
-    else if (at(order[i]) < 0 || p.size(at(order[i])) == 1)
-      return false; // a gap: the operand repeats within the run
-    else {
-      channels *= size;
-      permutation.push_back(at(order[i]));
-    }
+    if (i >= first && i < last && !isOf(order[i]))
+      return std::nullopt; // a gap: the operand repeats within the run
+    Int &extent = i < first ? run.outer : i >= last ? run.inner : run.channels;
+    extent = extent * x[order[i]];
+    if (i >= first && i < last)
+      run.order.push_back(order[i] - missing);
   }
-  if (isPlaced && (outer != plan.outer || channels != plan.channels))
+  return run;
+}
+
+/// Sets the layout by the first operand that has a run.
+static bool placeChannel(Plan &plan, Operand &operand, const Tensor &p,
+                         IntArrayRef order, bool &isPlaced) {
+  auto run = findRun(plan.x.sizes(), p.sizes(), order);
+  if (!run || (isPlaced &&
+               (run->outer != plan.outer || run->channels != plan.channels)))
     return false;
   isPlaced = true;
-  plan.outer = outer, plan.channels = channels, plan.inner = inner;
-  plan.layout = outer == 1   ? Layout::ChannelInner
-                : inner == 1 ? Layout::OuterChannel
-                             : Layout::OuterChannelInner;
+  plan.outer = run->outer, plan.channels = run->channels;
+  plan.inner = run->inner;
+  plan.layout = run->getLayout();
+  auto &permutation = run->order;
   for (int64_t d = 0; d < p.dim(); ++d)
     if (p.size(d) == 1)
       permutation.push_back(d);
@@ -269,6 +302,7 @@ struct Call {
 
 static Call readCall(const OpSpec &spec, const IValue *args) {
   Call call;
+  call.axis = spec.getAxis(args);
   for (size_t i = 0; i < spec.args.size(); ++i)
     switch (spec.args[i].kind) {
     case ArgKind::Operand:
@@ -278,8 +312,6 @@ static Call readCall(const OpSpec &spec, const IValue *args) {
       call.numbers.push_back(args[i].toScalar().toDouble());
       break;
     case ArgKind::Axis:
-      call.axis = args[i].toInt();
-      break;
     case ArgKind::Word:
       break;
     }
@@ -415,7 +447,7 @@ static Plan makePlan(const OpSpec &spec, const Call &call,
       p = p.to(operand.type);
     if (p.sizes() != plan.x.sizes()) {
       if (order.empty())
-        order = getMemoryOrder(plan.x);
+        order = getMemoryOrder(plan.x.sizes(), plan.x.strides());
       if (placeChannel(plan, operand, p, order, isPlaced))
         continue;
     }
@@ -702,15 +734,48 @@ static uint64_t getOperandMask(IntArrayRef operands, IntArrayRef wrt) {
   return mask;
 }
 
-/// The sizes of the masks of n elements: rows of bits that start on a byte.
-template <class Int>
-static std::array<Int, 2> getMaskSizes(size_t count, Int n) {
-  return {Int(static_cast<int64_t>(count)), (n + 7) / 8};
+/// How many bytes a mask has: rows of bits start on a byte.
+template <class Int> static Int getMaskSize(const Int &n, const Int &row) {
+  if (row == n)
+    return (n + 7) / 8;
+  return n / row * ((row + 7) / 8);
 }
 
-static void addMasks(Slots &slots, const Tensor &masks) {
+/// How many elements a row of bits has: those that a kernel's innermost loop
+/// takes, as makePlan places them. `y` has the sizes and strides of the result.
+static c10::SymInt getRow(const OpSpec &spec, const IValue *args,
+                          const Tensor &y) {
+  SmallVector<int64_t, 5> order;
+  std::optional<int64_t> axis = spec.getAxis(args);
+  for (size_t i = 0, tensor = 0; i < spec.args.size(); ++i) {
+    if (!spec.isTensor(i) || tensor++ == 0)
+      continue;
+    const Tensor &p = args[i].toTensor();
+    if (p.sym_numel() == 1)
+      continue;
+    auto sizes = getAlignedSizes(p.sym_sizes(), y.dim(), axis);
+    if (c10::SymIntArrayRef(sizes) == y.sym_sizes())
+      continue;
+    if (order.empty())
+      order = getMemoryOrder(y.sym_sizes(), y.sym_strides());
+    auto run = findRun(y.sym_sizes(), c10::SymIntArrayRef(sizes), order);
+    if (run)
+      return run->getLayout() == Layout::OuterChannel ? run->channels
+                                                      : run->inner;
+  }
+  return y.sym_numel();
+}
+
+/// The same of a plan.
+static int64_t getRow(const Plan &plan) {
+  return plan.layout == Layout::OuterChannel ? plan.channels : plan.inner;
+}
+
+static void addMasks(Slots &slots, const Tensor &masks,
+                     SmallVector<int64_t, 3> sizes) {
+  sizes.back() = (sizes.back() + 7) / 8;
   for (int64_t i = 0; i < masks.size(0); ++i)
-    slots.add(masks.data_ptr<uint8_t>() + i * masks.size(1), {masks.size(1)});
+    slots.add(masks.data_ptr<uint8_t>() + i * masks.size(1), sizes);
 }
 
 /// y, and with `wrt`, positions among the tensors, the masks that their
@@ -730,10 +795,9 @@ static std::pair<Tensor, Tensor> runForward(const OpSpec &spec,
   Tensor y = makeRoomLike(plan.x), masks;
   uint64_t mask = 0;
   if (wrt) {
-    TORCH_CHECK(plan.layout == Layout::Flat, "quant_ste::", spec.name,
-                "_save: expected parameters of one element");
-    auto sizes = getMaskSizes(wrt->size(), plan.x.numel());
-    masks = at::empty(sizes, plan.x.options().dtype(at::kByte));
+    masks = at::empty({static_cast<int64_t>(wrt->size()),
+                       getMaskSize(plan.x.numel(), getRow(plan))},
+                      plan.x.options().dtype(at::kByte));
     mask = getOperandMask(getOperands(spec), *wrt);
   }
   quant_ste_entry entry =
@@ -745,7 +809,7 @@ static std::pair<Tensor, Tensor> runForward(const OpSpec &spec,
   addParameters(slots, plan, sizes, numbers);
   slots.add(y.data_ptr(), sizes);
   if (wrt)
-    addMasks(slots, masks);
+    addMasks(slots, masks, sizes);
   runKernel(spec, plan, entry, slots);
   return {spec.givesFloat ? y.to(at::kFloat) : y, masks};
 }
@@ -802,13 +866,15 @@ static std::vector<Tensor> runBackward(const OpSpec &spec, const Tensor &dy,
     slots.add(plan.x.data_ptr(), sizes);
   addParameters(slots, plan, sizes, numbers);
   if (masks) {
-    auto expected = getMaskSizes(wrt.size(), plan.x.numel());
-    TORCH_CHECK(plan.layout == Layout::Flat && masks->sizes() == expected &&
+    std::array<int64_t, 2> expected = {
+        static_cast<int64_t>(wrt.size()),
+        getMaskSize(plan.x.numel(), getRow(plan))};
+    TORCH_CHECK(masks->sizes() == IntArrayRef(expected) &&
                     masks->scalar_type() == at::kByte && masks->is_contiguous(),
                 "quant_ste::", spec.name,
                 "_packed_backward: expected masks of ", IntArrayRef(expected),
                 " bytes, got ", masks->sizes(), " of ", masks->scalar_type());
-    addMasks(slots, *masks);
+    addMasks(slots, *masks, sizes);
   }
   Tensor cotangent = makeLike(dy, plan.x);
   slots.add(cotangent.data_ptr(), sizes);
@@ -940,10 +1006,11 @@ struct SaveMeta : c10::OperatorKernel {
   void operator()(const OperatorHandle &, DispatchKeySet, Stack *stack) {
     size_t n = spec.args.size() + 1;
     const IValue *args = stack->data() + stack->size() - n;
-    size_t count = args[n - 1].toIntVector().size();
+    int64_t count = args[n - 1].toIntVector().size();
     Tensor y = makeMetaResult(spec, args);
-    Tensor masks = at::empty_symint(getMaskSizes(count, y.sym_numel()),
-                                    y.options().dtype(at::kByte));
+    Tensor masks = at::empty_symint(
+        {count, getMaskSize(y.sym_numel(), getRow(spec, args, y))},
+        y.options().dtype(at::kByte));
     torch::jit::drop(*stack, n);
     stack->emplace_back(std::move(y));
     stack->emplace_back(std::move(masks));
@@ -1078,8 +1145,8 @@ struct QuantizerBackward : torch::autograd::Node {
   bool isReleased = false;
 };
 
-/// Fewer elements are not worth a second result.
-static constexpr int64_t kLeastPacked = 1024;
+/// Fewer elements are not worth a second result, nor shorter rows of bits.
+static constexpr int64_t kLeastPacked = 1024, kLeastRow = 16;
 
 /// Whether x is in memory in the backward pass whatever is saved: a parameter
 /// of a module, or what a graph that is traced is given.
@@ -1122,6 +1189,16 @@ struct ForwardAutograd : c10::OperatorKernel {
   }
 
 private:
+  /// Whether an operand broadcasts to the sizes of x as they are.
+  static bool isWithin(const Tensor &p, const Tensor &x,
+                       std::optional<int64_t> axis) {
+    auto sizes = getAlignedSizes(p.sym_sizes(), x.dim(), axis);
+    for (size_t i = 0; i < sizes.size(); ++i)
+      if (sizes[i] != 1 && sizes[i] != x.sym_size(x.dim() - sizes.size() + i))
+        return false;
+    return true;
+  }
+
   /// Whether masks do in place of x, and are less.
   bool canPack(const IValue *args, IntArrayRef wrt) const {
     for (int64_t i : wrt)
@@ -1131,9 +1208,11 @@ private:
                         args[spec.packsWord].toStringView() == spec.packsValue))
       return false;
     const Tensor *x = nullptr;
-    for (size_t i = 0; i < spec.args.size(); ++i) {
+    bool hasRows = false;
+    for (size_t i = 0, tensor = 0; i < spec.args.size(); ++i) {
       if (!spec.isTensor(i))
         continue;
+      size_t position = tensor++;
       const Tensor &t = args[i].toTensor();
       if (!x) {
         x = &t;
@@ -1144,11 +1223,17 @@ private:
           return false;
         continue;
       }
-      if (t.dim() > x->dim() || t.sym_numel() != 1 ||
+      if (t.dim() > x->dim() ||
           (spec.promotes && t.dim() > 0 && t.scalar_type() != x->scalar_type()))
         return false;
+      if (t.sym_numel() == 1)
+        continue;
+      if (std::count(wrt.begin(), wrt.end(), position) ||
+          !isWithin(t, *x, spec.getAxis(args)))
+        return false;
+      hasRows = true;
     }
-    return true;
+    return !hasRows || getRow(spec, args, *x) >= kLeastRow;
   }
 
   NodePointer<QuantizerBackward> makeNode(const IValue *args) {

@@ -122,17 +122,137 @@ def test_pact(dtype, wrt, grad):
         assert torch.equal(bits(g), bits(w))
 
 
+CHANNELS = 20
+
+
+def along(value, x, axis):
+    """Values of x's type around `value`, one a channel, that broadcast to x."""
+    sizes = [1] * x.dim()
+    sizes[axis] = CHANNELS
+    return (torch.linspace(0.7, 1.3, CHANNELS) * value).to(x.dtype).reshape(sizes)
+
+
+def per_channel_int_quant(**words):
+    return lambda x, axis: qt.int_quant(x, along(0.1, x, axis), scalar(0.0, x), scalar(4.0, x),
+                                        **words)
+
+
+def channel_scale():
+    return torch.linspace(0.05, 0.2, CHANNELS)
+
+
+#: Functions of x and an axis, one parameter of which is per channel.
+PER_CHANNEL = {
+    "tensor_clamp": lambda x, axis: qt.tensor_clamp(x, along(-1.0, x, axis), along(1.0, x, axis)),
+    "tensor_clamp, one bound": lambda x, axis: qt.tensor_clamp(x, scalar(-1.0, x),
+                                                               along(1.0, x, axis)),
+    "int_quant": per_channel_int_quant(),
+    "int_quant, unfused": per_channel_int_quant(grad="unfused", stepwise=True, rounding="floor"),
+    "int_quant, zero points": lambda x, axis: qt.int_quant(
+        x, along(0.1, x, axis), along(3.0, x, axis).round(), scalar(4.0, x)),
+    "float_quant": lambda x, axis: qt.float_quant(x, along(0.001, x, axis)),
+    "fake_quantize": lambda x, axis: qt.fake_quantize_per_channel_affine(
+        x, channel_scale(), torch.arange(CHANNELS, dtype=torch.int32) % 5 - 2, axis, -8, 7),
+    "fake_quantize, a learned scale": lambda x, axis: qt.fake_quantize_per_channel_affine(
+        x, channel_scale().requires_grad_(), torch.zeros(CHANNELS), axis, -8, 7),
+    "learnable": lambda x, axis: qt.learnable_fake_quantize_per_channel_affine(
+        x, channel_scale(), torch.zeros(CHANNELS), axis, -8, 7, 1.0),
+    "lsq": lambda x, axis: qt.lsq(x, along(0.1, x, axis), -8, 7),
+    "pact": lambda x, axis: qt.pact(x, along(1.0, x, axis), 4),
+    "clamped_binary_quant": lambda x, axis: qt.clamped_binary_quant(x, along(0.7, x, axis)),
+    "ternary_quant": lambda x, axis: qt.ternary_quant(x, along(0.7, x, axis), 0.5),
+}
+
+#: Sizes, the axis, strides, and elements in a row of bits.
+CHANNEL_LAYOUTS = {
+    "channel first": ((CHANNELS, 7, 19), 0, lambda t: t, 7 * 19),
+    "channel last": ((9, 11, CHANNELS), 2, lambda t: t, CHANNELS),
+    "channel between": ((5, CHANNELS, 7, 7), 1, lambda t: t, 49),
+    "negative axis": ((5, CHANNELS, 19), -2, lambda t: t, 19),
+    "channels last": ((5, CHANNELS, 5, 7), 1,
+                      lambda t: t.contiguous(memory_format=torch.channels_last), CHANNELS),
+    "transposed": ((19, CHANNELS, 8), 1, lambda t: t.transpose(0, 2).contiguous().transpose(0, 2),
+                   19),
+    "sliced": ((5, CHANNELS, 30), 1, lambda t: t.repeat(1, 1, 2)[:, :, ::2], 30),
+}
+
+
+@pytest.mark.parametrize("layout", CHANNEL_LAYOUTS)
+@pytest.mark.parametrize("name", PER_CHANNEL)
+def test_per_channel(name, layout):
+    """A bit an element, rows of whole bytes, and the parameters; the bits that x gives."""
+    sizes, axis, place, row = CHANNEL_LAYOUTS[layout]
+    f, n = PER_CHANNEL[name], torch.Size(sizes).numel()
+    for dtype in (torch.float32, torch.float16):
+        given = place(adversarial(dtype, n).reshape(sizes))
+        leaf = given.clone(memory_format=torch.preserve_format).requires_grad_()
+        want = torch.nn.Parameter(given.clone(memory_format=torch.preserve_format))
+        dy = adversarial(dtype, n).flip(0).reshape(sizes)
+        expected, (y, count) = f(want, axis), kept(lambda: f(leaf, axis))
+        masks = n // row * ((row + 7) // 8)
+        assert masks <= count <= masks + 2 * 4 * CHANNELS + 2 * 8
+        assert torch.equal(bits(y), bits(expected)) and y.stride() == expected.stride()
+        expected.backward(dy)
+        y.backward(dy)
+        assert torch.equal(bits(leaf.grad), bits(want.grad))
+
+
+def test_per_channel_compiled():
+    """Sizes that are known, and sizes that are not."""
+    def f(x):
+        h = qt.fake_quantize_per_channel_affine(
+            x * 2, channel_scale(), torch.zeros(CHANNELS), 1, -8, 7)
+        return qt.tensor_clamp(h * 1.5, along(-1.0, h, 1), along(1.0, h, 1)).square().sum()
+
+    for dynamic in (False, True):
+        torch._dynamo.reset()
+        compiled = torch.compile(f, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+        for n in (3, 5):
+            for given in (torch.randn(n, CHANNELS, 7, n + 6),
+                          torch.randn(n, CHANNELS, 9, n).to(memory_format=torch.channels_last)):
+                leaf, again = (given.clone().requires_grad_() for _ in range(2))
+                compiled(leaf).backward()
+                f(again).backward()
+                assert torch.equal(leaf.grad, again.grad)
+
+
+def test_bytes_per_channel_compiled():
+    torch._dynamo.reset()
+    scale, zero = channel_scale(), torch.zeros(CHANNELS)
+    f = torch.compile(lambda x: qt.fake_quantize_per_channel_affine(x.exp(), scale, zero, 1, -8, 7),
+                      fullgraph=True, backend="aot_eager")
+    x = torch.randn(64, CHANNELS, 64, requires_grad=True)
+    _, count = kept(lambda: f(x))
+    assert count <= 4 * x.numel() + x.numel() // 8 + 8 * CHANNELS  # exp keeps its result
+
+
+def test_opcheck_per_channel():
+    checks = ("test_schema", "test_faketensor")
+    for x in (torch.randn(3, CHANNELS, 5), torch.randn(CHANNELS, 9), torch.randn(0, CHANNELS, 5),
+              torch.randn(2, CHANNELS, 3, 3).to(memory_format=torch.channels_last)):
+        axis = 0 if x.dim() == 2 else 1
+        words = (channel_scale(), torch.zeros(CHANNELS), axis, -8, 7)
+        opcheck(OPS.fake_quantize_per_channel_affine_save, (x, *words, [0]), test_utils=checks)
+        _, masks = OPS.fake_quantize_per_channel_affine_save(x, *words, [0])
+        opcheck(OPS.fake_quantize_per_channel_affine_packed_backward, (masks, x, *words, [0]),
+                test_utils=checks)
+    x = torch.randn(8, CHANNELS, 32, requires_grad=True)
+    opcheck(OPS.fake_quantize_per_channel_affine, (x, *words[:2], 1, -8, 7))
+
+
 def test_what_keeps_x():
-    """A learned scale, a scale per channel, a leaf."""
+    """A learned scale, rows of few bits, parameters of a module."""
     leaf = torch.randn(8, 256, requires_grad=True)
     parameter, few = torch.nn.Parameter(leaf.detach()), torch.randn(16, requires_grad=True)
     x = leaf * 1
     n = x.numel() * 4
+    rows = (leaf * 1).reshape(4, 128, 4)
     for f in (lambda: qt.lsq(x, torch.tensor(0.1, requires_grad=True), -8, 7),
+              lambda: qt.pact(x, torch.ones(8, 1, requires_grad=True), 4),
               lambda: qt.fake_quantize_per_channel_affine(
-                  x, torch.full((8,), 0.1), torch.zeros(8, dtype=torch.int32), 0, -8, 7)):
+                  rows, torch.full((128,), 0.1), torch.zeros(128), 1, -8, 7)):
         y, count = kept(f)
-        assert n <= count <= n + 8 * 8
+        assert n <= count <= n + 8 * 128
         y.sum().backward(retain_graph=True)
     assert kept(lambda: qt.pact(parameter, torch.tensor(1.0), 4))[1] >= n
     assert kept(lambda: qt.pact(few, torch.tensor(1.0), 4))[1] >= 16 * 4
@@ -238,8 +358,8 @@ def test_bad_masks():
     for masks in (torch.zeros(2, 2, dtype=torch.uint8), torch.zeros(2, 3)):
         with pytest.raises(RuntimeError, match="expected masks of .2, 3. bytes"):
             OPS.pact_packed_backward(masks, x, alpha, 4, "pact", [0, 1])
-    with pytest.raises(RuntimeError, match="expected parameters of one element"):
-        OPS.pact_save(torch.randn(2, 3), torch.ones(2, 1), 4, "pact", [0])
+    with pytest.raises(RuntimeError, match="expected masks of .1, 2. bytes"):  # a byte a row
+        OPS.pact_packed_backward(masks, torch.randn(2, 3), torch.ones(2, 1), 4, "pact", [0])
 
 
 def test_double_backward_is_an_error():

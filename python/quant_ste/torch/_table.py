@@ -14,8 +14,8 @@ differentiable); first that of x, then one for all parameters.
 where they are ``zero``; they stay operands when their gradient is wanted.
 
 ``packs``: operands whose gradients choose between the cotangent and zero. Where no
-others are wanted, and parameters have one element each, the backward pass needs a bit
-for each of them, an element, and x no more. ``packs_unless``: a word, and a value of
+others are wanted, the backward pass needs a bit for each of them, an element, and x no
+more. ``packs_unless``: a word, and a value of
 it for which this is not so.
 """
 from __future__ import annotations
@@ -248,9 +248,13 @@ class Kernel:
         passed = [i for i, o in enumerate(self.operands) if o[0] != BAKED]
         parameters = [(f"%p{i}", self.operand_type(i)) for i in passed]
         given, results = lists["op_bwd" if is_backward else "op_fwd"]
-        bits = "tensor<?xi8>"
+        bits = f"tensor<{'?x' * _RANKS[self.layout]}i8>"
+        # Of sizes, the number of bits in a row alone.
+        rows = re.findall(r"unpack_bits .* size\(%arg(\d+)\)", text)
+        indices = [str(i) for i, (t, _) in enumerate(lists["op_bwd"][0]) if t == "index"]
         kept = [t for t, mark in (given if is_backward else results) if mark == "residual"]
-        if kept.count(bits) != len(wrt) or set(kept) - {bits, "index"}:
+        if (kept.count(bits) != len(wrt) or set(kept) - {bits, "index"}
+                or set(indices) - set(rows)):
             raise TypeError(f"{self.op.name}: expected to keep {len(wrt)} masks for the gradients of "
                             f"the tensors {wrt}, got {', '.join(kept)}")
         masks = [(f"%b{i}", bits) for i in range(len(wrt))]
@@ -259,8 +263,8 @@ class Kernel:
         if is_backward:
             inputs = parameters + masks + [("%dy", self.x_type)]
             rest, prepare = iter(masks), (
-                "  %c0 = arith.constant 0 : index\n"
-                f"  %n = tensor.dim %dy, %c0 : {self.x_type}\n")
+                f"  %last = arith.constant {_RANKS[self.layout] - 1} : index\n"
+                f"  %n = tensor.dim %dy, %last : {self.x_type}\n")
             names = ["%dy" if mark == "cotangent" else
                      parameters[int(mark.split()[1]) - 1][0] if mark.startswith("argument") else
                      "%n" if t == "index" else next(rest)[0] for t, mark in given]
@@ -459,6 +463,7 @@ _TORCH = [
     Op("fake_quantize_per_channel_affine",
        "Tensor input, Tensor scale, Tensor zero_point, axis axis, int quant_min, int quant_max",
        "fake_quantize", "qmin({quant_min}) qmax({quant_max}) multiply_masks grad(clipped)", X_ONLY,
+       packs=("input",),
        source="torch.fake_quantize_per_channel_affine"),
     Op("learnable_fake_quantize_per_tensor_affine",
        "Tensor input, Tensor scale, Tensor zero_point, int quant_min, int quant_max, "
@@ -472,7 +477,8 @@ _TORCH = [
        "int quant_max, float grad_factor=1.0",
        "learnable_fake_quantize",
        "qmin({quant_min}) qmax({quant_max}) grad_factor({grad_factor}) multiply_masks "
-       "grad(clipped)", source="torch._fake_quantize_learnable_per_channel_affine"),
+       "grad(clipped)", packs=("input",),
+       source="torch._fake_quantize_learnable_per_channel_affine"),
 ]
 
 _LITERATURE = [
