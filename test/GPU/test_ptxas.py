@@ -1,4 +1,6 @@
-"""ptxas takes the kernels of every chip, with few registers and none in memory."""
+"""ptxas takes the kernels of every chip, with few registers and none in memory; what it
+makes of them has wide loads and stores, and shuffles."""
+import importlib.util
 import os
 import re
 import shutil
@@ -123,3 +125,41 @@ def test_ptxas(chip, name, tmp_path):
     used = registers(ptx, chip, tmp_path)
     assert used and max(used.values()) <= (255 if name in POLYNOMIALS else MAX_REGISTERS), used
     print("\n" + "\n".join(f"{chip} {name}: {k} {v}" for k, v in used.items()))
+
+
+def find_nvdisasm():
+    """Of the toolkit, or of an installed Triton."""
+    triton = importlib.util.find_spec("triton")
+    own = [Path(p, "backends/nvidia/bin")
+           for p in (triton.submodule_search_locations or [] if triton else [])]
+    return shutil.which("nvdisasm") or next(
+        filter(None, (shutil.which("nvdisasm", path=p) for p in ("/usr/local/cuda/bin", *own))),
+        None)
+
+
+def machine_code(cubin):
+    """{kernel: its instructions}."""
+    said = subprocess.run([find_nvdisasm(), "-c", cubin], capture_output=True, text=True,
+                          check=True).stdout
+    parts = re.split(r"\.section\s+\.text\.", said)[1:]
+    instruction = re.compile(r"/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][A-Z0-9_.]*)")
+    return {part.split(",")[0]: instruction.findall(part) for part in parts}
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=[] if name in ("pact f32", "int_quant per channel bf16", "groups")
+                 else pytest.mark.slow) for name in MODULES])
+def test_machine_code(name, tmp_path):
+    if not find_nvdisasm():
+        pytest.skip("there is no nvdisasm on the path, in /usr/local/cuda/bin or in triton")
+    registers(to_ptx(MODULES[name], "sm_90", OPTIONS.get(name, "")), "sm_90", tmp_path)
+    kernels = machine_code(tmp_path / "kernels.cubin")
+    assert kernels and all(len(code) > 8 for code in kernels.values())
+    for kernel, code in kernels.items():
+        assert not [i for i in code if re.match("LDL|STL", i)], kernel
+        # Of the rare quotients and roots, a part of the kernel.
+        assert {i for i in code if i.startswith("CALL")} <= {"CALL.REL.NOINC"}, kernel
+        if "_aligned" in kernel and not kernel.startswith("one_of"):  # of two elements
+            assert [i for i in code if re.match(r"(LDG|STG)\.E\.(64|128)", i)], kernel
+        if "_finish" in kernel or name == "groups":
+            assert "SHFL.BFLY" in code, kernel
