@@ -15,7 +15,7 @@ PACKAGE = TESTS.parent / "quant_ste"
 
 
 #: Modules whose insides mypy does not read yet; what they offer is in typed_program.py.
-UNREAD = {"build", "torch._accelerate", "torch._export"}
+UNREAD = {"torch._accelerate", "torch._export"}
 
 
 @pytest.mark.slow
