@@ -233,8 +233,9 @@ class Builder:
         elif math.isfinite(value):
             text = number(value)
         else:
-            bits = {"f64": (np.float64, np.uint64), "f16": (np.float16, np.uint16)}.get(
-                type.element, (np.float32, np.uint32))
+            types: dict[str, tuple[Any, Any]] = {"f64": (np.float64, np.uint64),
+                                                 "f16": (np.float16, np.uint16)}
+            bits = types.get(type.element, (np.float32, np.uint32))
             pattern = int(bits[0](value).view(bits[1]))
             if type.element == "bf16":
                 pattern >>= 16
@@ -308,10 +309,10 @@ class Builder:
         loops = ", ".join(f"d{d}" for d in range(rank))
         maps, given = [], []
         for o in operands:
-            kept = [d for d in range(len(o.shape)) if o.shape[d] != 1
-                    or shape[d + rank - len(o.shape)] == 1]
-            given.append(self._drop(o, kept))
-            dims = ", ".join(f"d{d + rank - len(o.shape)}" for d in kept)
+            own = [d for d in range(len(o.shape)) if o.shape[d] != 1
+                   or shape[d + rank - len(o.shape)] == 1]
+            given.append(self._drop(o, own))
+            dims = ", ".join(f"d{d + rank - len(o.shape)}" for d in own)
             maps.append(f"affine_map<({loops}) -> ({dims})>")
         maps.append(f"affine_map<({loops}) -> ({loops})>")
         init = self.empty(Type(element, tuple(shape)), holders)
@@ -343,10 +344,11 @@ class Builder:
     def empty(self, type: Type, holders: Sequence[Value]) -> Value:
         """A tensor without elements set, to write results to."""
         sizes = []
-        for d, n in enumerate(type.shape):
+        shape = type.shape or ()
+        for d, n in enumerate(shape):
             if n is None:
                 holder = holders[d]
-                at = d - (len(type.shape) - len(holder.shape))
+                at = d - (len(shape) - len(holder.shape))
                 index = self.emit(f"arith.constant {at} : index", Type("index", None))
                 sizes.append(self.emit(f"tensor.dim {holder.name}, {index.name} : {holder.type}",
                                        Type("index", None)).name)
@@ -404,9 +406,10 @@ class Builder:
     def reshape(self, x: Value, sizes: Sequence[int]) -> Value:
         """See `Value.reshape`."""
         sizes = tuple(sizes)
-        if None in x.shape:
+        known = [n for n in x.shape if n is not None]
+        if len(known) < len(x.shape):
             raise TypeError(f"reshape: expected sizes that are known, got {x.type}")
-        count = math.prod(x.shape)
+        count = math.prod(known)
         if -1 in sizes:
             rest = -math.prod(sizes)
             sizes = tuple(count // rest if n == -1 else n for n in sizes)
@@ -454,7 +457,7 @@ class Builder:
             f"      tensor.yield {scalar.name} : {x.type.element}\n    }} : {x.type} to {type}",
             type)
 
-    def _window(self, op: str, x: Value, taps: Value, channels: int, size: Sequence[int],
+    def _window(self, op: str, x: Value, taps: Value, channels: int | None, size: Sequence[int],
                 strides: Sequence[int], dilations: Sequence[int], start: float) -> Value:
         rest = tuple(None if n is None else (n - (k - 1) * d - 1) // s + 1 for n, k, s, d in
                      zip(x.shape[2:], size, strides, dilations))
@@ -467,18 +470,23 @@ class Builder:
             f"linalg.{op} {{{attributes}}} ins({x.name}, {taps.name} : {x.type}, {taps.type}) "
             f"outs({init.name} : {init.type}) -> {init.type}", init.type)
 
-    def conv2d(self, x: Value, w: Value, strides=(1, 1), padding=((0, 0), (0, 0)),
-               dilations=(1, 1), groups: int = 1) -> Value:
+    def conv2d(self, x: Value, w: Value, strides: Sequence[int] = (1, 1),
+               padding: Sequence[Sequence[int]] = ((0, 0), (0, 0)),
+               dilations: Sequence[int] = (1, 1), groups: int = 1) -> Value:
         """w: [out, in, height, width]; padding: before and after, of height and width."""
         if groups != 1:
             raise TypeError(f"conv2d: expected one group, got {groups}")
+        channels, _, height, width = w.shape
+        if channels is None or height is None or width is None:
+            raise TypeError(f"conv2d: expected sizes of w that are known, got {w.type}")
         (top, bottom), (left, right) = padding
         x = self.pad(x, [0, 0, top, left], [0, 0, bottom, right], 0.0)
-        return self._window("conv_2d_nchw_fchw", x, w, w.shape[0], w.shape[2:], strides,
+        return self._window("conv_2d_nchw_fchw", x, w, channels, (height, width), strides,
                             dilations, 0.0)
 
-    def pool(self, kind: str, x: Value, size, strides, padding=((0, 0), (0, 0)),
-             dilations=(1, 1)) -> Value:
+    def pool(self, kind: str, x: Value, size: Sequence[int], strides: Sequence[int],
+             padding: Sequence[Sequence[int]] = ((0, 0), (0, 0)),
+             dilations: Sequence[int] = (1, 1)) -> Value:
         """``kind``: max, or sum."""
         start = -math.inf if kind == "max" else 0.0
         (top, bottom), (left, right) = padding

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _float_rule(name: str, rounding: str, mantissa: int, bias: int, largest: flo
                 smallest: float, beyond: float | None) -> str:
     """A minifloat, in each binade rounded as integers are; what is past its ends becomes
     ``beyond``, or the end."""
-    def constant(result, value):
+    def constant(result: str, value: float) -> str:
         return f"%{result} = arith.constant {float_literal(value, 'f32')} : f32"
 
     over, under = ("max", "min") if beyond is None else ("over", "under")
@@ -195,6 +195,11 @@ def _float_rule(name: str, rounding: str, mantissa: int, bias: int, largest: flo
 #===----------------------------------------------------------------------===#
 # The importer
 #===----------------------------------------------------------------------===#
+
+
+_Attributes = dict[str, Any]
+#: What a node becomes: a value, several, or a constant.
+_Results = Union[Value, list[Value], np.ndarray]
 
 
 class _Importer:
@@ -269,12 +274,12 @@ class _Importer:
         attributes = {k: v.decode() if isinstance(v, bytes) else v for k, v in attributes.items()}
         self.out.comment(f"{node.op_type} {node.name}")
         try:
-            results = handler(node, attributes)
+            given: _Results = handler(node, attributes)
         except UnsupportedError as error:
             raise UnsupportedError(f"{label}: {error}") from None
         except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise UnsupportedError(f"{label} is malformed: {error!r}") from error
-        results = results if isinstance(results, list) else [results]
+        results = given if isinstance(given, list) else [given]
         for name, result in zip(node.output, results):
             if isinstance(result, Value):
                 self.values[name] = result
@@ -338,6 +343,12 @@ class _Importer:
             raise UnsupportedError(f"input {i} ({node.input[i]!r}) must be a constant")
         return self.constants[node.input[i]]
 
+    def known(self, node: onnx.NodeProto, i: int) -> np.ndarray:
+        array = self.constant(node, i)
+        if array is None:
+            raise UnsupportedError(f"expected input {i}")
+        return array
+
     def number(self, node: onnx.NodeProto, i: int) -> float:
         array = self.constant(node, i)
         if array is None or array.size != 1:
@@ -347,12 +358,20 @@ class _Importer:
     def optional(self, node: onnx.NodeProto, i: int) -> Value | None:
         return self.value(node.input[i]) if i < len(node.input) and node.input[i] else None
 
-    def ints(self, node: onnx.NodeProto, attributes: dict, name: str, i: int) -> list[int] | None:
+    def ints(self, node: onnx.NodeProto, attributes: _Attributes, name: str, i: int
+             ) -> list[int] | None:
         """An attribute of old versions that is an input of newer ones."""
         if name in attributes:
             return [int(n) for n in np.atleast_1d(attributes[name])]
         array = self.constant(node, i)
         return None if array is None else [int(n) for n in array.ravel()]
+
+    def needed(self, node: onnx.NodeProto, attributes: _Attributes, name: str, i: int
+               ) -> list[int]:
+        found = self.ints(node, attributes, name, i)
+        if found is None:
+            raise UnsupportedError(f"expected {name}")
+        return found
 
     def floats(self, node: onnx.NodeProto) -> list[Value]:
         values = [self.value(n) for n in node.input if n]
@@ -391,14 +410,14 @@ class _Importer:
         return self.out.quantizer(f"@{name}", x, parameters, "")
 
     @staticmethod
-    def rounding(attributes: dict, default: str = "ROUND") -> str:
-        mode = attributes.get("rounding_mode", default).upper()
+    def rounding(attributes: _Attributes, default: str = "ROUND") -> str:
+        mode = str(attributes.get("rounding_mode", default)).upper()
         if mode not in _ROUNDINGS:
             raise UnsupportedError(f"rounding mode {mode!r}; there are {', '.join(_ROUNDINGS)}")
         return mode
 
     @staticmethod
-    def sign_words(attributes: dict, narrow: int = 0) -> str:
+    def sign_words(attributes: _Attributes, narrow: int = 0) -> str:
         return ("signed" if attributes.get("signed", 1) else "unsigned") + (
             " narrow_range" if attributes.get("narrow", narrow) else "")
 
@@ -406,7 +425,7 @@ class _Importer:
         bits = self.constants.get(name)
         return bits is not None and bool(np.all((bits == np.floor(bits)) & (bits >= 1)))
 
-    def on_Quant(self, node, attributes):
+    def on_Quant(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, parameters = self.quantizer_inputs(node, "vcc")
         mode, words = self.rounding(attributes), self.sign_words(attributes, narrow=1)
         bits = self.constants.get(node.input[3])
@@ -425,24 +444,24 @@ class _Importer:
 
     on_IntQuant = on_Quant
 
-    def on_BipolarQuant(self, node, attributes):
+    def on_BipolarQuant(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, parameters = self.quantizer_inputs(node, "v")
         return self.out.quantizer("binary_quant", x, parameters, "grad(ste)")
 
-    def on_Trunc(self, node, attributes):
+    def on_Trunc(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         mode = self.rounding(attributes, "FLOOR")
         if len(node.input) == 5:
             x, (scale, zero) = self.quantizer_inputs(node, "vc")
-            steps = 2.0 ** (self.constant(node, 3) - self.constant(node, 4))
+            steps = 2.0 ** (self.known(node, 3) - self.known(node, 4))
             name = f"qonnx_trunc_1_{mode.lower()}"
             return self.use_rule(name, _trunc_1_rule(name, mode), x,
                                  [scale, zero, self.out.constant(steps, x.element)])
         words = self.sign_words(attributes)
         x, (scale, zero) = self.quantizer_inputs(node, "vc")
-        given, wanted = self.constant(node, 1), self.constant(node, 4)
+        given, wanted = self.known(node, 1), self.known(node, 4)
         exponents = np.round(np.log2(wanted / given))
         steps = 2.0 ** exponents
-        bits = self.constant(node, 5)
+        bits = self.known(node, 5)
         if mode in _WORDS and self.is_whole(node.input[5]) and np.all(
                 wanted == np.asarray(given * steps, wanted.dtype)):
             width = self.out.constant(bits + exponents, x.element)
@@ -455,7 +474,7 @@ class _Importer:
                              [scale, zero, output, self.out.constant(steps, x.element),
                               self.out.constant(bits, x.element)])
 
-    def on_FloatQuant(self, node, attributes):
+    def on_FloatQuant(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         mode = self.rounding(attributes)
         x, parameters = self.quantizer_inputs(node, "v")
         exponent, mantissa = self.number(node, 2), self.number(node, 3)
@@ -491,10 +510,10 @@ class _Importer:
 
     # Products and windows.
 
-    def on_MatMul(self, node, attributes):
+    def on_MatMul(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.matmul(*self.floats(node))
 
-    def on_Gemm(self, node, attributes):
+    def on_Gemm(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, y, *rest = self.floats(node)
         x = self.out.transpose(x, [1, 0]) if attributes.get("transA", 0) else x
         y = self.out.transpose(y, [1, 0]) if attributes.get("transB", 0) else y
@@ -507,7 +526,8 @@ class _Importer:
             result = self.out.binary("addf", result, bias)
         return result
 
-    def window(self, attributes, x: Value, size: Sequence[int]):
+    def window(self, attributes: _Attributes, x: Value, size: Sequence[int]
+               ) -> tuple[list[int], list[int], list[int], list[int]]:
         """strides, low, high, dilations of a window over x."""
         dims = len(x.shape) - 2
         strides = list(attributes.get("strides", [1] * dims))
@@ -525,12 +545,13 @@ class _Importer:
             raise UnsupportedError(f"auto_pad {mode!r}")
         return strides, pads[:dims], pads[dims:], dilations
 
-    def on_Conv(self, node, attributes):
+    def on_Conv(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, w, *rest = self.floats(node)
-        return self.out.conv(x, w, rest[0] if rest else None,
-                             *self.window(attributes, x, w.shape[2:]), attributes.get("group", 1))
+        strides, low, high, dilations = self.window(attributes, x, w.shape[2:])
+        return self.out.conv(x, w, rest[0] if rest else None, strides, low, high, dilations,
+                             attributes.get("group", 1))
 
-    def pool(self, op, node, attributes):
+    def pool(self, op: str, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, size = self.data(node), list(attributes["kernel_shape"])
         strides, low, high, dilations = self.window(attributes, x, size)
         if attributes.get("ceil_mode", 0) and any(
@@ -540,23 +561,23 @@ class _Importer:
         return self.out.pool(op, x, size, strides, low, high, dilations,
                              bool(attributes.get("count_include_pad", 0)))
 
-    def on_MaxPool(self, node, attributes):
+    def on_MaxPool(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.pool("max", node, attributes)
 
-    def on_AveragePool(self, node, attributes):
+    def on_AveragePool(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.pool("mean", node, attributes)
 
-    def on_GlobalAveragePool(self, node, attributes):
+    def on_GlobalAveragePool(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x = self.data(node)
         return self.out.reduce("mean", x, range(2, len(x.shape)), True)
 
-    def on_GlobalMaxPool(self, node, attributes):
+    def on_GlobalMaxPool(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x = self.data(node)
         return self.out.reduce("maximumf", x, range(2, len(x.shape)), True)
 
     # Normalization.
 
-    def on_BatchNormalization(self, node, attributes):
+    def on_BatchNormalization(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         if attributes.get("training_mode", 0):
             raise UnsupportedError("training_mode: export the model in evaluation mode")
         x, *given = self.floats(node)
@@ -564,7 +585,7 @@ class _Importer:
         weight, bias, mean, variance = (self.out.reshape(v, along) for v in given)
         return self.out.normalize(x, mean, variance, attributes.get("epsilon", 1e-5), weight, bias)
 
-    def on_LayerNormalization(self, node, attributes):
+    def on_LayerNormalization(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, weight, *rest = self.floats(node)
         axis = attributes.get("axis", -1) % len(x.shape)
         dims = range(axis, len(x.shape))
@@ -574,7 +595,7 @@ class _Importer:
         return self.out.normalize(x, mean, variance, attributes.get("epsilon", 1e-5), weight,
                                   rest[0] if rest else None)
 
-    def softmax(self, node, attributes, is_log):
+    def softmax(self, node: onnx.NodeProto, attributes: _Attributes, is_log: bool) -> Value:
         x = self.data(node)
         axis = attributes.get("axis", -1 if self.opset >= 13 else 1) % len(x.shape)
         if self.opset >= 13:
@@ -582,41 +603,41 @@ class _Importer:
         flat = self.out.reshape(x, (product(x.shape[:axis]), product(x.shape[axis:])))
         return self.out.reshape(self.out.softmax(flat, 1, is_log), x.shape)
 
-    def on_Softmax(self, node, attributes):
+    def on_Softmax(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.softmax(node, attributes, False)
 
-    def on_LogSoftmax(self, node, attributes):
+    def on_LogSoftmax(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.softmax(node, attributes, True)
 
     # Elements.
 
-    def on_Clip(self, node, attributes):
+    def on_Clip(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         low = attributes.get("min") if self.constant(node, 1) is None else self.number(node, 1)
         high = attributes.get("max") if self.constant(node, 2) is None else self.number(node, 2)
         return self.out.clamp(self.data(node), low, high)
 
-    def on_Relu(self, node, attributes):
+    def on_Relu(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.relu(self.data(node))
 
-    def on_LeakyRelu(self, node, attributes):
+    def on_LeakyRelu(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.leaky_relu(self.data(node), attributes.get("alpha", 0.01))
 
-    def on_PRelu(self, node, attributes):
+    def on_PRelu(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.pointwise(self.floats(node), [
             "%z = arith.constant 0.0 : {T}", "%b = arith.mulf {0}, {1} : {T}",
             "%c = arith.cmpf olt, {0}, %z : {T}", "%r = arith.select %c, %b, {0} : {T}"])
 
-    def on_Sigmoid(self, node, attributes):
+    def on_Sigmoid(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.sigmoid(self.data(node))
 
-    def on_Gelu(self, node, attributes):
+    def on_Gelu(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.gelu(self.data(node), attributes.get("approximate", "none"))
 
-    def on_Reciprocal(self, node, attributes):
+    def on_Reciprocal(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.out.pointwise([self.data(node)], ["%one = arith.constant 1.0 : {T}",
                                                       "%r = arith.divf %one, {0} : {T}"])
 
-    def on_Pow(self, node, attributes):
+    def on_Pow(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         if self.number(node, 1) != 2:
             raise UnsupportedError(f"the power {self.number(node, 1):g}, only squares are "
                                    "supported")
@@ -625,17 +646,17 @@ class _Importer:
 
     # Reductions.
 
-    def reduce(self, op, node, attributes):
+    def reduce(self, op: str, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, axes = self.data(node), self.ints(node, attributes, "axes", 1)
         if axes is None or not axes:
             if attributes.get("noop_with_empty_axes", 0):
                 return x
-            axes = range(len(x.shape))
+            axes = list(range(len(x.shape)))
         return self.out.reduce(op, x, axes, bool(attributes.get("keepdims", 1)))
 
     # Shapes.
 
-    def on_Constant(self, node, attributes):
+    def on_Constant(self, node: onnx.NodeProto, attributes: _Attributes) -> np.ndarray:
         for key in ("value", "value_float", "value_int", "value_floats", "value_ints"):
             if key in attributes:
                 value = attributes[key]
@@ -644,32 +665,32 @@ class _Importer:
                 return np.asarray(value, np.float32 if "float" in key else np.int64)
         raise UnsupportedError(f"a constant of kind {', '.join(attributes)}")
 
-    def on_Shape(self, node, attributes):
+    def on_Shape(self, node: onnx.NodeProto, attributes: _Attributes) -> np.ndarray:
         shape = self.value(node.input[0]).shape
         return np.array(shape[attributes.get("start", 0):attributes.get("end", len(shape))],
                         np.int64)
 
-    def on_Identity(self, node, attributes):
+    def on_Identity(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         return self.value(node.input[0])
 
-    def on_Dropout(self, node, attributes):
+    def on_Dropout(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         """Of inference: the identity."""
         return self.value(node.input[0])
 
-    def on_Cast(self, node, attributes):
+    def on_Cast(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x = self.value(node.input[0])
         wanted = ELEMENTS.get(onnx.helper.tensor_dtype_to_np_dtype(attributes["to"]).name)
         if wanted != x.element:
             raise UnsupportedError(f"from {x.element} to {wanted}")
         return x
 
-    def on_Flatten(self, node, attributes):
+    def on_Flatten(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, axis = self.value(node.input[0]), attributes.get("axis", 1)
         axis += len(x.shape) if axis < 0 else 0
         return self.out.reshape(x, (product(x.shape[:axis]), product(x.shape[axis:])))
 
-    def on_Reshape(self, node, attributes):
-        x, shape = self.value(node.input[0]), self.ints(node, attributes, "shape", 1)
+    def on_Reshape(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
+        x, shape = self.value(node.input[0]), self.needed(node, attributes, "shape", 1)
         if not attributes.get("allowzero", 0):
             shape = [x.shape[d] if n == 0 else n for d, n in enumerate(shape)]
         if -1 in shape:
@@ -677,32 +698,32 @@ class _Importer:
             shape[shape.index(-1)] = product(x.shape) // known if known else 0
         return self.out.reshape(x, shape)
 
-    def on_Squeeze(self, node, attributes):
+    def on_Squeeze(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x, axes = self.value(node.input[0]), self.ints(node, attributes, "axes", 1)
         axes = [d for d, n in enumerate(x.shape) if n == 1] if axes is None \
             else [a % len(x.shape) for a in axes]
         return self.out.reshape(x, [n for d, n in enumerate(x.shape) if d not in axes])
 
-    def on_Unsqueeze(self, node, attributes):
-        x, axes = self.value(node.input[0]), self.ints(node, attributes, "axes", 1)
+    def on_Unsqueeze(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
+        x, axes = self.value(node.input[0]), self.needed(node, attributes, "axes", 1)
         rank = len(x.shape) + len(axes)
-        axes, sizes = {a % rank for a in axes}, iter(x.shape)
-        return self.out.reshape(x, [1 if d in axes else next(sizes) for d in range(rank)])
+        added, sizes = {a % rank for a in axes}, iter(x.shape)
+        return self.out.reshape(x, [1 if d in added else next(sizes) for d in range(rank)])
 
-    def on_Transpose(self, node, attributes):
+    def on_Transpose(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x = self.value(node.input[0])
         return self.out.transpose(x, attributes.get("perm", range(len(x.shape))[::-1]))
 
-    def on_Expand(self, node, attributes):
-        x, shape = self.value(node.input[0]), self.ints(node, attributes, "shape", 1)
+    def on_Expand(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
+        x, shape = self.value(node.input[0]), self.needed(node, attributes, "shape", 1)
         return self.out.expand(x, np.broadcast_shapes(x.shape, tuple(shape)))
 
-    def on_Concat(self, node, attributes):
+    def on_Concat(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         values = [self.value(n) for n in node.input]
         return self.out.concat(values, attributes["axis"] % len(values[0].shape))
 
-    def on_Pad(self, node, attributes):
-        x, pads = self.data(node), self.ints(node, attributes, "pads", 1)
+    def on_Pad(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
+        x, pads = self.data(node), self.needed(node, attributes, "pads", 1)
         if attributes.get("mode", "constant") != "constant":
             raise UnsupportedError(f"mode {attributes['mode']!r}")
         if self.constant(node, 3) is not None:
@@ -711,9 +732,10 @@ class _Importer:
             else self.number(node, 2)
         return self.out.pad(x, pads[:len(x.shape)], pads[len(x.shape):], number)
 
-    def on_Slice(self, node, attributes):
+    def on_Slice(self, node: onnx.NodeProto, attributes: _Attributes) -> Value:
         x = self.value(node.input[0])
-        starts, ends = (self.ints(node, attributes, n, i) for n, i in (("starts", 1), ("ends", 2)))
+        starts, ends = (self.needed(node, attributes, n, i)
+                        for n, i in (("starts", 1), ("ends", 2)))
         axes = self.ints(node, attributes, "axes", 3) or list(range(len(starts)))
         steps = self.ints(node, attributes, "steps", 4) or [1] * len(starts)
         places = [slice(None)] * len(x.shape)
@@ -725,7 +747,7 @@ class _Importer:
         return self.out.slice(x, [r.start for r in ranges], [len(r) for r in ranges],
                               [r.step for r in ranges])
 
-    def on_Split(self, node, attributes):
+    def on_Split(self, node: onnx.NodeProto, attributes: _Attributes) -> list[Value]:
         x, sizes = self.value(node.input[0]), self.ints(node, attributes, "split", 1)
         axis = attributes.get("axis", 0) % len(x.shape)
         if sizes is None:
@@ -741,20 +763,23 @@ class _Importer:
         return results
 
 
+_Handler = Callable[[_Importer, onnx.NodeProto, _Attributes], Value]
+
+
 def _add_simple_ops() -> None:
     """Ops that are one op of arith or math."""
-    def unary(op):
+    def unary(op: str) -> _Handler:
         return lambda self, node, attributes: self.out.unary(op, self.data(node))
 
-    def variadic(op):
-        def handler(self, node, attributes):
+    def variadic(op: str) -> _Handler:
+        def handler(self: _Importer, node: onnx.NodeProto, attributes: _Attributes) -> Value:
             first, *rest = self.floats(node)
             for other in rest:
                 first = self.out.binary(op, first, other)
             return first
         return handler
 
-    def reduction(op):
+    def reduction(op: str) -> _Handler:
         return lambda self, node, attributes: self.reduce(op, node, attributes)
 
     for make, ops in (

@@ -23,6 +23,7 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 
 namespace nb = nanobind;
+using namespace nb::literals;
 using c10::IValue;
 using c10::TypeKind;
 using torch::jit::Stack;
@@ -209,6 +210,6 @@ static nb::object bindOp(const std::vector<std::string> &names,
 }
 
 void quant_ste::registerTorchCalls(nb::module_ &m) {
-  m.def("bind_op", &bindOp,
+  m.def("bind_op", &bindOp, "names"_a, "slow_call"_a,
         "The overloads of an op as a function; slow_call is torch's.");
 }

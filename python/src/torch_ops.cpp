@@ -1396,7 +1396,9 @@ static void define(const std::string &name, const std::string &schema,
 NB_MODULE(_ops, m) {
   m.doc() = "Registers the ops of quant_ste.torch; see its table.";
   m.attr("TORCH_VERSION") = QUANT_STE_TORCH_VERSION;
-  m.def("define", &define);
+  m.def("define", &define, "name"_a, "schema"_a, "backward_schema"_a, "args"_a,
+        "promotes"_a, "gives_float"_a, "save_schema"_a,
+        "packed_backward_schema"_a, "packing"_a, "get_text"_a);
   m.def(
       "set_gpu_options",
       [](const std::string &options) { gpuOptions = options; }, "options"_a);

@@ -40,11 +40,29 @@ def _of_docstring(function) -> list[tuple[str, bool]]:
 
 
 def test_native_stub():
-    tree = ast.parse((pathlib.Path(ROOT) / "quant_ste" / "_native.pyi").read_text())
-    declared = {n.name: n for n in tree.body if not isinstance(n, ast.ImportFrom)}
-    assert set(declared) == {n for n in dir(_native) if not n.startswith("_")}
+    check_stub(_native)
+
+
+def test_torch_stub():
+    pytest.importorskip("torch", reason="torch is not installed")
+    from quant_ste.torch._register import REGISTRATION
+    if not REGISTRATION.startswith("C++"):
+        pytest.skip(f"there is no binary: {REGISTRATION}")
+    from quant_ste.torch import _ops
+    check_stub(_ops)
+
+
+def check_stub(module):
+    path = ROOT.joinpath(*module.__name__.split(".")).with_suffix(".pyi")
+    tree = ast.parse(path.read_text())
+    declared = {n.target.id if isinstance(n, ast.AnnAssign) else n.name: n
+                for n in tree.body if not isinstance(n, ast.ImportFrom)}
+    assert set(declared) == {n for n in dir(module) if not n.startswith("_")}
     for name, node in declared.items():
-        real = getattr(_native, name)
+        real = getattr(module, name)
+        if isinstance(node, ast.AnnAssign):
+            assert type(real).__name__ == node.annotation.id, name
+            continue
         if isinstance(node, ast.FunctionDef):
             assert _described(node) == _of_docstring(real), name
             continue

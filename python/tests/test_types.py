@@ -15,8 +15,7 @@ PACKAGE = TESTS.parent / "quant_ste"
 
 
 #: Modules whose insides mypy does not read yet; what they offer is in typed_program.py.
-UNREAD = {"qonnx", "build", "torch._accelerate", "torch._export", "torch._fallback",
-          "torch._modules", "torch._register", "torch._table"}
+UNREAD = {"torch._accelerate", "torch._export"}
 
 
 @pytest.mark.slow
@@ -31,8 +30,9 @@ def test_types(tmp_path):
     text, first = program.read_text(), program.read_text().count("\n") + 1
     (tmp_path / "wrong.py").write_text(text + "".join(f"{line}\n" for line in wrong))
     ran = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir=cache", "--config-file=",
-         "-m", "wrong", "-m", "quant_ste.__main__", "-m", "quant_ste.torch"],
+        # Some of torch's functions have no types.
+        [sys.executable, "-m", "mypy", "--strict", "--untyped-calls-exclude=torch",
+         "--cache-dir=cache", "--config-file=", "-m", "wrong", "-m", "quant_ste.__main__", "-m", "quant_ste.torch"],
         env={**os.environ, "MYPYPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)])},
         capture_output=True, text=True, cwd=tmp_path)
     found = dict(re.findall(r"wrong\.py:(\d+): error: .*\[(.*)\]", ran.stdout))

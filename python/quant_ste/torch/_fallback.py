@@ -6,12 +6,13 @@ value are expanded to the shape of x, and their gradients summed afterwards.
 from __future__ import annotations
 
 import functools
+from typing import Any, Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from .. import _module, _native
-from ._table import BAKED, ELEMENT, ONE, Op, get_text
+from ._table import Arg, BAKED, ELEMENT, ONE, Op, get_text
 
 _NAMES = {torch.float16: "f16", torch.bfloat16: "bf16", torch.float32: "f32",
           torch.float64: "f64"}
@@ -24,7 +25,7 @@ gpu_options = ""
 
 
 @functools.lru_cache(maxsize=None)
-def _compiled(op: Op, target: str, *key):
+def _compiled(op: Op, target: str, *key: Any) -> _module.Function:
     return _module.compile(get_text(op, *key), target,
                            pipeline=gpu_options if target != "cpu" else "").kernel
 
@@ -39,13 +40,15 @@ def _target(device: torch.device) -> str:
         raise RuntimeError(f"quant_ste: {error}") from None
 
 
-def _kernel(op: Op, device: torch.device, *key):
+def _kernel(op: Op, device: torch.device, *key: Any) -> _module.Function:
     return _compiled(op, _target(device), *key)
 
 
-def _split(op: Op, args):
+def _split(op: Op, args: Sequence[Any]) -> tuple[list[Any], list[Any], int | None]:
     """(operands and numbers, words, axis) of a call."""
-    operands, words, axis = [], [], None
+    operands: list[Any] = []
+    words: list[Any] = []
+    axis = None
     for arg, value in zip(op.arguments, args):
         if arg.kind == "word":
             words.append(value)
@@ -56,7 +59,7 @@ def _split(op: Op, args):
     return operands, words, axis
 
 
-def _align(p: Tensor, x: Tensor, axis) -> Tensor:
+def _align(p: Tensor, x: Tensor, axis: int | None) -> Tensor:
     """One-dimensional operands of an op with an axis run along that."""
     if axis is None or p.dim() != 1:
         return p
@@ -65,7 +68,8 @@ def _align(p: Tensor, x: Tensor, axis) -> Tensor:
     return p.reshape(sizes)
 
 
-def _plan(op: Op, args, wanted=()):
+def _plan(op: Op, args: Sequence[Any], wanted: Sequence[int] = ()
+          ) -> tuple[Tensor, list[Tensor | None], int | None, tuple[Any, ...]]:
     """x and the parameters as a kernel reads them, and the kernel's key."""
     operands, words, axis = _split(op, args)
     x, bake = operands[0], dict(op.bake)
@@ -83,7 +87,8 @@ def _plan(op: Op, args, wanted=()):
     data = x.expand(shape).to(dtype).contiguous()
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     names = [a.name for a in op.arguments if a.kind in ("operand", "number")]
-    given, described = [], []
+    given: list[Tensor | None] = []
+    described: list[tuple[int, str, float]] = []
     for i, p in enumerate(aligned, 1):
         if not isinstance(p, Tensor):
             given.append(torch.full((), float(p), dtype=wide, device=x.device))
@@ -111,7 +116,7 @@ def _plan(op: Op, args, wanted=()):
     return data, given, axis, (_NAMES[dtype], 0, tuple(described), tuple(words))
 
 
-def _forward(op: Op, *args):
+def _forward(op: Op, *args: Any) -> Tensor:
     x, given, _, key = _plan(op, args)
     y = torch.empty_like(x)
     _kernel(op, x.device, False, *key, ())(x.detach().reshape(-1), *(p for p in given if p is not None),
@@ -119,7 +124,7 @@ def _forward(op: Op, *args):
     return y.float() if op.gives_float else y
 
 
-def _backward(op: Op, dy, *rest):
+def _backward(op: Op, dy: Tensor, *rest: Any) -> list[Tensor]:
     *args, wrt = rest
     operands, _, _ = _split(op, args)
     tensors = [i for i, p in enumerate(operands) if isinstance(p, Tensor)]
@@ -141,9 +146,10 @@ def _backward(op: Op, dy, *rest):
     return finished
 
 
-def _meta(op: Op, *args):
+def _meta(op: Op, *args: Any) -> Tensor:
     operands, _, axis = _split(op, args)
-    x, dtype = operands[0], operands[0].dtype
+    x: Tensor = operands[0]
+    dtype = x.dtype
     tensors = [p for p in operands if isinstance(p, Tensor)]
     if op.promotes:
         for p in tensors[1:]:
@@ -153,23 +159,25 @@ def _meta(op: Op, *args):
     return x.new_empty(shape, dtype=torch.float32 if op.gives_float else dtype)
 
 
-def _autograd(op: Op):
+def _autograd(op: Op) -> tuple[Callable[..., None], Callable[..., tuple[Any, ...]]]:
     traits = [t for t, a in zip(op.traits(), op.arguments) if a.kind == "operand"]
     name, _, overload = op.name.partition(".")
 
-    def setup(ctx, inputs, keyword_only_inputs=None, output=None):
+    def setup(ctx: Any, inputs: tuple[Any, ...],
+              keyword_only_inputs: dict[str, Any] | None = None, output: Any = None) -> None:
         values = [*inputs, *(keyword_only_inputs or {}).values()]
         tensors = [v for v in values if isinstance(v, Tensor)]
         ctx.save_for_backward(*tensors)
         ctx.values = [None if isinstance(v, Tensor) else v for v in values]
 
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> tuple[Any, ...]:
         saved = iter(ctx.saved_tensors)
         args = [next(saved) if a.kind == "operand" else v
                 for a, v in zip(op.arguments, ctx.values)]
         tensors = [a for a in args if isinstance(a, Tensor)]
         slots = [i for i, a in enumerate(op.arguments) if a.kind == "operand"]
-        results, wrt = [None] * len(tensors), []
+        results: list[Tensor | None] = [None] * len(tensors)
+        wrt: list[int] = []
         for i, (t, trait) in enumerate(zip(tensors, traits)):
             if slots[i] >= len(ctx.needs_input_grad) or not ctx.needs_input_grad[slots[i]]:
                 continue
@@ -197,11 +205,11 @@ def define(op: Op) -> None:
     tags = (torch.Tag.pt2_compliant_tag,)
     _LIBRARY.define(op.forward_schema, tags=tags)
 
-    def forward(*args, **given):
+    def forward(*args: Any, **given: Any) -> Tensor:
         missing = op.arguments[len(args):]
         return _forward(op, *args, *(given.get(a.name, _default(a)) for a in missing))
 
-    def meta(*args, **given):
+    def meta(*args: Any, **given: Any) -> Tensor:
         missing = op.arguments[len(args):]
         return _meta(op, *args, *(given.get(a.name, _default(a)) for a in missing))
 
@@ -223,7 +231,7 @@ def define(op: Op) -> None:
                                     lib=_LIBRARY)
 
 
-def _default(arg):
+def _default(arg: Arg) -> Any:
     text = arg.default
     if text is None:
         raise TypeError(f"expected {arg.name}")

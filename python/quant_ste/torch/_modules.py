@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._functions import _pact, mx_quant
+from ._functions import mx_quant
 from ._register import FUNCTIONS as _ops
 
 __all__ = ["DoReFa", "FakeQuantize", "FloatQuant", "IntQuant", "LSQ", "LSQPlus", "MXQuant",
@@ -43,7 +43,7 @@ class Pact(nn.Module):
         self.bits, self.alpha = bits, nn.Parameter(torch.tensor(float(alpha)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return _pact(x, self.alpha, self.bits)
+        return _ops.pact(x, self.alpha, self.bits)
 
 
 class DoReFa(nn.Module):
@@ -80,6 +80,8 @@ class IntQuant(nn.Module):
 class LSQ(nn.Module):
     """Learned step size. The scale is set from the first batch, 2 mean|x| / sqrt(qmax), and
     its gradient multiplied by 1 / sqrt(elements * qmax)."""
+
+    is_set: Tensor
 
     def __init__(self, bits: int = 4, signed: bool = True):
         super().__init__()

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import functools
 import os
-import types
+from typing import TYPE_CHECKING, Any, Callable
 
 import torch
+from torch import Tensor
 from torch.compiler import is_dynamo_compiling
 
 from ._table import OPS, get_text
@@ -36,11 +37,16 @@ def _register() -> str:
 REGISTRATION = _register()
 
 
+class _Functions:
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Callable[..., Tensor]: ...
+
+
 #: The ops of the table by name, as `bind` makes them.
-FUNCTIONS = types.SimpleNamespace()
+FUNCTIONS = _Functions()
 
 
-def bind(names: list[str], call):
+def bind(names: list[str], call: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The ops ``names`` (overloads of one) as a function that is short in eager mode. ``call``
     is torch's way to them: what torch.compile sees, and what gets all unusual arguments."""
     if not REGISTRATION.startswith("C++"):
@@ -49,7 +55,7 @@ def bind(names: list[str], call):
         from . import _ops
         short = _ops.bind_op(names, call)
 
-    def function(*args, **kwargs):
+    def function(*args: Any, **kwargs: Any) -> Tensor:
         if is_dynamo_compiling():
             return call(*args, **kwargs)
         return short(*args, **kwargs)

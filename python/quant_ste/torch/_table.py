@@ -24,7 +24,7 @@ import dataclasses
 import math
 import re
 import struct
-from typing import Callable
+from typing import Any, Callable, Sequence
 
 from .. import _native
 
@@ -39,10 +39,10 @@ def number(value: float) -> str:
     return (mantissa if "." in mantissa else mantissa + ".0") + e + exponent
 
 
-class _Words(dict):
+class _Words(dict[str, Any]):
     """Words by name; floats as MLIR spells them."""
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
         return number(value) if isinstance(value, float) else value
 
@@ -61,7 +61,7 @@ class Op:
     name: str
     args: str
     op: str
-    words: str | Callable[[dict], str]
+    words: str | Callable[[dict[str, Any]], str]
     gradients: tuple[str, str] = ("kernel", "kernel")
     bake: tuple[tuple[str, str], ...] = ()
     packs: tuple[str, ...] = ()
@@ -163,14 +163,14 @@ class Kernel:
     dtype: str
     layout: int
     operands: tuple[tuple[int, str, float], ...]  # extent, type, value if baked
-    words: tuple
+    words: tuple[Any, ...]
 
     @property
     def x_type(self) -> str:
         return f"tensor<{'?x' * _RANKS[self.layout]}{self.dtype}>"
 
     @property
-    def values(self) -> dict:
+    def values(self) -> _Words:
         names = [a.name for a in self.op.arguments if a.kind == "word"]
         return _Words(zip(names, self.words))
 
@@ -309,8 +309,10 @@ def _kernel(signature: str, compute: str, outs: list[tuple[str, str, str]]) -> s
 FORWARD, BACKWARD, SAVE, PACKED_BACKWARD = range(4)
 
 
-def get_text(op: Op, form, dtype, layout, operands, words, wrt) -> str:
-    kernel = Kernel(op, dtype, layout, tuple(map(tuple, operands)), tuple(words))
+def get_text(op: Op, form: int, dtype: str, layout: int,
+             operands: Sequence[tuple[int, str, float]], words: Sequence[Any],
+             wrt: Sequence[int]) -> str:
+    kernel = Kernel(op, dtype, layout, tuple((o[0], o[1], o[2]) for o in operands), tuple(words))
     if form in (SAVE, PACKED_BACKWARD):
         return kernel.packed_text(list(wrt), form == PACKED_BACKWARD)
     return kernel.text(list(wrt) if form == BACKWARD else None)
@@ -324,17 +326,17 @@ PASS, ZERO, NONE = ("pass", "none"), ("zero", "none"), ("none", "none")
 X_ONLY = ("kernel", "none")
 
 
-def _sign(words: dict, rest: str = "") -> str:
+def _sign(words: dict[str, Any], rest: str = "") -> str:
     return (("signed " if words["signed"] else "unsigned ")
             + ("narrow_range " if words.get("narrow_range") else "") + rest)
 
 
-def _int_quant(words: dict) -> str:
+def _int_quant(words: dict[str, Any]) -> str:
     return _sign(words, f"rounding({words['rounding']}) "
                  + ("stepwise " if words.get("stepwise") else "") + f"grad({words['grad']})")
 
 
-def _float_quant(words: dict) -> str:
+def _float_quant(words: dict[str, Any]) -> str:
     return (f"format({words['format']}) " + _sign(words)
             + ("saturating " if words["saturating"] else "") + f"grad({words['grad']})")
 
@@ -430,7 +432,7 @@ _BITORCH = [
        "nan_positive stepwise multiply_masks grad(approx_sign)",
        source="bitorch.quantizations.ApproxSign"),
     Op("ste_heaviside", "Tensor x, float threshold=1.0", "heaviside",
-       lambda w: (f"stepwise multiply_masks grad(window({number(-float(dict.get(w, 'threshold')))}"
+       lambda w: (f"stepwise multiply_masks grad(window({number(-float(w.get('threshold', 1.0)))}"
                   f", {w['threshold']}))"),
        gives_float=True, packs=("x",), source="bitorch.quantizations.SteHeaviside"),
     Op("swish_sign", "Tensor x, float beta=5.0", "binary_sign",

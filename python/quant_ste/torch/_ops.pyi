@@ -1,0 +1,9 @@
+from typing import Any, Callable, Sequence
+
+TORCH_VERSION: str
+
+def define(name: str, schema: str, backward_schema: str, args: Sequence[Sequence[str]],
+           promotes: bool, gives_float: bool, save_schema: str, packed_backward_schema: str,
+           packing: tuple[int, int, str], get_text: Callable[..., str]) -> None: ...
+def bind_op(names: Sequence[str], slow_call: Callable[..., Any]) -> Callable[..., Any]: ...
+def set_gpu_options(options: str) -> None: ...
