@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "quant_ste/Execution/Object.h"
+#include "LongFunctions.h"
 #include "TargetForms.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -17,6 +18,7 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/SmallVectorMemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/IPO/Internalize.h"
@@ -150,9 +152,11 @@ LogicalResult EntryBuilder::build(const Signature &signature) {
 /// into registers, to simplify what lowering spelled out, and to move it out of
 /// loops; and to make vectors of the loops that were left to it. All of clang
 /// -O2 takes six times as long, for the same code.
+/// The first of them are linear, and leave long functions short of aggregates.
+static constexpr StringLiteral kFirstPasses =
+    "globaldce,ipsccp,deadargelim,function(sroa,early-cse,simplifycfg)";
 static constexpr StringLiteral kPasses =
-    "globaldce,ipsccp,deadargelim,function(sroa,early-cse,simplifycfg,"
-    "instcombine<no-verify-fixpoint>,loop-mssa(licm),loop-simplify,"
+    "function(instcombine<no-verify-fixpoint>,loop-mssa(licm),loop-simplify,"
     "loop(loop-rotate),loop-mssa(licm),loop-vectorize,"
     "instcombine<no-verify-fixpoint>,gvn,simplifycfg,adce)";
 
@@ -166,7 +170,10 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager sccs;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine, tuning);
+  llvm::PassInstrumentationCallbacks callbacks;
+  llvm::OptNoneInstrumentation skip(/*DebugLogging=*/false);
+  skip.registerCallbacks(callbacks);
+  llvm::PassBuilder builder(&machine, tuning, std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(sccs);
   builder.registerFunctionAnalyses(functions);
@@ -176,18 +183,26 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
       &llvm::OptimizationLevel::O0, &llvm::OptimizationLevel::O1,
       &llvm::OptimizationLevel::O2, &llvm::OptimizationLevel::O3};
   const llvm::OptimizationLevel &o = *kLevels[level];
-  llvm::ModulePassManager passes;
-  if (level == 0) {
-    passes = builder.buildO0DefaultPipeline(o);
-  } else if (level == 2) {
+  if (level != 2) {
+    (level == 0 ? builder.buildO0DefaultPipeline(o)
+                : builder.buildPerModuleDefaultPipeline(o))
+        .run(module, modules);
+    return;
+  }
+  auto run = [&](StringRef names) {
+    llvm::ModulePassManager passes;
     [[maybe_unused]] llvm::Error error =
-        builder.parsePassPipeline(passes, kPasses);
+        builder.parsePassPipeline(passes, names);
     assert(!error && "the names above are of passes");
     llvm::consumeError(std::move(error));
-  } else {
-    passes = builder.buildPerModuleDefaultPipeline(o);
-  }
-  passes.run(module, modules);
+    passes.run(module, modules);
+  };
+  run(kFirstPasses);
+  simplifyLongFunctions(module);
+  // What was known of functions may no longer hold.
+  modules.clear();
+  functions.clear();
+  run(kPasses);
 }
 
 FailureOr<std::unique_ptr<llvm::Module>>

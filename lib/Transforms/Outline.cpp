@@ -20,6 +20,10 @@ namespace mlir::quant_ste {
 #include "quant_ste/Transforms/Passes.h.inc"
 } // namespace mlir::quant_ste
 
+/// A function of more kernels holds none of them: LLVM need not optimize what
+/// only calls others, of which there may be thousands.
+static constexpr unsigned kManyKernels = 64;
+
 static bool isConstant(Value v) {
   Operation *op = v.getDefiningOp();
   return op && op->hasTrait<OpTrait::ConstantLike>();
@@ -85,9 +89,11 @@ struct Outline : quant_ste::impl::QuantSTEOutlinePassBase<Outline> {
     // A function's type tells most kernels apart.
     DenseMap<FunctionType, SmallVector<unsigned>> byType;
     SmallVector<Kernel> kernels;
+    DenseMap<Operation *, unsigned> numKernels;
     module.walk([&](linalg::LinalgOp op) {
       if (!op.hasPureBufferSemantics())
         return;
+      ++numKernels[op->getParentOfType<func::FuncOp>()];
       OwningOpRef<func::FuncOp> function = buildFunction(op);
       if (!function)
         return;
@@ -107,7 +113,11 @@ struct Outline : quant_ste::impl::QuantSTEOutlinePassBase<Outline> {
 
     SymbolTable symbols(module);
     for (Kernel &kernel : kernels) {
-      if (kernel.users.size() < minUses)
+      if (kernel.users.size() < minUses &&
+          llvm::none_of(kernel.users, [&](linalg::LinalgOp op) {
+            return numKernels.lookup(op->getParentOfType<func::FuncOp>()) >
+                   kManyKernels;
+          }))
         continue;
       func::FuncOp function = kernel.function.release();
       symbols.insert(function);

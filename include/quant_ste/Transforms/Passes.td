@@ -244,8 +244,10 @@ def QuantSTEOutlinePass : Pass<"quant-ste-outline", "::mlir::ModuleOp"> {
     The layers of a network repeat, and with them its kernels. Linalg ops on
     buffers that are equal up to the buffers (same types, body, constants) and
     occur at least `min-uses` times become calls of one private function, so
-    that vectorization and code generation see each once. An op whose body
-    captures anything but constants stays where it is.
+    that vectorization and code generation see each once. Of a function with
+    more than 64 of them, those that occur once do too: what only calls others
+    is not worth LLVM's time. An op whose body captures anything but constants
+    stays where it is.
 
     It runs behind bufferization, where the types of the operands, with their
     layouts, are settled: a call then never costs a copy.
