@@ -864,6 +864,10 @@ def QuantSTEExpandBFloatPass : Pass<"quant-ste-expand-bfloat"> {
     the quiet NaN 0x7fc0, from f64 with a single rounding), and a selection
     between bf16 values one between their bits.
 
+    What is chosen among values that were bf16 or f16, and constants that have
+    that type, is not rounded again: only its NaNs become what rounding makes of
+    them.
+
     Before:
     ```mlir
     %y = arith.truncf %x : f32 to bf16
