@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 packages=(
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools
-  clang-22 lld-22 libomp-22-dev g++
+  clang-22 libclang-rt-22-dev lld-22 libomp-22-dev g++
   cmake ninja-build ccache
   libgtest-dev libgmock-dev libbenchmark-dev libopenblas-dev
   python3 python3-venv
