@@ -1042,11 +1042,10 @@ void NestEmitter::emitFlatSums(Range rows) {
 void NestEmitter::forColumns(Scope &scope, Range columns, int64_t width,
                              function_ref<void(Scope &)> emitLanes) {
   auto [lo, hi] = columns;
-  Value split = getSplit(columns, width), end = getSplit(columns, kTailLanes);
+  Value split = getSplit(columns, width);
   for (auto [from, to, lanes, isMasked] :
        {std::tuple(lo, split, width, false),
-        std::tuple(split, end, kTailLanes, false),
-        std::tuple(end, hi, kTailLanes, true)})
+        std::tuple(split, hi, kTailLanes, true)})
     forLanes(scope, {from, to}, lanes, isMasked, {},
              [&](Scope &lanes, ValueRange) -> SmallVector<Value> {
                emitLanes(lanes);
