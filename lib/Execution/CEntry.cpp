@@ -107,6 +107,8 @@ private:
   /// many arrays no value outlives it.
   void leaveIfEnough();
   llvm::Value *getSize(unsigned value, unsigned dim);
+  /// The bytes of packed rows.
+  llvm::Value *getPackedSize(llvm::Value *size, int64_t bits);
   std::pair<llvm::Value *, llvm::Value *> countBytes(const Buffer &buffer);
   Buffer *findBuffer(unsigned value);
   llvm::Value *getParameter(CParameter::Kind kind, unsigned value,
@@ -274,12 +276,21 @@ void EntryWriter::leaveIfEnough() {
   beginPart();
 }
 
+llvm::Value *EntryWriter::getPackedSize(llvm::Value *size, int64_t bits) {
+  size = b.CreateMul(size, i64(bits));
+  llvm::Value *hasRest = b.CreateICmpNE(b.CreateAnd(size, 7), i64(0));
+  return b.CreateAdd(b.CreateLShr(size, 3),
+                     b.CreateZExt(hasRest, b.getInt64Ty()));
+}
+
 llvm::Value *EntryWriter::getSize(unsigned value, unsigned dim) {
   unsigned numArguments = f.signature.arguments.size();
   if (value >= numArguments) {
     const ResultDim &from = f.signature.resultDims[value - numArguments][dim];
-    return from.like ? getSize(from.like->argument, from.like->dim)
-                     : i64(from.size);
+    if (!from.like)
+      return i64(from.size);
+    llvm::Value *size = getSize(from.like->argument, from.like->dim);
+    return from.bits ? getPackedSize(size, from.bits) : size;
   }
   int64_t size = f.values[value].type.shape[dim];
   return size == ValueType::kDynamic
@@ -334,6 +345,15 @@ void EntryWriter::checkSizes() {
               CError::Size, spell(d) + ": expected " + text);
       leaveIfEnough();
     }
+  }
+  for (auto [bytes, like, bits] : f.signature.packedDims) {
+    llvm::Value *expected =
+        getPackedSize(getSize(like.argument, like.dim), bits);
+    require(b.CreateICmpEQ(getSize(bytes.argument, bytes.dim), expected),
+            CError::Size,
+            spell(bytes) + ": expected the bytes of " + spell(like) +
+                (bits == 1 ? "" : " * " + std::to_string(bits)) + " bits");
+    leaveIfEnough();
   }
 }
 

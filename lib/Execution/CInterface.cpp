@@ -143,7 +143,9 @@ static LogicalResult checkHasCForm(func::FuncOp f, const Signature &signature,
         return fail() << "result #" << k << " : " << signature.results[k].str()
                       << ": the caller has to give a buffer for it, and the "
                          "size of dimension "
-                      << d << " is not that of an argument";
+                      << d
+                      << " is neither that of an argument nor the bytes of its "
+                         "bits";
   return success();
 }
 
@@ -269,13 +271,21 @@ static const CParameter *findParameter(const CFunction &f,
   return found == f.parameters.end() ? nullptr : &*found;
 }
 
+/// "(x_size0 * 49 + 7) / 8": the bytes of a packed row.
+static std::string spellPackedSize(StringRef size, int64_t bits) {
+  std::string factor = bits == 1 ? "" : " * " + std::to_string(bits);
+  return ("(" + size + factor + " + 7) / 8").str();
+}
+
 /// "x_size0" or "4": how the header writes the size of a dimension.
 static std::string spellSize(const CFunction &f, unsigned value, unsigned d) {
   unsigned numArguments = f.signature.arguments.size();
   if (value >= numArguments) {
     const ResultDim &dim = f.signature.resultDims[value - numArguments][d];
-    return dim.like ? spellSize(f, dim.like->argument, dim.like->dim)
-                    : std::to_string(dim.size);
+    if (!dim.like)
+      return std::to_string(dim.size);
+    std::string size = spellSize(f, dim.like->argument, dim.like->dim);
+    return dim.bits ? spellPackedSize(size, dim.bits) : size;
   }
   const CParameter *size = findParameter(f, CParameter::Size, value, d);
   return size ? size->name : std::to_string(f.values[value].type.shape[d]);
@@ -356,6 +366,10 @@ static void writeFunction(raw_ostream &os, const CFunction &f) {
       os << " == " << equal.size;
     os << ".\n";
   }
+  for (auto [bytes, like, bits] : f.signature.packedDims)
+    os << " * Needs " << spellSize(f, bytes.argument, bytes.dim) << " == "
+       << spellPackedSize(spellSize(f, like.argument, like.dim), bits)
+       << ".\n";
   os << " */\n";
   writeDeclaration(os, f);
 }
@@ -435,10 +449,10 @@ static llvm::json::Value describeSize(int64_t size) {
 }
 
 /// Where the size of a dimension of a result comes from: a number, or an
-/// argument and its dimension.
+/// argument, its dimension, and the bits for each element if they are packed.
 static llvm::json::Value describeSize(const ResultDim &dim) {
   if (dim.like)
-    return llvm::json::Array{dim.like->argument, dim.like->dim};
+    return llvm::json::Array{dim.like->argument, dim.like->dim, dim.bits};
   return dim.size;
 }
 

@@ -1,4 +1,4 @@
-//===- EqualDims.cpp - sizes that a function's body needs equal -*- C++ -*-===//
+//===- EqualDims.cpp - what a function's body needs of sizes ----*- C++ -*-===//
 //
 // Part of quant_ste, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,7 +9,8 @@
 // code does not ask: it would read past the end of the shorter array. The
 // body's ops know. Every dimension of a value is a node; an op that iterates
 // over its operands together joins nodes; what is joined with two dimensions of
-// arguments, or with a constant size, is checked before each call.
+// arguments, or with a constant size, is checked before each call. Packing bits
+// makes one node the bytes of another.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,6 +27,20 @@ using namespace mlir;
 using namespace mlir::quant_ste;
 
 namespace {
+/// One node, or class of them, counts the bytes of packed rows that have `bits`
+/// bits for each element along the other.
+struct Packing {
+  unsigned bytes, like;
+  int64_t bits;
+};
+
+/// Of a function's arguments and, counted after them, its results: classes of
+/// dimensions that are equal, and which of these are packed.
+struct Dims {
+  std::vector<EqualDims> classes;
+  std::vector<Packing> packings;
+};
+
 class DimGraph {
 public:
   /// The first of the consecutive nodes of a value's dimensions.
@@ -36,6 +51,7 @@ public:
     return it->second;
   }
   void join(unsigned a, unsigned b) { joins.emplace_back(a, b); }
+  void pack(Packing packing) { packings.push_back(packing); }
   void joinShapes(Value a, Value b) {
     auto type = dyn_cast<RankedTensorType>(a.getType());
     auto other = dyn_cast<RankedTensorType>(b.getType());
@@ -46,15 +62,16 @@ public:
   }
   /// Values indexed by `maps` of one iteration space.
   void joinByMaps(ValueRange values, ArrayRef<AffineMap> maps);
-  /// Dimensions of `values` that a callee needs equal; a value may be null.
-  void join(const EqualDims &equal, ArrayRef<Value> values);
+  /// What a callee says of the dimensions of `values`; a value may be null.
+  void join(const Dims &dims, ArrayRef<Value> values);
   /// Of all dimensions of `values`; those by themselves too.
-  std::vector<EqualDims> classesOf(ArrayRef<Value> values);
+  Dims classesOf(ArrayRef<Value> values);
 
 private:
   DenseMap<Value, unsigned> first;
   SmallVector<int64_t> sizes; // of each node, as its type says
   SmallVector<std::pair<unsigned, unsigned>> joins;
+  SmallVector<Packing> packings;
 };
 } // namespace
 
@@ -76,24 +93,30 @@ void DimGraph::joinByMaps(ValueRange values, ArrayRef<AffineMap> maps) {
   }
 }
 
-void DimGraph::join(const EqualDims &equal, ArrayRef<Value> values) {
-  std::optional<unsigned> head;
-  for (ArgumentDim d : equal.dims) {
-    if (!values[d.argument])
-      continue;
-    unsigned node = nodesOf(values[d.argument]) + d.dim;
-    if (head)
-      join(*head, node);
-    else
-      head = node;
+void DimGraph::join(const Dims &dims, ArrayRef<Value> values) {
+  SmallVector<std::optional<unsigned>> heads;
+  for (const EqualDims &equal : dims.classes) {
+    std::optional<unsigned> &head = heads.emplace_back();
+    for (ArgumentDim d : equal.dims) {
+      if (!values[d.argument])
+        continue;
+      unsigned node = nodesOf(values[d.argument]) + d.dim;
+      if (head)
+        join(*head, node);
+      else
+        head = node;
+    }
+    if (head && equal.size != ValueType::kDynamic) {
+      join(*head, sizes.size());
+      sizes.push_back(equal.size);
+    }
   }
-  if (head && equal.size != ValueType::kDynamic) {
-    join(*head, sizes.size());
-    sizes.push_back(equal.size);
-  }
+  for (const Packing &packing : dims.packings)
+    if (heads[packing.bytes] && heads[packing.like])
+      pack({*heads[packing.bytes], *heads[packing.like], packing.bits});
 }
 
-std::vector<EqualDims> DimGraph::classesOf(ArrayRef<Value> values) {
+Dims DimGraph::classesOf(ArrayRef<Value> values) {
   for (Value v : values)
     if (isa<RankedTensorType>(v.getType()))
       nodesOf(v);
@@ -102,7 +125,9 @@ std::vector<EqualDims> DimGraph::classesOf(ArrayRef<Value> values) {
     classes.join(a, b);
   classes.compress();
 
-  std::vector<EqualDims> all(classes.getNumClasses());
+  Dims dims;
+  std::vector<EqualDims> &all = dims.classes;
+  all.resize(classes.getNumClasses());
   for (unsigned node = 0; node < sizes.size(); ++node)
     if (ShapedType::isStatic(sizes[node]))
       all[classes[node]].size = sizes[node];
@@ -111,7 +136,10 @@ std::vector<EqualDims> DimGraph::classesOf(ArrayRef<Value> values) {
       for (unsigned d = 0, e = type.getRank(); d < e; ++d)
         all[classes[nodesOf(v) + d]].dims.push_back(
             {static_cast<unsigned>(n), d});
-  return all;
+  for (const Packing &packing : packings)
+    dims.packings.push_back(
+        {classes[packing.bytes], classes[packing.like], packing.bits});
+  return dims;
 }
 
 /// A pullback or pushforward shares the iteration space of the op it holds.
@@ -131,26 +159,33 @@ static void joinDerivative(DimGraph &graph, Operation &op) {
   graph.joinByMaps(values, all);
 }
 
-/// tensor.empty(tensor.dim %x, 1) is as long as dimension 1 of x.
-static void joinEmpty(DimGraph &graph, tensor::EmptyOp empty) {
-  auto sizes = empty.getMixedSizes();
-  for (auto [i, size] : llvm::enumerate(sizes)) {
-    auto value = dyn_cast<Value>(size);
-    auto dim = value ? value.getDefiningOp<tensor::DimOp>() : nullptr;
-    if (!dim || !isa<RankedTensorType>(dim.getSource().getType()))
-      continue;
-    auto type = cast<RankedTensorType>(dim.getSource().getType());
-    std::optional<int64_t> index = dim.getConstantIndex();
-    if (index && *index >= 0 && *index < type.getRank())
-      graph.join(graph.nodesOf(empty) + i,
-                 graph.nodesOf(dim.getSource()) + *index);
-  }
+/// A dimension of `v` is as long as `size`, perhaps that of another tensor.
+static void joinSize(DimGraph &graph, Value v, unsigned i, Value size) {
+  auto dim = size ? size.getDefiningOp<tensor::DimOp>() : nullptr;
+  if (!dim || !isa<RankedTensorType>(dim.getSource().getType()))
+    return;
+  auto type = cast<RankedTensorType>(dim.getSource().getType());
+  std::optional<int64_t> index = dim.getConstantIndex();
+  if (index && *index >= 0 && *index < type.getRank())
+    graph.join(graph.nodesOf(v) + i, graph.nodesOf(dim.getSource()) + *index);
+}
+
+/// Rows of booleans and their bytes, of which a row has one dimension.
+static void joinBits(DimGraph &graph, Value bits, Value bytes) {
+  unsigned row = cast<RankedTensorType>(bytes.getType()).getRank() - 1;
+  for (unsigned i = 0; i < row; ++i)
+    graph.join(graph.nodesOf(bits) + i, graph.nodesOf(bytes) + i);
+  auto rest =
+      cast<RankedTensorType>(bits.getType()).getShape().drop_front(row + 1);
+  if (!ShapedType::isDynamicShape(rest))
+    graph.pack({graph.nodesOf(bytes) + row, graph.nodesOf(bits) + row,
+                ShapedType::getNumElements(rest)});
 }
 
 /// What has been found out of each function, about its arguments and, counted
 /// after them, its results. Empty while it is looked at, which ends recursion.
-using Known = DenseMap<Operation *, std::vector<EqualDims>>;
-static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known);
+using Known = DenseMap<Operation *, Dims>;
+static const Dims &inferDims(func::FuncOp function, Known &known);
 
 static bool isFloat(Type type) {
   return isa<FloatType>(getElementTypeOrSelf(type));
@@ -195,15 +230,14 @@ static void joinCall(DimGraph &graph, Operation &op, Known &known) {
       op.getOperands().take_front(callee.getNumArguments()));
   llvm::append_range(values,
                      op.getResults().take_front(callee.getNumResults()));
-  for (const EqualDims &equal : inferEqualDims(callee, known))
-    graph.join(equal, values);
+  graph.join(inferDims(callee, known), values);
   for (auto [v, derivative] :
        llvm::zip_equal(values, getDerivatives(op, callee)))
     if (derivative)
       graph.joinShapes(v, derivative);
 }
 
-static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
+static const Dims &inferDims(func::FuncOp function, Known &known) {
   auto [it, isNew] = known.try_emplace(function);
   if (!isNew || function.isExternal())
     return it->second;
@@ -233,7 +267,14 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
            llvm::zip(linalg.getDpsInits(), op.getResults()))
         graph.joinShapes(init, result);
     } else if (auto empty = dyn_cast<tensor::EmptyOp>(op)) {
-      joinEmpty(graph, empty);
+      for (auto [i, size] : llvm::enumerate(empty.getMixedSizes()))
+        joinSize(graph, empty, i, dyn_cast<Value>(size));
+    } else if (auto pack = dyn_cast<PackBitsOp>(op)) {
+      joinBits(graph, pack.getX(), pack.getPacked());
+    } else if (auto unpack = dyn_cast<UnpackBitsOp>(op)) {
+      joinBits(graph, unpack.getX(), unpack.getPacked());
+      joinSize(graph, unpack.getX(),
+               unpack.getPacked().getType().getRank() - 1, unpack.getSize());
     } else if (isa<tensor::CastOp, DetachOp>(op) ||
                OpTrait::hasElementwiseMappableTraits(&op)) {
       for (Value operand : op.getOperands())
@@ -248,10 +289,15 @@ static ArrayRef<EqualDims> inferEqualDims(func::FuncOp function, Known &known) {
   return known[function] = graph.classesOf(values);
 }
 
-/// Results are counted after the arguments in `classes`.
+/// Where a function's result has the sizes of its dimensions from.
 static std::vector<SmallVector<ResultDim, 4>>
-readResultDims(func::FuncOp function, ArrayRef<EqualDims> classes) {
-  unsigned numArguments = function.getNumArguments();
+readResultDims(func::FuncOp function, const Dims &dims) {
+  auto findArgument = [&](const EqualDims &equal) -> std::optional<ArgumentDim> {
+    for (ArgumentDim d : equal.dims)
+      if (d.argument < function.getNumArguments())
+        return d;
+    return std::nullopt;
+  };
   std::vector<SmallVector<ResultDim, 4>> all;
   for (Type type : function.getResultTypes()) {
     all.emplace_back();
@@ -260,43 +306,52 @@ readResultDims(func::FuncOp function, ArrayRef<EqualDims> classes) {
         all.back().push_back(
             {ShapedType::isDynamic(size) ? ValueType::kDynamic : size, {}});
   }
-  for (const EqualDims &equal : classes) {
-    auto argument = llvm::find_if(
-        equal.dims, [&](ArgumentDim d) { return d.argument < numArguments; });
-    for (ArgumentDim d : equal.dims) {
-      if (d.argument < numArguments)
+  for (auto [i, equal] : llvm::enumerate(dims.classes)) {
+    ResultDim from{equal.size, findArgument(equal)};
+    for (const Packing &packing : dims.packings) {
+      if (from.isKnownBeforeCall() || packing.bytes != i)
         continue;
-      ResultDim &dim = all[d.argument - numArguments][d.dim];
-      if (dim.size != ValueType::kDynamic)
-        continue;
-      if (equal.size != ValueType::kDynamic)
-        dim.size = equal.size;
-      else if (argument != equal.dims.end())
-        dim.like = *argument;
+      const EqualDims &like = dims.classes[packing.like];
+      if (like.size != ValueType::kDynamic)
+        from.size = getPackedSize(like.size * packing.bits);
+      else if ((from.like = findArgument(like)))
+        from.bits = packing.bits;
     }
+    if (from.size != ValueType::kDynamic)
+      from.like.reset();
+    for (ArgumentDim d : equal.dims)
+      if (d.argument >= function.getNumArguments())
+        if (ResultDim &dim = all[d.argument - function.getNumArguments()][d.dim];
+            dim.size == ValueType::kDynamic)
+          dim = from;
   }
   return all;
 }
 
-std::vector<EqualDims>
-quant_ste::inferEqualDims(func::FuncOp function,
-                          std::vector<SmallVector<ResultDim, 4>> *results) {
+void quant_ste::inferDims(func::FuncOp function, Signature &signature) {
   Known known;
-  std::vector<EqualDims> checks = ::inferEqualDims(function, known);
-  if (results)
-    *results = readResultDims(function, checks);
-  for (EqualDims &equal : checks)
+  Dims dims = ::inferDims(function, known);
+  signature.resultDims = readResultDims(function, dims);
+  for (EqualDims &equal : dims.classes)
     llvm::erase_if(equal.dims, [&](ArgumentDim d) {
       return d.argument >= function.getNumArguments();
     });
+  auto isDynamic = [&](ArgumentDim d) {
+    return cast<RankedTensorType>(function.getArgumentTypes()[d.argument])
+        .isDynamicDim(d.dim);
+  };
+  for (const Packing &packing : dims.packings) {
+    ArrayRef<ArgumentDim> bytes = dims.classes[packing.bytes].dims;
+    ArrayRef<ArgumentDim> like = dims.classes[packing.like].dims;
+    if (!bytes.empty() && !like.empty() &&
+        (isDynamic(bytes.front()) || isDynamic(like.front())))
+      signature.packedDims.push_back(
+          {bytes.front(), like.front(), packing.bits});
+  }
   // What one dimension alone, or its type, already says needs no check.
-  llvm::erase_if(checks, [&](const EqualDims &equal) {
-    auto isDynamic = [&](ArgumentDim d) {
-      return cast<RankedTensorType>(function.getArgumentTypes()[d.argument])
-          .isDynamicDim(d.dim);
-    };
+  llvm::erase_if(dims.classes, [&](const EqualDims &equal) {
     return llvm::none_of(equal.dims, isDynamic) ||
            (equal.dims.size() == 1 && equal.size == ValueType::kDynamic);
   });
-  return checks;
+  signature.equalDims = std::move(dims.classes);
 }

@@ -198,9 +198,15 @@ static void write(Writer &w, const Signature &f) {
     w.list(equal.dims, writeDim);
     w.number(equal.size);
   });
+  w.list(f.packedDims, [&](const PackedDim &packed) {
+    writeDim(packed.bytes);
+    writeDim(packed.like);
+    w.number(packed.bits);
+  });
   w.list(f.resultDims, [&](const auto &dims) {
     w.list(dims, [&](const ResultDim &dim) {
       w.number(dim.size);
+      w.number(dim.bits);
       w.number(dim.like.has_value());
       writeDim(dim.like.value_or(ArgumentDim{0, 0}));
     });
@@ -234,10 +240,17 @@ static Signature readSignature(Reader &r) {
     equal.size = r.number();
   });
   r.list([&] {
+    PackedDim &packed = f.packedDims.emplace_back();
+    packed.bytes = readDim();
+    packed.like = readDim();
+    packed.bits = r.number();
+  });
+  r.list([&] {
     auto &dims = f.resultDims.emplace_back();
     r.list([&] {
       ResultDim dim;
       dim.size = r.number();
+      dim.bits = r.number();
       bool isLike = r.number();
       ArgumentDim like = readDim();
       if (isLike)

@@ -100,7 +100,7 @@ Signature quant_ste::getSignature(func::FuncOp function) {
         [&](unsigned i) { return function.getResultAttr(i, kName); },
         signature.results);
   if (signature.unsupported.empty())
-    signature.equalDims = inferEqualDims(function, &signature.resultDims);
+    inferDims(function, signature);
   return signature;
 }
 
@@ -161,10 +161,12 @@ llvm::SmallVector<int64_t, 4>
 Signature::getResultShape(unsigned result, ArrayRef<HostArray> given) const {
   assert(hasDestination(result) && "only the call tells the shape");
   llvm::SmallVector<int64_t, 4> shape;
-  for (const ResultDim &dim : resultDims[result])
-    shape.push_back(dim.like
-                        ? given[dim.like->argument].getShape()[dim.like->dim]
-                        : dim.size);
+  for (const ResultDim &dim : resultDims[result]) {
+    int64_t size = dim.size;
+    if (dim.like)
+      size = given[dim.like->argument].getShape()[dim.like->dim];
+    shape.push_back(dim.bits ? getPackedSize(size * dim.bits) : size);
+  }
   return shape;
 }
 
@@ -221,10 +223,19 @@ llvm::Error Signature::check(ArrayRef<HostArray> given) const {
       return llvm::createStringError(at(i) + ": expected " +
                                      arguments[i].str() + ", got " +
                                      array.getTypeString());
+  auto sizeOf = [&](ArgumentDim d) {
+    return given[d.argument].getShape()[d.dim];
+  };
+  for (const PackedDim &packed : packedDims) {
+    int64_t bits = sizeOf(packed.like) * packed.bits;
+    if (sizeOf(packed.bytes) != getPackedSize(bits))
+      return llvm::createStringError(
+          at(packed.bytes.argument) + ": expected dimension " +
+          Twine(packed.bytes.dim) + " to be " + Twine(getPackedSize(bits)) +
+          ", the bytes of " + Twine(bits) + " bits, got " +
+          given[packed.bytes.argument].getTypeString());
+  }
   for (const EqualDims &equal : equalDims) {
-    auto sizeOf = [&](ArgumentDim d) {
-      return given[d.argument].getShape()[d.dim];
-    };
     bool isKnown = equal.size != ValueType::kDynamic;
     int64_t expected = isKnown ? equal.size : sizeOf(equal.dims.front());
     for (ArgumentDim d : equal.dims) {

@@ -59,6 +59,15 @@ def _spell(shape: Sequence[int | None], element: str) -> str:
     return "".join(f"{'?' if n is None else n}x" for n in shape) + element
 
 
+def _size(described: Any, shape_of: Callable[[int], Sequence[int]]) -> int:
+    """Of a result's dimension: as long as an argument's, perhaps the bytes of its bits."""
+    if isinstance(described, int):
+        return described
+    argument, dim, bits = described
+    size = int(shape_of(argument)[dim])
+    return (size * bits + 7) // 8 if bits else size
+
+
 class _Code:
     """What `Function` expects of the native module: functions by number."""
 
@@ -116,8 +125,7 @@ class _Code:
                      in enumerate(zip(arguments[count:], bf16[count:]))])
         results = []
         for i, value in enumerate(f["values"][count:]):
-            shape = [n if isinstance(n, int) else arrays[n[0]].shape[n[1]]
-                     for n in value.get("sizes", ())]
+            shape = [_size(n, lambda i: arrays[i].shape) for n in value.get("sizes", ())]
             if num_outs and value["shape"] is not None:
                 out, element = next(outs)
                 if list(out.shape) != shape or not _fits(element, value["type"]):
@@ -147,8 +155,7 @@ class _Code:
         scalars = [np.empty((), _dtype(v["type"])) if v["shape"] is None else None
                    for v in results]
         for k, value in enumerate(results):
-            sizes = tuple(n if isinstance(n, int) else given[n[0]][2][n[1]]
-                          for n in value.get("sizes", ()))
+            sizes = tuple(_size(n, lambda i: given[i][2]) for n in value.get("sizes", ()))
             scalar = scalars[k]
             address = (allocate(k, ELEMENT_TYPES.index(value["type"]), sizes)
                        if scalar is None else scalar.ctypes.data)

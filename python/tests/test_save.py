@@ -120,3 +120,24 @@ def test_no_cache(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     assert not quant_ste.compile(text).is_from_cache
     assert list(tmp_path.iterdir())
+
+
+def test_load_packed_bits(tmp_path):
+    """A result of as many bytes as an argument's rows have bits."""
+    module = quant_ste.compile("""
+func.func @keep(%m: tensor<?x?x7xi1>) -> tensor<?x?xi8> {
+  %b = quant_ste.pack_bits %m row_dims(2) : tensor<?x?x7xi1> -> tensor<?x?xi8>
+  return %b : tensor<?x?xi8>
+}
+""")
+    module.save(tmp_path / "keep.so")
+    library = quant_ste.load(tmp_path / "keep.so")
+    mask = np.random.default_rng(0).random((3, 5, 7)) < 0.5
+    want = np.packbits(mask.reshape(3, 35), axis=-1, bitorder="little").view(np.int8)
+    for keep in (module.keep, library.keep):
+        np.testing.assert_array_equal(keep(mask), want)
+        out = np.empty((3, 5), np.int8)
+        assert keep(mask, out=out) is out
+        np.testing.assert_array_equal(out, want)
+        with pytest.raises(quant_ste.Error, match="expected 3x5xi8.* got 3x4xi8"):
+            keep(mask, out=np.empty((3, 4), np.int8))

@@ -37,7 +37,7 @@ func.func @complex(%x: tensor<*xf32>) {
 }
 
 // RUN: not qopt-compile %s -o %t.o --function=open 2>&1 | FileCheck %s --check-prefix=OPEN
-// OPEN: [[@LINE+1]]:1: error: @open has no form in C: result #0 : ?x2xf32: the caller has to give a buffer for it, and the size of dimension 0 is not that of an argument
+// OPEN: [[@LINE+1]]:1: error: @open has no form in C: result #0 : ?x2xf32: the caller has to give a buffer for it, and the size of dimension 0 is neither that of an argument nor the bytes of its bits
 func.func @open(%x: tensor<2x2xf32>, %n: index) -> tensor<?x2xf32> {
   %y = tensor.extract_slice %x[0, 0] [%n, 2] [1, 1] : tensor<2x2xf32> to tensor<?x2xf32>
   return %y : tensor<?x2xf32>

@@ -31,9 +31,9 @@ dalpha 2
 """
 
 
-def compile(output, *options):
+def compile(output, *options, source=EXAMPLE):
     return subprocess.run(
-        [BUILD / "bin" / "qopt-compile", EXAMPLE, "-o", output,
+        [BUILD / "bin" / "qopt-compile", source, "-o", output,
          *([] if any("--target" in str(o) for o in options) else ["--target=cuda:sm_90"]),
          *options],
         capture_output=True, text=True)
@@ -61,6 +61,34 @@ def backward(library, x, alpha, dy, stream, n=None):
                                 ctypes.c_int64(len(x) if n is None else n), pointer(y),
                                 pointer(dx), pointer(dalpha), ctypes.c_void_p(stream))
     return code & 15, loaded.libpact_error(code).decode(), (y, dx, dalpha)
+
+
+def test_packed_bits(tmp_path):
+    """The caller gives the bytes of bits, of which the library knows how many."""
+    said = compile(tmp_path / "packed.so", "--pipeline=bitcode",
+                   source=ROOT / "test" / "Compile" / "packed.mlir")
+    assert said.returncode == 0, said.stderr
+    emulation.Driver()
+    loaded = ctypes.CDLL(str(tmp_path / "packed.so"))
+    loaded.packed_error.restype = ctypes.c_char_p
+    rng = np.random.default_rng(0)
+    stream = ctypes.c_void_p(20759)
+    for m, n in ((1, 9), (3, 64), (5, 1001)):
+        x, dy = rng.standard_normal((2, m, n)).astype(np.float32)
+        bits = np.empty((m, -(-n // 8)), np.int8)
+        sizes = [ctypes.c_int64(size) for size in (m, n)]
+        assert loaded.keep(pointer(x), *sizes, pointer(bits), stream) == 0
+        np.testing.assert_array_equal(
+            bits.view(np.uint8), np.packbits(x > 0, axis=-1, bitorder="little"))
+        dx = np.empty_like(dy)
+        code = loaded.pass_(pointer(bits), sizes[0], ctypes.c_int64(bits.shape[1] + 1),
+                            pointer(dy), *sizes, pointer(dx), stream)
+        assert code & 15 == 2
+        assert loaded.packed_error(code) == (
+            b"pass_: bits_size1: expected the bytes of dy_size1 bits")
+        assert loaded.pass_(pointer(bits), sizes[0], ctypes.c_int64(bits.shape[1]),
+                            pointer(dy), *sizes, pointer(dx), stream) == 0
+        np.testing.assert_array_equal(dx, np.where(x > 0, dy, 0))
 
 
 def test_library(library):

@@ -54,6 +54,18 @@ struct EqualDims {
   int64_t size = ValueType::kDynamic;
 };
 
+/// A dimension of an argument that counts the bytes of packed rows, of as many
+/// bits as another dimension says.
+struct PackedDim {
+  ArgumentDim bytes;
+  ArgumentDim like;
+  /// For each element along `like`.
+  int64_t bits;
+};
+
+/// The bytes of a packed row of so many bits.
+inline int64_t getPackedSize(int64_t bits) { return bits / 8 + (bits % 8 > 0); }
+
 /// Where the size of a dimension of a result comes from.
 struct ResultDim {
   /// As known at compile time, or kDynamic.
@@ -61,6 +73,9 @@ struct ResultDim {
   /// Else the argument's dimension that it equals; none when only the call
   /// tells.
   std::optional<ArgumentDim> like;
+  /// If not 0, the size is instead that of packed rows, of so many bits for
+  /// each element along `like`.
+  int64_t bits = 0;
 
   bool isKnownBeforeCall() const { return like || size != ValueType::kDynamic; }
 };
@@ -71,6 +86,7 @@ struct Signature {
   std::vector<ValueType> results;
   /// What the types of the arguments do not say, but the body needs.
   std::vector<EqualDims> equalDims;
+  std::vector<PackedDim> packedDims;
   /// The dimensions of each result.
   std::vector<llvm::SmallVector<ResultDim, 4>> resultDims;
   /// Why the function cannot be called; empty when it can.
@@ -105,12 +121,10 @@ std::vector<Signature> getSignatures(ModuleOp module);
 llvm::Expected<const Signature *>
 selectFunction(llvm::ArrayRef<Signature> functions, llvm::StringRef name);
 
-/// Dimensions of the arguments that ops of the body need to be equal, followed
-/// through elementwise ops, casts and linalg ops. Adds the dimensions of each
-/// result to `results`, unless it is null.
-std::vector<EqualDims>
-inferEqualDims(func::FuncOp function,
-               std::vector<llvm::SmallVector<ResultDim, 4>> *results = nullptr);
+/// Sets what the body says of dimensions: `equalDims`, `packedDims` and
+/// `resultDims`. Followed through elementwise ops, casts, packing and linalg
+/// ops.
+void inferDims(func::FuncOp function, Signature &signature);
 
 } // namespace mlir::quant_ste
 
