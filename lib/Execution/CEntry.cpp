@@ -82,9 +82,12 @@ public:
   EntryWriter(Library &library, const CFunction &f)
       : library(library), f(f), b(library.module.getContext()) {}
   LogicalResult write(ArrayRef<llvm::Function *> levels);
+  /// The function that says how much workspace this one needs.
+  LogicalResult writeQuery(ArrayRef<llvm::Function *> levels);
 
 private:
-  void createFunction();
+  void createFunction(StringRef name, ArrayRef<CParameter> parameters,
+                      bool isQuery);
   void createBlocks(llvm::Function *of);
   void storeParameters();
   void beginPart();
@@ -93,6 +96,7 @@ private:
   Buffer readBuffer(unsigned value);
   void readBuffers();
   void checkSizes();
+  void checkWorkspace();
   void checkBuffers();
   void checkOverlap();
   void pack();
@@ -126,6 +130,7 @@ private:
   const CFunction &f;
   llvm::IRBuilder<> b;
   llvm::Function *function = nullptr;
+  ArrayRef<CParameter> parameters; // of the function
   llvm::BasicBlock *leave = nullptr; // with the code in `result`
   llvm::PHINode *result = nullptr;
   std::vector<Buffer> buffers;
@@ -147,7 +152,9 @@ static constexpr unsigned kFewBuffers = 32;
 /// Predicted branches cost a small call less than one that waits for all.
 static constexpr unsigned kChecksPerPart = 32;
 
-void EntryWriter::createFunction() {
+void EntryWriter::createFunction(StringRef name,
+                                 ArrayRef<CParameter> given, bool isQuery) {
+  parameters = given;
   SmallVector<llvm::Type *> types;
   auto getScalarType = [&](ElementType element) -> llvm::Type * {
     if (element == ElementType::f32)
@@ -156,7 +163,7 @@ void EntryWriter::createFunction() {
       return b.getDoubleTy();
     return b.getIntNTy(8 * getByteSize(element));
   };
-  for (const CParameter &p : f.parameters)
+  for (const CParameter &p : parameters)
     switch (p.kind) {
     case CParameter::Data:
       types.push_back(b.getPtrTy());
@@ -166,17 +173,21 @@ void EntryWriter::createFunction() {
       break;
     case CParameter::Size:
     case CParameter::Stride:
+    case CParameter::WorkspaceBytes:
       types.push_back(b.getInt64Ty());
       break;
+    case CParameter::Workspace:
     case CParameter::Stream:
       types.push_back(b.getPtrTy());
       break;
     }
+  if (isQuery)
+    types.push_back(b.getPtrTy());
   function = llvm::Function::Create(
       llvm::FunctionType::get(b.getInt32Ty(), types, false),
-      llvm::GlobalValue::ExternalLinkage, f.name, library.module);
+      llvm::GlobalValue::ExternalLinkage, name, library.module);
   function->addFnAttr(llvm::Attribute::NoUnwind);
-  for (auto [argument, p] : llvm::zip_equal(function->args(), f.parameters))
+  for (auto [argument, p] : llvm::zip(function->args(), parameters))
     argument.setName(p.name);
   createBlocks(function);
 }
@@ -192,7 +203,7 @@ void EntryWriter::createBlocks(llvm::Function *of) {
 
 llvm::Value *EntryWriter::getParameter(CParameter::Kind kind, unsigned value,
                                        unsigned dim) {
-  for (auto [argument, p] : llvm::zip_equal(function->args(), f.parameters)) {
+  for (auto [argument, p] : llvm::zip(function->args(), parameters)) {
     if (p.kind != kind || p.value != value || p.dim != dim)
       continue;
     if (!part)
@@ -647,7 +658,8 @@ LogicalResult EntryWriter::call(llvm::Function *level) {
                                              : b.CreateExtractValue(call, n);
     if (value->getType()->isIntegerTy(1))
       value = b.CreateZExt(value, b.getInt8Ty());
-    b.CreateStore(value, getParameter(CParameter::Data, i));
+    if (llvm::Value *place = getParameter(CParameter::Data, i))
+      b.CreateStore(value, place);
   }
   return success();
 }
@@ -722,6 +734,11 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
         b.CreateCall(library.module.getOrInsertFunction(
                          "quant_ste_cuda_enter", b.getPtrTy(), b.getPtrTy()),
                      stream);
+  if (llvm::Value *workspace = getParameter(CParameter::Workspace, 0))
+    b.CreateCall(library.module.getOrInsertFunction(
+                     "quant_ste_cuda_use_workspace", b.getVoidTy(),
+                     b.getPtrTy(), b.getInt64Ty()),
+                 {workspace, getParameter(CParameter::WorkspaceBytes, 0)});
   if (library.chips)
     level = b.CreateCall(library.module.getOrInsertFunction(
                              "quant_ste_cuda_choose", b.getInt32Ty(),
@@ -767,8 +784,71 @@ LogicalResult EntryWriter::dispatch(ArrayRef<llvm::Function *> levels) {
   return success();
 }
 
+void EntryWriter::checkWorkspace() {
+  llvm::Value *workspace = getParameter(CParameter::Workspace, 0);
+  if (!workspace)
+    return;
+  llvm::Value *bytes = getParameter(CParameter::WorkspaceBytes, 0);
+  require(b.CreateICmpSGE(bytes, i64(0)), CError::Size,
+          "workspace_bytes: expected no negative size");
+  require(b.CreateOr(b.CreateIsNotNull(workspace),
+                     b.CreateICmpEQ(bytes, i64(0))),
+          CError::Null, "workspace: expected a pointer, got NULL");
+  llvm::Value *address = b.CreatePtrToInt(workspace, b.getInt64Ty());
+  require(b.CreateICmpEQ(b.CreateAnd(address, 255), i64(0)), CError::Alignment,
+          "workspace: expected an address that is a multiple of 256");
+}
+
+LogicalResult EntryWriter::writeQuery(ArrayRef<llvm::Function *> levels) {
+  SmallVector<CParameter> given;
+  llvm::copy_if(f.parameters, std::back_inserter(given),
+                [](const CParameter &p) {
+                  return p.kind == CParameter::Size ||
+                         p.kind == CParameter::Scalar;
+                });
+  createFunction(f.getQueryName(), given, /*isQuery=*/true);
+  checkSizes();
+  llvm::Value *place = function->getArg(given.size());
+  place->setName("bytes");
+  require(b.CreateIsNotNull(place), CError::Null,
+          "bytes: expected a pointer, got NULL");
+  leaveIfFailed();
+  for (auto [i, value] : llvm::enumerate(f.values))
+    if (!value.type.isScalar) {
+      Buffer &buffer = buffers.emplace_back(readBuffer(i));
+      buffer.packed = llvm::Constant::getNullValue(b.getPtrTy());
+    }
+  auto call = [&](StringRef name, llvm::Type *type,
+                  ArrayRef<llvm::Value *> operands = {}) {
+    SmallVector<llvm::Type *> types = llvm::map_to_vector(
+        operands, [](llvm::Value *v) { return v->getType(); });
+    return b.CreateCall(
+        library.module.getOrInsertFunction(
+            name, llvm::FunctionType::get(type, types, false)),
+        operands);
+  };
+  llvm::Value *none = llvm::Constant::getNullValue(b.getPtrTy());
+  llvm::Value *previous = call("quant_ste_cuda_enter", b.getPtrTy(), none);
+  llvm::Value *most = i64(0);
+  for (llvm::Function *level : levels) {
+    call("quant_ste_cuda_count_workspace", b.getVoidTy());
+    if (failed(this->call(level)))
+      return failure();
+    most = b.CreateBinaryIntrinsic(
+        llvm::Intrinsic::smax, most,
+        call("quant_ste_cuda_get_counted_bytes", b.getInt64Ty()));
+  }
+  llvm::Value *failed = call("quant_ste_cuda_leave", b.getInt1Ty(), previous);
+  require(b.CreateNot(failed), CError::Device, "the GPU");
+  leaveIfFailed();
+  b.CreateStore(most, place);
+  result->addIncoming(b.getInt32(0), b.GetInsertBlock());
+  b.CreateBr(leave);
+  return success();
+}
+
 LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
-  createFunction();
+  createFunction(f.name, f.parameters, /*isQuery=*/false);
   bool isInParts = llvm::count_if(f.values, [](const CValue &value) {
                      return !value.type.isScalar;
                    }) > kFewBuffers;
@@ -777,6 +857,7 @@ LogicalResult EntryWriter::write(ArrayRef<llvm::Function *> levels) {
     beginPart();
   }
   checkSizes();
+  checkWorkspace();
   checkBuffers();
   if (isInParts) {
     leaveIfFailed();
@@ -971,6 +1052,11 @@ LogicalResult quant_ste::buildCInterface(
     if (failed(EntryWriter(library, f).write(levels)))
       return failure();
     visible.insert(f.name);
+    if (!f.hasWorkspace())
+      continue;
+    if (failed(EntryWriter(library, f).writeQuery(levels)))
+      return failure();
+    visible.insert(f.getQueryName());
   }
   buildErrorFunction(library, llvm::any_of(functions, [](const CFunction &f) {
                        return f.isForGpu();

@@ -196,8 +196,15 @@ static CFunction describe(func::FuncOp f, Signature signature,
     if (value.hasStrides)
       addEach(CParameter::Stride, "stride", /*all=*/true);
   }
+  auto addLast = [&](CParameter::Kind kind, StringRef name) {
+    c.parameters.push_back({kind, 0, 0, taken.take({name})});
+  };
+  if (options.workspace) {
+    addLast(CParameter::Workspace, "workspace");
+    addLast(CParameter::WorkspaceBytes, "workspace_bytes");
+  }
   if (options.forGpu)
-    c.parameters.push_back({CParameter::Stream, 0, 0, taken.take({"stream"})});
+    addLast(CParameter::Stream, "stream");
   c.signature = std::move(signature);
   return c;
 }
@@ -214,6 +221,16 @@ quant_ste::describeCFunctions(ModuleOp module, const AsmParserState *names,
             checkHasCForm(f, signature, options.prefix + signature.function)))
       return failure();
     functions.push_back(describe(f, std::move(signature), names, options));
+  }
+  for (const CFunction &f : functions) {
+    auto taken = llvm::find_if(functions, [&](const CFunction &other) {
+      return f.hasWorkspace() && other.name == f.getQueryName();
+    });
+    if (taken != functions.end())
+      return module.lookupSymbol(taken->signature.function)->emitError("@")
+             << taken->signature.function << " has no form in C: '"
+             << taken->name << "' is the function that says how much workspace @"
+             << f.signature.function << " needs";
   }
   if (functions.empty() && !options.function.empty())
     return emitError(module.getLoc(), "no public function @")
@@ -301,8 +318,12 @@ static std::string spellType(const CFunction &f, unsigned value) {
 
 static void writeParameter(raw_ostream &os, const CFunction &f,
                            const CParameter &p) {
-  if (p.kind == CParameter::Stream) {
+  if (p.kind == CParameter::Stream || p.kind == CParameter::Workspace) {
     os << "void *" << p.name;
+    return;
+  }
+  if (p.kind == CParameter::WorkspaceBytes) {
+    os << "int64_t " << p.name;
     return;
   }
   const CValue &value = f.values[p.value];
@@ -318,6 +339,8 @@ static void writeParameter(raw_ostream &os, const CFunction &f,
   case CParameter::Stride:
     os << "int64_t ";
     break;
+  case CParameter::Workspace:
+  case CParameter::WorkspaceBytes:
   case CParameter::Stream:
     break; // above
   }
@@ -325,21 +348,20 @@ static void writeParameter(raw_ostream &os, const CFunction &f,
 }
 
 /// Breaks lines at 80 columns.
-static void writeDeclaration(raw_ostream &os, const CFunction &f) {
-  std::string line = "int " + f.name + "(";
+static void writeDeclaration(raw_ostream &os, StringRef name,
+                             ArrayRef<std::string> parameters) {
+  std::string line = ("int " + name + "(").str();
   std::string indent(line.size(), ' ');
-  for (auto [i, p] : llvm::enumerate(f.parameters)) {
-    std::string text;
-    llvm::raw_string_ostream out(text);
-    writeParameter(out, f, p);
-    text += i + 1 == f.parameters.size() ? ");" : ",";
+  for (auto [i, parameter] : llvm::enumerate(parameters)) {
+    std::string text = parameter;
+    text += i + 1 == parameters.size() ? ");" : ",";
     if (line.size() + text.size() + 1 > 80 && line.size() > indent.size()) {
       os << line << '\n';
       line = indent;
     }
     line += (line.size() > indent.size() ? " " : "") + text;
   }
-  os << (f.parameters.empty() ? line + "void);" : line) << "\n\n";
+  os << (parameters.empty() ? line + "void);" : line) << "\n";
 }
 
 static void writeFunction(raw_ostream &os, const CFunction &f) {
@@ -370,8 +392,22 @@ static void writeFunction(raw_ostream &os, const CFunction &f) {
     os << " * Needs " << spellSize(f, bytes.argument, bytes.dim) << " == "
        << spellPackedSize(spellSize(f, like.argument, like.dim), bits)
        << ".\n";
+  if (f.hasWorkspace())
+    os << " * " << f.getQueryName()
+       << " sets the bytes of workspace that it needs.\n";
   os << " */\n";
-  writeDeclaration(os, f);
+  std::vector<std::string> parameters, ofQuery;
+  for (const CParameter &p : f.parameters) {
+    llvm::raw_string_ostream text(parameters.emplace_back());
+    writeParameter(text, f, p);
+    if (p.kind == CParameter::Size || p.kind == CParameter::Scalar)
+      ofQuery.push_back(parameters.back());
+  }
+  writeDeclaration(os, f.name, parameters);
+  ofQuery.push_back("int64_t *bytes");
+  if (f.hasWorkspace())
+    writeDeclaration(os, f.getQueryName(), ofQuery);
+  os << '\n';
 }
 
 void quant_ste::writeCHeader(raw_ostream &os, StringRef library,
@@ -381,15 +417,26 @@ void quant_ste::writeCHeader(raw_ostream &os, StringRef library,
   std::string guard = StringRef(library).upper() + "_H";
   bool isForGpu =
       llvm::any_of(functions, [](const CFunction &f) { return f.isForGpu(); });
+  bool hasWorkspace = llvm::any_of(
+      functions, [](const CFunction &f) { return f.hasWorkspace(); });
   os << "/* Written by qopt-compile from " << source << ", for " << target
      << ".\n *\n";
   if (isForGpu)
     os << R"( * Pointers are addresses in the memory of the GPU, except those that scalar
  * results go to. `stream` is a CUstream (or cudaStream_t), NULL for the default
  * one; the work is put on it, in the thread's current context, and nothing
- * waits for it. Temporary buffers come from the stream's memory pool.
+ * waits for it. )"
+       << (hasWorkspace ? R"(Temporary buffers are in the workspace, an address in the
+ * memory of the GPU that is a multiple of 256; or, if that is NULL, come from
+ * the stream's memory pool. Work that is on one stream may share a workspace.
+ * How many bytes it needs depends on sizes and scalars, not on the GPU; where a
+ * condition or a count is read from a tensor, it is said for zeros there.
  *
-)";
+)"
+                        : R"(Temporary buffers come from the stream's
+ * memory pool.
+ *
+)");
   os << R"( * Pointers lead to row-major arrays without gaps, aligned to their elements;
  * sizes count elements, as do strides where there are any. A pointer to an
  * array without elements may be NULL. f16 and bf16 are given as their 16 bits,
@@ -490,6 +537,10 @@ static llvm::json::Array describeParameter(const CParameter &p) {
     return llvm::json::Array{"size", p.value, p.dim};
   case CParameter::Stride:
     return llvm::json::Array{"stride", p.value, p.dim};
+  case CParameter::Workspace:
+    return llvm::json::Array{"workspace"};
+  case CParameter::WorkspaceBytes:
+    return llvm::json::Array{"workspace_bytes"};
   case CParameter::Stream:
     return llvm::json::Array{"stream"};
   }

@@ -146,8 +146,26 @@ static const Driver &getDriver() {
 // What a thread has
 //===----------------------------------------------------------------------===//
 
+namespace {
+/// Memory that somebody else has allocated. What is freed is used again at
+/// once: so it is for the work on a stream.
+struct Workspace {
+  enum { None, Given, Counting } kind = None;
+  uintptr_t base = 0;
+  int64_t bytes = 0;
+  /// What would have been enough so far.
+  int64_t needed = 0;
+  /// Begin and end of each block, in order.
+  std::map<int64_t, int64_t> blocks;
+
+  void *allocate(int64_t size);
+  bool free(void *pointer);
+};
+} // namespace
+
 static thread_local CUstream stream = nullptr;
 static thread_local std::string error, taken;
+static thread_local Workspace workspace;
 
 static void fail(const std::string &text) {
   if (error.empty())
@@ -180,6 +198,8 @@ static CUcontext getPrimaryContext(int ordinal) {
 }
 
 static bool hasDriver() {
+  if (workspace.kind == Workspace::Counting)
+    return false;
   if (error.empty() && !getDriver().missing.empty())
     fail(getDriver().missing);
   return error.empty();
@@ -238,12 +258,59 @@ void *quant_ste_cuda_enter(void *s) {
 
 bool quant_ste_cuda_leave(void *previous) {
   stream = previous;
+  workspace = {};
   return quant_ste_cuda_take_error() != nullptr;
 }
 
 const char *quant_ste_cuda_last_error(void) {
   return taken.empty() ? "no error" : taken.c_str();
 }
+
+/// The driver aligns to that, more than anybody asks for.
+static constexpr int64_t kAlignment = 256;
+
+/// The first gap that is long enough.
+void *Workspace::allocate(int64_t size) {
+  size = (size + kAlignment - 1) / kAlignment * kAlignment;
+  int64_t at = 0;
+  for (auto [begin, end] : blocks) {
+    if (begin - at >= size)
+      break;
+    at = end;
+  }
+  needed = std::max(needed, at + size);
+  if (at + size > bytes) {
+    fail("expected a workspace of at least " + std::to_string(needed) +
+         " bytes, got " + std::to_string(bytes));
+    return nullptr;
+  }
+  blocks[at] = at + size;
+  return reinterpret_cast<void *>(base + at);
+}
+
+/// False if it is no block of this.
+bool Workspace::free(void *pointer) {
+  return kind != None &&
+         blocks.erase(reinterpret_cast<uintptr_t>(pointer) - base) != 0;
+}
+
+void quant_ste_cuda_use_workspace(void *memory, int64_t bytes) {
+  workspace = {};
+  if (!memory)
+    return;
+  workspace.kind = Workspace::Given;
+  workspace.base = reinterpret_cast<uintptr_t>(memory);
+  workspace.bytes = bytes;
+}
+
+void quant_ste_cuda_count_workspace(void) {
+  workspace = {};
+  workspace.kind = Workspace::Counting;
+  workspace.base = kAlignment; // not NULL
+  workspace.bytes = INT64_MAX;
+}
+
+int64_t quant_ste_cuda_get_counted_bytes(void) { return workspace.needed; }
 
 void quant_ste_cuda_synchronize(void) {
   if (isReady())
@@ -372,7 +439,9 @@ void quant_ste_cuda_copy_to_device(void *device, const void *host,
 
 void quant_ste_cuda_copy_to_host(void *host, const void *device,
                                  int64_t bytes) {
-  if (bytes > 0 && isReady())
+  if (workspace.kind == Workspace::Counting)
+    std::memset(host, 0, std::max<int64_t>(bytes, 0));
+  else if (bytes > 0 && isReady())
     check(getDriver().cuMemcpyDtoHAsync(host, toDevice(device), bytes, stream),
           "cuMemcpyDtoHAsync");
 }
@@ -412,22 +481,27 @@ static void keepPool(CUcontext context) {
 void *quant_ste_cuda_malloc(int64_t bytes) {
   CUdeviceptr device = 0;
   CUcontext context = nullptr;
-  if (bytes <= 0 || !isReady(&context))
+  if (bytes <= 0)
     return nullptr;
+  if (workspace.kind == Workspace::Counting)
+    return workspace.allocate(bytes);
+  if (!isReady(&context))
+    return nullptr;
+  if (workspace.kind == Workspace::Given)
+    return workspace.allocate(bytes);
   keepPool(context);
   check(getDriver().cuMemAllocAsync(&device, bytes, stream),
         "cuMemAllocAsync of " + std::to_string(bytes) + " bytes");
   return reinterpret_cast<void *>(static_cast<uintptr_t>(device));
 }
 
-/// The driver aligns to 256 bytes, more than anybody asks for.
 void *quant_ste_cuda_aligned_alloc(int64_t, int64_t bytes) {
   return quant_ste_cuda_malloc(bytes);
 }
 
 void quant_ste_cuda_free(void *device) {
   // Also after an error: what was allocated before it is still to be freed.
-  if (device && getDriver().missing.empty())
+  if (device && !workspace.free(device) && getDriver().missing.empty())
     check(getDriver().cuMemFreeAsync(toDevice(device), stream),
           "cuMemFreeAsync");
 }

@@ -98,7 +98,7 @@ class _Code:
     def _ctype(function: dict[str, Any], kind: str, value: int = 0, dim: int = 0) -> Any:
         if kind == "scalar":
             return _SCALARS[function["values"][value]["type"]]
-        return _POINTER if kind in ("data", "stream") else _SIZE
+        return _POINTER if kind in ("data", "workspace", "stream") else _SIZE
 
     @property
     def functions(self) -> list[str]:
@@ -175,6 +175,9 @@ class _Code:
         for kind, *at in function["parameters"]:
             if kind == "stream":
                 yield stream
+                continue
+            if kind in ("workspace", "workspace_bytes"):  # none: the stream's pool
+                yield 0
                 continue
             address, element, sizes = given[at[0]]
             if kind == "data":

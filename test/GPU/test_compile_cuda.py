@@ -91,6 +91,115 @@ def test_packed_bits(tmp_path):
         np.testing.assert_array_equal(dx, np.where(x > 0, dy, 0))
 
 
+NETWORK = """
+func.func private @loss(%x: tensor<?x64xf32>, %w: tensor<64x32xf32>, %s: tensor<32xf32>,
+                        %a: tensor<f32>) -> tensor<f32> {
+  %z = arith.constant dense<0.0> : tensor<f32>
+  %zero = arith.constant 0.0 : f32
+  %b = arith.constant dense<4.0> : tensor<f32>
+  %q = quant_ste.int_quant %w, %s axes([1]), %z, %b signed grad(clipped)
+    : tensor<64x32xf32>, tensor<32xf32>, tensor<f32>, tensor<f32>
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?x64xf32>
+  %zeros = tensor.splat %zero[%n] : tensor<?x32xf32>
+  %m = linalg.matmul ins(%x, %q : tensor<?x64xf32>, tensor<64x32xf32>)
+    outs(%zeros : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %y = quant_ste.pact %m, %a bits(4) grad(pact) : tensor<?x32xf32>, tensor<f32>
+  %sum = linalg.reduce { arith.addf } ins(%y : tensor<?x32xf32>) outs(%z : tensor<f32>)
+    dimensions = [0, 1]
+  return %sum : tensor<f32>
+}
+func.func @step(%x: tensor<?x64xf32>, %w: tensor<64x32xf32>, %s: tensor<32xf32>,
+                %a: tensor<f32>) -> (tensor<64x32xf32>, tensor<32xf32>, tensor<f32>) {
+  %l, %dw, %ds, %da = quant_ste.value_and_grad @loss(%x, %w, %s, %a) wrt [1, 2, 3]
+    : (tensor<?x64xf32>, tensor<64x32xf32>, tensor<32xf32>, tensor<f32>)
+    -> (tensor<f32>, tensor<64x32xf32>, tensor<32xf32>, tensor<f32>)
+  return %dw, %ds, %da : tensor<64x32xf32>, tensor<32xf32>, tensor<f32>
+}
+"""
+
+
+def test_workspace(tmp_path):
+    """A caller that allocates the memory for temporary buffers itself."""
+    (tmp_path / "net.mlir").write_text(NETWORK)
+    for name, options in (("pool.so", []), ("net.so", ["--workspace"])):
+        said = compile(tmp_path / name, "--pipeline=bitcode", *options,
+                       source=tmp_path / "net.mlir")
+        assert said.returncode == 0, said.stderr
+    header = (tmp_path / "net.h").read_text()
+    assert "int step_workspace(int64_t x_size0, int64_t *bytes);" in header
+    driver = emulation.Driver()
+    net = ctypes.CDLL(str(tmp_path / "net.so"))
+    pool = ctypes.CDLL(str(tmp_path / "pool.so"))
+    net.net_error.restype = ctypes.c_char_p
+    rng = np.random.default_rng(0)
+    stream = ctypes.c_void_p(20759)
+    least = {}
+    for n in (0, 1, 1000):
+        x = rng.standard_normal((n, 64)).astype(np.float32)
+        w = rng.standard_normal((64, 32)).astype(np.float32)
+        s, a = np.full(32, 0.2, np.float32), np.array(3, np.float32)
+        size = ctypes.c_int64(n)
+
+        def run(library, *workspace):
+            out = [np.full((64, 32), 7, np.float32), np.full(32, 7, np.float32),
+                   np.full((), 7, np.float32)]
+            code = library.step(pointer(x), size, pointer(w), pointer(s), pointer(a),
+                                *map(pointer, out), *workspace, stream)
+            return code, out
+
+        code, wanted = run(pool)
+        assert code == 0
+        driver.log()
+        found = ctypes.c_int64(-1)
+        assert net.step_workspace(size, ctypes.byref(found)) == 0
+        assert driver.log() == []  # asks no GPU
+        least[n] = found.value
+        # A temporary tensor each for the product and its cotangent, at least.
+        assert least[n] >= 2 * 4 * n * 32 and least[n] % 256 == 0
+        memory = np.zeros(least[n] + 256, np.uint8)
+        begin = -memory.ctypes.data % 256
+        place = ctypes.c_void_p(memory.ctypes.data + begin)
+        code, have = run(net, place, ctypes.c_int64(least[n]))
+        assert code == 0, net.net_error(code)
+        log = driver.log()
+        assert any(line.startswith("cuLaunchKernel") for line in log)
+        assert not any("Alloc" in line or "Free" in line for line in log)
+        for one, other in zip(have, wanted):
+            np.testing.assert_array_equal(one, other)
+        assert not memory[begin + least[n]:].any()
+        code, have = run(net, None, ctypes.c_int64(0))  # the pool
+        assert code == 0 and any("Alloc" in line for line in driver.log())
+        np.testing.assert_array_equal(have[0], wanted[0])
+    assert least[1000] < 20 * 4 * 1000 * 32  # what is freed is used again
+    code, _ = run(net, place, ctypes.c_int64(least[1000] - 256))
+    assert code & 15 == 7
+    assert net.net_error(code) == (
+        f"expected a workspace of at least {least[1000]} bytes, "
+        f"got {least[1000] - 256}".encode())
+    assert driver.live_buffers() == 0
+    for memory, size_of, wrong, text in (
+            (place, -1, 2, b"workspace_bytes: expected no negative size"),
+            (None, 1, 1, b"workspace: expected a pointer, got NULL"),
+            (ctypes.c_void_p(place.value + 16), 16, 3,
+             b"workspace: expected an address that is a multiple of 256")):
+        code, _ = run(net, memory, ctypes.c_int64(size_of))
+        assert (code & 15, net.net_error(code)) == (wrong, b"step: " + text)
+    code = net.step_workspace(ctypes.c_int64(-1), ctypes.byref(found))
+    assert net.net_error(code) == b"step: x_size0: expected no negative size"
+    assert net.step_workspace(size, None) & 15 == 1
+
+
+def test_workspace_errors(tmp_path):
+    said = compile(tmp_path / "f.so", "--workspace", "--target=cpu")
+    assert said.returncode == 1 and "--workspace: expected a GPU as target, got 'cpu'" in said.stderr
+    (tmp_path / "f.mlir").write_text("func.func @f() { return }\nfunc.func @f_workspace() { return }\n")
+    said = compile(tmp_path / "f.so", "--workspace", source=tmp_path / "f.mlir")
+    assert said.returncode == 1
+    assert ("f.mlir:2:1: error: @f_workspace has no form in C: 'f_workspace' is the function "
+            "that says how much workspace @f needs") in said.stderr
+
+
 def test_library(library):
     driver = emulation.Driver()
     driver.log()

@@ -79,6 +79,11 @@ static void parseOptions(int argc, char **argv, Options &options) {
   static cl::opt<bool, true> strides("strides", cl::location(options.c.strides),
                                      cl::desc("Arrays have strides"),
                                      cl::cat(category));
+  static cl::opt<bool, true> workspace(
+      "workspace", cl::location(options.c.workspace),
+      cl::desc("On a GPU: the caller gives memory for temporary buffers, and "
+               "f_workspace says how much f needs"),
+      cl::cat(category));
   static cl::opt<bool, true> debugInfo(
       "g", cl::location(options.compile.codegen.debugInfo),
       cl::desc("Line tables that lead to the .mlir"), cl::cat(category));
@@ -168,6 +173,10 @@ static llvm::Expected<CpuTarget> getTarget(Options &options) {
     return llvm::createStringError(
         "--strides: expected a processor as target, got '" + options.target +
         "': arrays on a GPU are row-major");
+  if (options.c.workspace && !options.c.forGpu)
+    return llvm::createStringError(
+        "--workspace: expected a GPU as target, got '" + options.target +
+        "': on a processor temporary buffers come from malloc");
   auto target =
       options.c.forGpu
           ? parseGpuTarget(options.target, options.compile.pipelineOptions,

@@ -19,6 +19,7 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Support/LLVM.h"
 #include "quant_ste/Execution/Signature.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include <vector>
 
@@ -42,6 +43,8 @@ struct CParameter {
     Scalar, ///< An argument by value.
     Size,   ///< int64_t, of a dimension that the type leaves open.
     Stride, ///< int64_t, in elements.
+    Workspace,      ///< void *: memory of the GPU.
+    WorkspaceBytes, ///< int64_t: how many of them.
     Stream, ///< void *: a CUstream, on which a GPU does the work.
   };
   Kind kind;
@@ -73,6 +76,14 @@ struct CFunction {
   bool isForGpu() const {
     return !parameters.empty() && parameters.back().kind == CParameter::Stream;
   }
+  bool hasWorkspace() const {
+    return llvm::any_of(parameters, [](const CParameter &p) {
+      return p.kind == CParameter::Workspace;
+    });
+  }
+  /// The function that says how many bytes of workspace this one needs. Of its
+  /// parameters it has those that are sizes or scalars.
+  std::string getQueryName() const { return name + "_workspace"; }
 };
 
 struct CInterfaceOptions {
@@ -82,6 +93,9 @@ struct CInterfaceOptions {
   bool strides = false;
   /// Tensors are in the memory of a GPU, and the last parameter is a stream.
   bool forGpu = false;
+  /// On a GPU: the caller gives memory for temporary buffers, and each function
+  /// has another that says how much.
+  bool workspace = false;
   /// The only function to describe; empty: every public one.
   std::string function;
 };
@@ -126,7 +140,8 @@ void writeCHeader(raw_ostream &os, StringRef library, StringRef source,
 ///     "signature": "(?xf32) -> (?xf32)",
 ///     "values": [{"name": "x", "type": "f32", "shape": [null], ...}, ...],
 ///     "parameters": [["data", 0], ["size", 0, 0], ["data", 1]]}]}
-/// Those for a GPU have a parameter ["stream"].
+/// Those for a GPU have a parameter ["stream"], perhaps after ["workspace"] and
+/// ["workspace_bytes"].
 std::string describeAsJSON(StringRef library, ArrayRef<CFunction> functions);
 
 /// Adds to an LLVM module, for each C function, a definition that checks what

@@ -45,6 +45,17 @@ void *quant_ste_cuda_enter(void *stream);
 bool quant_ste_cuda_leave(void *previous);
 const char *quant_ste_cuda_last_error(void);
 
+/* Until quant_ste_cuda_leave memory comes from these bytes of the GPU's, whose
+ * address is a multiple of 256, not from a pool; what does not fit is an error.
+ * NULL changes nothing. */
+void quant_ste_cuda_use_workspace(void *workspace, int64_t bytes);
+
+/* Until quant_ste_cuda_leave nothing is done, and no GPU is needed: memory is
+ * only counted, what is read from the GPU is 0. How many bytes a workspace must
+ * have for that, since the count began. */
+void quant_ste_cuda_count_workspace(void);
+int64_t quant_ste_cuda_get_counted_bytes(void);
+
 /* The compute capability of a device, 90 for 9.0; of the current context's
  * where `device` is negative. -1 after an error. */
 int32_t quant_ste_cuda_capability(int32_t device);
@@ -77,8 +88,8 @@ void quant_ste_cuda_copy_to_host(void *host, const void *device, int64_t bytes);
 void quant_ste_cuda_copy_on_device(void *to, const void *from, int64_t bytes);
 
 /* Memory of the GPU, in the order of the stream, from the device's pool, which
- * is told to keep up to 256 MiB when the GPU is waited for. NULL for no bytes,
- * and after an error. */
+ * is told to keep up to 256 MiB when the GPU is waited for, or from the
+ * workspace. NULL for no bytes, and after an error. */
 void *quant_ste_cuda_malloc(int64_t bytes);
 void *quant_ste_cuda_aligned_alloc(int64_t alignment, int64_t bytes);
 void quant_ste_cuda_free(void *device);
