@@ -218,6 +218,44 @@ def test_a_quantized_layer(cublas):
     assert len(calls(cublas)) == 3
 
 
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+@pytest.mark.parametrize("acc, computes", [
+    # A cotangent in f32 widens the other factor; f16 and bf16 are summed in f32.
+    ("f32", [F32, F32_PEDANTIC, F32_PEDANTIC]),
+    # A sum that is rounded at each step is no call, its gradients are.
+    (None, [F32, F32]),
+])
+def test_narrow_gradients(dtype, acc, computes, cublas):
+    acc = acc or dtype
+    x, w, y = f"tensor<?x64x{dtype}>", f"tensor<64x32x{dtype}>", f"tensor<?x32x{acc}>"
+    text = f"""
+  func.func private @layer(%x: {x}, %w: {w}) -> {y} {{
+    %zero = arith.constant 0.0 : {acc}
+    %c0 = arith.constant 0 : index
+    %n = tensor.dim %x, %c0 : {x}
+    %e = tensor.empty(%n) : {y}
+    %f = linalg.fill ins(%zero : {acc}) outs(%e : {y}) -> {y}
+    %y = linalg.matmul ins(%x, %w : {x}, {w}) outs(%f : {y}) -> {y}
+    return %y : {y}
+  }}
+  func.func @f(%x: {x}, %w: {w}, %dy: {y}) -> ({y}, {x}, {w}) {{
+    %y, %dx, %dw = quant_ste.vjp @layer(%x, %w) cotangents(%dy) wrt [0, 1]
+      : ({x}, {w}), ({y}) -> ({y}, {x}, {w})
+    return %y, %dx, %dw : {y}, {x}, {w}
+  }}"""
+    rng = np.random.default_rng(0)
+    x, w, dy = (rng.standard_normal(s).astype(DTYPES[t])
+                for s, t in (((33, 64), dtype), ((64, 32), dtype), ((33, 32), acc)))
+    _, dx, dw = compiled(text).call(None, x, w, dy)
+    assert [c[9] for c in calls(cublas)] == computes
+    wide = [a.astype(np.float64) for a in (x, w, dy)]
+    for got, want in ((dx, wide[2] @ wide[1].T), (dw, wide[0].T @ wide[2])):
+        assert got.dtype == DTYPES[dtype]
+        # One rounding of a sum in f32.
+        ulp = np.spacing(np.abs(want).astype(np.float32)) * (1 << (13 if dtype == "f16" else 16))
+        assert (np.abs(got.astype(np.float64) - want) <= 0.51 * ulp + 1e-5).all()
+
+
 @pytest.mark.parametrize("function, status, text", [
     ("cublasGemmStridedBatchedEx", 13,
      "cublasGemmStridedBatchedEx: the GPU program failed to execute")])
