@@ -1,5 +1,6 @@
 """Models of linalg: structured ops of all kinds against finite differences, and
 against torch where there is a choice."""
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -356,6 +357,42 @@ func.func private @f(%s: tensor<{dtype}>, %e: {type_}) -> {type_} {{
     _, (ds,) = derivatives.reverse(
         [np.array(1, np_type), np.zeros(4000, np_type)], [t])
     assert ds == np.sum(t.astype(np.float32)).astype(np_type)
+
+
+@pytest.mark.parametrize("dtype", ["f16", "bf16"])
+def test_widened_factors_round_once(dtype):
+    """The gradient by a factor that the body widens is a sum in f32, rounded at its end."""
+    derivatives = Derivatives(f"""
+func.func private @f(%x: tensor<?x?x{dtype}>, %w: tensor<?x{dtype}>) -> tensor<?xf32> {{
+  %c0 = arith.constant 0 : index
+  %m = tensor.dim %x, %c0 : tensor<?x?x{dtype}>
+  %zero = arith.constant 0.0 : f32
+  %z = tensor.splat %zero[%m] : tensor<?xf32>
+  %y = linalg.generic {{indexing_maps = [affine_map<(m, k) -> (m, k)>, affine_map<(m, k) -> (k)>,
+                                         affine_map<(m, k) -> (m)>],
+                       iterator_types = ["parallel", "reduction"]}}
+      ins(%x, %w : tensor<?x?x{dtype}>, tensor<?x{dtype}>) outs(%z : tensor<?xf32>) {{
+  ^bb0(%a: {dtype}, %b: {dtype}, %o: f32):
+    %c = arith.extf %a : {dtype} to f32
+    %d = arith.extf %b : {dtype} to f32
+    %p = arith.mulf %c, %d : f32
+    %s = arith.addf %o, %p : f32
+    linalg.yield %s : f32
+  }} -> tensor<?xf32>
+  return %y : tensor<?xf32>
+}}
+""")
+    narrow = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}[dtype]
+    rng = np.random.default_rng(3)
+    x, w = rng.normal(size=(1001, 5)).astype(narrow), rng.normal(size=5).astype(narrow)
+    dy = rng.normal(size=1001).astype(np.float32)
+    _, (dx, dw) = derivatives.reverse([x, w], [dy])
+    assert dx.dtype == dw.dtype == narrow
+    np.testing.assert_array_equal(dx, (dy[:, None] * w.astype(np.float32)).astype(narrow))
+    want = dy.astype(np.float64) @ x.astype(np.float64)
+    # A term alone would be off by more.
+    bits = 11 if dtype == "f16" else 8
+    assert (np.abs(dw.astype(np.float64) - want) <= np.abs(want) * 2.0**-bits + 1e-4).all()
 
 
 def test_empty():

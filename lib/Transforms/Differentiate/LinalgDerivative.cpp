@@ -496,6 +496,15 @@ Value LinalgDerivative::finishGradient(Value partial, AffineMap partialMap,
   return castTo(b, convertFloat(b, partial, type), type);
 }
 
+/// A term of a sum in `type`. What the body has widened is rounded once, when it
+/// is summed up.
+static Value widenTerm(ImplicitLocOpBuilder &b, Value term, FloatType type) {
+  if (auto rounded = term.getDefiningOp<arith::TruncFOp>();
+      rounded && rounded.getIn().getType() == type)
+    return rounded.getIn();
+  return convertFloat(b, term, type);
+}
+
 LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
                                           MutableArrayRef<Value> grads) {
   GenericDraft draft(b, numLoops());
@@ -587,7 +596,7 @@ LogicalResult LinalgDerivative::emitGroup(ArrayRef<unsigned> group,
     FloatType sumType = accumulatorType(type);
     Value start = zeros(b, sizesOf(out.map, likeOf(out.operand)), sumType);
     Value sum = draft.addInit(start, out.map);
-    Value term = convertFloat(body, out.scalar, sumType);
+    Value term = widenTerm(body, out.scalar, sumType);
     yields.push_back(arith::AddFOp::create(body, sum, term));
   }
   draft.yield(yields);
