@@ -73,12 +73,14 @@ static Value isOutside(ImplicitLocOpBuilder &b, Value v, int exponent,
   return outside;
 }
 
-/// The divisor where it is the same for many dividends: a scalar for all lanes.
-/// Lanes that divide several rows are no faster by their reciprocals (Zen 4),
-/// and the code for that is long.
+/// The divisor where it is the same for many dividends: a scalar for all lanes,
+/// or lanes that were there before the loop.
 static Value getInvariantDivisor(arith::DivFOp op) {
-  auto broadcast = op.getRhs().getDefiningOp<vector::BroadcastOp>();
-  return broadcast ? broadcast.getSource() : Value();
+  Value divisor = op.getRhs();
+  if (auto broadcast = divisor.getDefiningOp<vector::BroadcastOp>())
+    return broadcast.getSource();
+  auto loop = op->getParentOfType<scf::ForOp>();
+  return loop && loop.isDefinedOutsideOfLoop(divisor) ? divisor : Value();
 }
 
 namespace {
