@@ -26,9 +26,7 @@ static void keepOnly(ModuleOp module, StringRef name) {
 
 /// Signatures have been read; no later pass knows the names of values.
 static void dropNames(func::FuncOp f) {
-  auto drop = [](unsigned, NamedAttrList &own) {
-    own.erase("quant_ste.name");
-  };
+  auto drop = [](unsigned, NamedAttrList &own) { own.erase("quant_ste.name"); };
   updateArgAttrs(f, drop);
   updateResultAttrs(f, drop);
 }
