@@ -7,7 +7,7 @@
 kernels   forward, and forward with backward: in a warm process, in a new one,
           from the cache; beside them clang -O2 on the same LLVM IR
 many      100 different kernels in one module
-growth    a network of 1k to 20k ops, seconds per phase
+growth    a network of 1k to 20k ops, seconds per phase, and in a process
 startup   qopt-opt beside mlir-opt
 
 Times are the least of several runs, since other load only ever adds. With --cpu
@@ -214,9 +214,10 @@ def network(ops):
 PHASES = ["differentiate", "linalg", "fuse", "bufferize", "vectorize", "llvm"]
 
 
-def print_growth(args, work):
+def print_growth(args, library, work):
     print("seconds per phase\n    ops" + "".join(f"{p:>14}" for p in PHASES)
-          + f"{'LLVM passes':>14}{'codegen':>14}{'total':>10}")
+          + f"{'LLVM passes':>14}{'codegen':>14}{'total':>10}"
+          + f"{'in a process':>14}")
     for ops in [1000, 2000] if args.quick else [1000, 2000, 5000, 10000, 20000]:
         source = os.path.join(work, "net.mlir")
         with open(source, "w") as f:
@@ -244,7 +245,8 @@ def print_growth(args, work):
             found = re.search(rf"{step} +([0-9.]+) ms", done.stderr)
             row.append(float(found.group(1)) / 1e3)
         print(f"{ops:7}" + "".join(f"{s:14.2f}" for s in row)
-              + f"{sum(row):10.2f}", flush=True)
+              + f"{sum(row):10.2f}{library.seconds(network(ops)):14.2f}",
+              flush=True)
 
 
 def print_startup(args, work):
@@ -286,7 +288,7 @@ def main():
             elif what == "many":
                 print_many(args, library)
             elif what == "growth":
-                print_growth(args, work)
+                print_growth(args, library, work)
             else:
                 print_startup(args, work)
 

@@ -63,7 +63,7 @@ def all_points(options):
             for elements in sizes_of(kernel, sizes):
                 points += [Point(kernel, dtype, elements, threads, direction)
                            for threads in options.threads
-                           for direction in ("forward", "backward")
+                           for direction in kernel.directions
                            if not options.quick or dtype == "f32" or threads == 1]
     return points
 

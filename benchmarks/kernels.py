@@ -27,6 +27,7 @@ class Kernel:
     along: tuple = ()             # parameters that have axes; others have none
     values: dict = dataclasses.field(default_factory=dict, hash=False)
     per_element: tuple = ()       # parameters as large as x, of its type
+    codes: bool = False           # gives integers in bytes, and has no backward
 
     def sizes(self, elements):
         """The shape that has about so many elements."""
@@ -40,7 +41,11 @@ class Kernel:
 
     @property
     def gradients(self):
-        return self.case.differentiable
+        return () if self.codes else self.case.differentiable
+
+    @property
+    def directions(self):
+        return ("forward",) if self.codes else ("forward", "backward")
 
     def reads(self, direction):
         """How many arrays of x's size must be read."""
@@ -66,6 +71,31 @@ FAKE = _case("fake_quantize", "fake_quantize",
              ("scale", "zero_point"), ("x",), qmin=-128, qmax=127,
              scaling="reciprocal", position="after")
 INT_VALUES = {"scale": 0.02, "zero_point": 3.0, "bit_width": 8.0}
+# What int_quant would scale back again: the codes, as a program spells them.
+CODES = _case("int_quant", "int_quant_closed", "signed", ("scale", "zero_point"))
+CODES_TEXT = """\
+  %min = arith.constant -128.0 : f32
+  %max = arith.constant 127.0 : f32
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : {data}
+  %none = tensor.empty(%n) : tensor<?xi8>
+  %y = linalg.generic {{
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>,
+                       affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
+      iterator_types = ["parallel"]}}
+      ins(%x, %p0, %p1 : {types}) outs(%none : tensor<?xi8>) {{
+  ^bb0(%e: {dtype}, %s: f32, %z: f32, %o: i8):{extend}
+    %q = arith.divf {wide}, %s : f32
+    %t = arith.addf %q, %z : f32
+    %r = math.roundeven %t : f32
+    %above = arith.cmpf ogt, %r, %min : f32
+    %l = arith.select %above, %r, %min : f32
+    %below = arith.cmpf olt, %l, %max : f32
+    %c = arith.select %below, %l, %max : f32
+    %i = arith.fptosi %c : f32 to i8
+    linalg.yield %i : i8
+  }} -> tensor<?xi8>
+"""
 
 
 def _int_quant(name, shape, axis):
@@ -76,6 +106,7 @@ KERNELS = [
     Kernel("pact", _case("pact", "pact", "bits(4) grad(pact)", ("alpha",), bits=4,
                          policy="select"), values={"alpha": 1.5}),
     Kernel("int_quant", INT, values=INT_VALUES),
+    Kernel("int_quant_codes", CODES, values=INT_VALUES, codes=True),
     Kernel("lsq", _case("lsq", "lsq", "qmin(-8) qmax(7) grad_scale(0.0334) grad(lsq)",
                         ("scale",), qn=8, qp=7, grad_scale=0.0334, inclusive=False),
            values={"scale": 0.2}),
@@ -148,6 +179,12 @@ def module_text(kernel, dtype, allocate):
                        f"writable %b{i} : ({t}, {buffer}) -> ()\n")
         return f"func.func @{name}({arguments}{outs}) {{\n{body}{stores}  return\n}}\n"
 
+    if kernel.codes:
+        wide = "%e" if dtype == "f32" else "%f"
+        extend = "" if dtype == "f32" else f"\n    %f = arith.extf %e : {dtype} to f32"
+        body = CODES_TEXT.format(data=data, types=joined, dtype=dtype, wide=wide,
+                                 extend=extend)
+        return function("forward", arguments, body, ["%y"], ["tensor<?xi8>"])
     op = f"quant_ste.{kernel.case.op} {', '.join(operands)} {kernel.case.words} : {joined}"
     return (
         f"func.func private @op({arguments}) -> {data} {{\n"
@@ -203,7 +240,8 @@ class Problem:
                 p = np.asarray(np.rint(p), np.float32)
             self.block[name] = p
             self.parameters.append(np.tile(p, self.times) if 0 in axes else p)
-        self.results = {"forward": [timing.aligned(shape, DTYPES[dtype])]}
+        result = np.int8 if kernel.codes else DTYPES[dtype]
+        self.results = {"forward": [timing.aligned(shape, result)]}
         self.results["backward"] = [
             self.results["forward"][0] if name == "x" else
             np.zeros_like(self.parameters[kernel.case.parameters.index(name)])
@@ -214,7 +252,8 @@ class Problem:
         return self.x.size
 
     def bytes(self, direction):
-        return (self.kernel.reads(direction) + 1) * self.x.nbytes
+        return (self.kernel.reads(direction) * self.x.nbytes
+                + self.results["forward"][0].nbytes)
 
     def _draw(self, rng, scale):
         x = rng.standard_normal(self.block_shape, dtype=np.float32) * np.float32(scale)
@@ -244,6 +283,10 @@ class Problem:
     def reference(self):
         """y of the block, and the terms of each gradient in f64."""
         k = self.kernel
+        if k.codes:
+            x, scale, zero_point = (self.block[n].astype(np.float32)
+                                    for n in ("x", "scale", "zero_point"))
+            return np.clip(np.rint(x / scale + zero_point), -128, 127), {}
         params = [self.block[n] for n in k.case.parameters]
         axes = [k.axes_of(n) for n in k.case.parameters]
         y, terms = harness.expect(k.case, self.block["x"], params, axes, self.block["dy"])
@@ -252,7 +295,7 @@ class Problem:
     def check(self, direction):
         """Calls the kernel once and compares all that it wrote."""
         for out in self.results[direction]:
-            out[...] = np.nan
+            out[...] = 0 if self.kernel.codes else np.nan
         self.ours(direction).check_call()
         y, terms = self.reference
         if direction == "forward":

@@ -377,6 +377,8 @@ def quiet():
 
 def make(name, problem, threads):
     """The peer, its forward compared with ours; or Absent."""
+    if problem.kernel.codes:
+        raise Absent("gives no codes")
     try:
         peer = PEERS[name](problem, threads)
     except Absent:

@@ -35,6 +35,7 @@ typedef struct stream {
   int64_t bytes;
   int32_t kind;
   int32_t threads;
+  int32_t narrow; /* bytes read of the one array for each written: 1, 2, 4 */
 } stream;
 
 /* One register of the widest kind, at any address. */
@@ -58,12 +59,12 @@ typedef __m128i store_vector;
 #define XOR(a, b) _mm_xor_si128(a, b)
 #endif
 
-bool quant_ste_stream_has(int32_t kind, bool two_reads) {
+bool quant_ste_stream_has(int32_t kind, bool is_copy) {
 #ifndef STORE
   if (kind == STREAM_NON_TEMPORAL)
     return false;
 #endif
-  return kind != STREAM_MEMCPY || !two_reads;
+  return kind != STREAM_MEMCPY || is_copy;
 }
 
 static void copy_vectors(const char *a, char *c, int64_t bytes) {
@@ -88,7 +89,36 @@ static void xor_vectors(const char *a, const char *b, char *c, int64_t bytes) {
   xor_tail(a + i, b + i, c + i, bytes - i);
 }
 
+/* Writes one vector for several: narrower elements. */
+static inline void narrow_vectors(const char *a, char *c, int64_t bytes,
+                                  int64_t by) {
+  int64_t i = 0;
+  for (; i + 64 <= bytes; i += 64) {
+    any_vector v = *(const any_vector *)(a + by * i);
+    for (int64_t k = 1; k < by; ++k)
+      v ^= *(const any_vector *)(a + by * i + 64 * k);
+    *(any_vector *)(c + i) = v;
+  }
+  for (; i < bytes; ++i)
+    c[i] = a[by * i];
+}
+
 #ifdef STORE
+static inline void narrow_past_cache(const char *a, char *c, int64_t bytes,
+                                     int64_t by) {
+  const int64_t step = sizeof(store_vector);
+  int64_t i = 0;
+  for (; i + step <= bytes; i += step) {
+    store_vector v = LOAD(a + by * i);
+    for (int64_t k = 1; k < by; ++k)
+      v = XOR(v, LOAD(a + by * i + step * k));
+    STORE(c + i, v);
+  }
+  for (; i < bytes; ++i)
+    c[i] = a[by * i];
+  _mm_sfence();
+}
+
 static void copy_past_cache(const char *a, char *c, int64_t bytes) {
   int64_t i = 0;
   for (; i + 256 <= bytes; i += 256)
@@ -109,11 +139,31 @@ static void xor_past_cache(const char *a, const char *b, char *c,
 }
 #endif
 
+static void run_narrow(const stream *s, const char *a, char *c, int64_t bytes) {
+#ifdef STORE
+  if (s->kind == STREAM_NON_TEMPORAL) {
+    if (s->narrow == 2)
+      narrow_past_cache(a, c, bytes, 2);
+    else
+      narrow_past_cache(a, c, bytes, 4);
+    return;
+  }
+#endif
+  if (s->narrow == 2)
+    narrow_vectors(a, c, bytes, 2);
+  else
+    narrow_vectors(a, c, bytes, 4);
+}
+
 static void run_part(const stream *s, int64_t from, int64_t to) {
-  const char *a = s->reads[0] + from;
+  const char *a = s->reads[0] + from * s->narrow;
   const char *b = s->reads[1] ? s->reads[1] + from : NULL;
   char *c = s->write + from;
   int64_t bytes = to - from;
+  if (s->narrow > 1) {
+    run_narrow(s, a, c, bytes);
+    return;
+  }
 #ifdef STORE
   if (s->kind == STREAM_NON_TEMPORAL) {
     if (b)

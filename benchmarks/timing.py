@@ -60,7 +60,7 @@ def aligned(shape, dtype):
 class _Stream(ctypes.Structure):
     _fields_ = [("reads", ctypes.c_void_p * 2), ("write", ctypes.c_void_p),
                 ("bytes", ctypes.c_int64), ("kind", ctypes.c_int32),
-                ("threads", ctypes.c_int32)]
+                ("threads", ctypes.c_int32), ("narrow", ctypes.c_int32)]
 
 
 def _load_streams():
@@ -96,16 +96,24 @@ def streams():
 KINDS = ("memcpy", "vectors", "non-temporal")
 
 
+def narrowing(reads, write):
+    """How many bytes are read of an array for each that is written."""
+    return reads[0].nbytes // max(1, write.nbytes)
+
+
 class Stream:
-    """Reads one array or two and writes one of the same number of bytes."""
+    """Reads one array or two and writes one of the same number of bytes; or reads one
+    and writes one of a half or a quarter of them."""
 
     def __init__(self, kind, reads, write, threads, allocate=False):
         self.kind, self.threads, self.allocate = kind, threads, allocate
         self._alive = (reads, write)
-        assert all(r.nbytes == write.nbytes for r in reads) and len(reads) in (1, 2)
+        narrow = narrowing(reads, write)
+        assert narrow in (1, 2, 4) and len(reads) in ((1, 2) if narrow == 1 else (1,))
+        assert all(r.nbytes == write.nbytes * narrow for r in reads)
         pointers = [r.ctypes.data for r in reads] + [None] * (2 - len(reads))
         self._stream = _Stream((ctypes.c_void_p * 2)(*pointers), write.ctypes.data,
-                               write.nbytes, KINDS.index(kind), threads)
+                               write.nbytes, KINDS.index(kind), threads, narrow)
 
     def time(self, repeats):
         seconds = streams().quant_ste_time_stream(
@@ -119,7 +127,8 @@ def all_streams(reads, write, threads, allocate=False):
     """Every way to write these bytes with at most so many threads."""
     return [Stream(kind, reads, write, t, allocate)
             for t in sorted({1, threads}) for i, kind in enumerate(KINDS)
-            if streams().quant_ste_stream_has(i, len(reads) == 2)]
+            if streams().quant_ste_stream_has(
+                i, len(reads) == 1 and narrowing(reads, write) == 1)]
 
 
 # ===----------------------------------------------------------------------===

@@ -8,6 +8,7 @@
 #include "LongFunctions.h"
 
 #include "mlir/Support/LLVM.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/IR/Dominators.h"
@@ -22,7 +23,8 @@ using namespace mlir::quant_ste;
 
 /// From here on LLVM's time for a block, or for the arguments of a call, is no
 /// longer small beside that for the kernels.
-static constexpr unsigned kManyInstructions = 1000, kManyArguments = 128;
+static constexpr unsigned kManyInstructions = 1000, kManyArguments = 128,
+                          kManyCalls = 16;
 
 static bool isLong(const llvm::Function &f) {
   return f.arg_size() > kManyArguments ||
@@ -134,6 +136,30 @@ static llvm::Function *pack(llvm::Function &f,
   return packed;
 }
 
+/// Keeps in memory what lives across many calls: the register allocator looks
+/// at each of these calls for each such value.
+static void demoteFarUsed(llvm::Function &f) {
+  llvm::DenseMap<const llvm::Instruction *, unsigned> callsBefore;
+  unsigned calls = 0;
+  for (const llvm::Instruction &op : llvm::instructions(f)) {
+    callsBefore[&op] = calls;
+    calls += isCall(op);
+  }
+  SmallVector<llvm::Instruction *> found;
+  for (llvm::Instruction &op : llvm::instructions(f)) {
+    if (isa<llvm::AllocaInst>(op) || op.isTerminator())
+      continue;
+    unsigned at = callsBefore.lookup(&op);
+    if (llvm::any_of(op.users(), [&](const llvm::User *user) {
+          unsigned there = callsBefore.lookup(cast<llvm::Instruction>(user));
+          return there < at || there - at > kManyCalls;
+        }))
+      found.push_back(&op);
+  }
+  for (llvm::Instruction *op : found)
+    llvm::DemoteRegToStack(*op);
+}
+
 void quant_ste::simplifyLongFunctions(llvm::Module &module) {
   SmallVector<llvm::Function *> found;
   for (llvm::Function &f : module)
@@ -149,6 +175,7 @@ void quant_ste::simplifyLongFunctions(llvm::Module &module) {
            llvm::make_early_inc_range(llvm::reverse(block)))
         if (llvm::isInstructionTriviallyDead(&op))
           op.eraseFromParent();
+    demoteFarUsed(*f);
     f->removeFnAttr(llvm::Attribute::AlwaysInline);
     f->addFnAttr(llvm::Attribute::NoInline);
     f->addFnAttr(llvm::Attribute::OptimizeNone);

@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "quant_ste/Pipelines/Pipelines.h"
+#include "quant_ste/Support/UpdateAttrs.h"
 
 using namespace mlir;
 using namespace mlir::quant_ste;
@@ -25,11 +26,9 @@ static void keepOnly(ModuleOp module, StringRef name) {
 
 /// Signatures have been read; no later pass knows the names of values.
 static void dropNames(func::FuncOp f) {
-  auto name = StringAttr::get(f.getContext(), "quant_ste.name");
-  for (unsigned i = 0, e = f.getNumArguments(); i < e; ++i)
-    f.removeArgAttr(i, name);
-  for (unsigned i = 0, e = f.getNumResults(); i < e; ++i)
-    f.removeResultAttr(i, name);
+  auto drop = [](unsigned, NamedAttrList &own) { own.erase("quant_ste.name"); };
+  updateArgAttrs(f, drop);
+  updateResultAttrs(f, drop);
 }
 
 /// `last` is where to stop, `whole` the last phase there is.
@@ -92,16 +91,10 @@ LogicalResult quant_ste::resolveDerivatives(ModuleOp module,
 }
 
 static void markDestinations(func::FuncOp f, const Signature &signature) {
-  MLIRContext *ctx = f.getContext();
-  // All at once: each change of one makes the list of all anew.
-  SmallVector<DictionaryAttr> all;
-  for (unsigned i = 0, e = signature.results.size(); i < e; ++i) {
-    NamedAttrList own(f.getResultAttrDict(i));
+  updateResultAttrs(f, [&](unsigned i, NamedAttrList &own) {
     if (signature.hasDestination(i))
-      own.set("quant_ste.destination", UnitAttr::get(ctx));
-    all.push_back(own.getDictionary(ctx));
-  }
-  f.setAllResultAttrs(all);
+      own.set("quant_ste.destination", UnitAttr::get(f.getContext()));
+  });
 }
 
 LogicalResult quant_ste::lowerToLLVM(ModuleOp module,

@@ -96,13 +96,7 @@ void phases::addBufferize(OpPassManager &pm, bool reuseBuffers) {
   pm.addPass(createQuantSTEExposeFunctionsPass());
   pm.addPass(createQuantSTEOwnDestinationsPass({/*carried=*/reuseBuffers}));
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
-  bufferization::OneShotBufferizePassOptions bufferize;
-  bufferize.bufferizeFunctionBoundaries = true;
-  bufferize.functionBoundaryTypeConversion =
-      bufferization::LayoutMapOption::IdentityLayoutMap;
-  // A loop may carry a tensor that it computes anew in each iteration.
-  bufferize.allowReturnAllocsFromLoops = true;
-  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  pm.addPass(createQuantSTEBufferizePass());
   // Drops the loop-carried buffers that never change.
   addCanonicalizer(pm, /*mergesCarried=*/false);
   pm.addNestedPass<func::FuncOp>(createQuantSTEOwnResultsPass());

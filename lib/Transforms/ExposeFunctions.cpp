@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "quant_ste/Support/UpdateAttrs.h"
 #include "quant_ste/Transforms/Passes.h"
 
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -28,15 +29,10 @@ struct ExposeFunctions
       if (!f.isPublic() || f.isExternal())
         continue;
       f->setAttr(LLVM::LLVMDialect::getEmitCWrapperAttrName(), b.getUnitAttr());
-      // All at once: each change of one makes the list of all anew.
-      SmallVector<DictionaryAttr> all;
-      for (auto [i, type] : llvm::enumerate(f.getArgumentTypes())) {
-        NamedAttrList own(f.getArgAttrDict(i));
-        if (isa<TensorType>(type) && !own.get(writable))
+      quant_ste::updateArgAttrs(f, [&](unsigned i, NamedAttrList &own) {
+        if (isa<TensorType>(f.getArgumentTypes()[i]) && !own.get(writable))
           own.set(writable, b.getBoolAttr(false));
-        all.push_back(own.getDictionary(&getContext()));
-      }
-      f.setAllArgAttrs(all);
+      });
     }
   }
 };

@@ -234,7 +234,9 @@ void Lifetimes::share() {
     }
     buffer.value.replaceAllUsesWith(best->value);
     buffer.alloc.erase();
-    llvm::append_range(best->uses, buffer.uses);
+    // The uses until here have been asked for; those of all that was merged
+    // would be as many as the block has.
+    best->uses = std::move(buffer.uses);
     best->last = buffer.last;
     best->isLocal = buffer.isLocal;
     enter(*best);

@@ -147,7 +147,7 @@ def expect(case_, x, params, axes, dy, stated=False):
 
 
 def bits(a):
-    return a.view({2: np.uint16, 4: np.uint32, 8: np.uint64}[a.dtype.itemsize])
+    return a.view({1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}[a.dtype.itemsize])
 
 
 def same_values(got, want, ulps=0):

@@ -67,3 +67,33 @@ def test_network(shape, in_loop, openmp):
     module = quant_ste_ctypes.compile(network(shape, in_loop), f"openmp={openmp}")
     got, = module.call("net", x, *parameters)
     assert_same_bits(got, expected(x, parameters, in_loop), f"{shape} {in_loop}")
+
+
+@pytest.mark.parametrize("openmp", ["true", "false"])
+def test_gradients(openmp):
+    """What the forward keeps lives across hundreds of calls, and is in memory then; at
+    -O1 it is where LLVM's register allocator puts it."""
+    tensor = "tensor<4x7xf32>"
+    types = [tensor] + [tensor, "tensor<f32>"] * STEPS
+    names = [f"%p{i}" for i in range(len(types))]
+    arguments = ", ".join(f"{n}: {t}" for n, t in zip(names, types))
+    results = ", ".join([tensor] + types)
+    text = network("static", False).replace("@net", "private @net") + f"""
+func.func @backward({arguments}, %dy: {tensor}) -> ({results}) {{
+  %r:{len(types) + 1} = quant_ste.vjp @net({', '.join(names)}) cotangents(%dy)
+    wrt [{', '.join(map(str, range(len(types))))}]
+    : ({', '.join(types)}), ({tensor}) -> ({results})
+  return {', '.join(f'%r#{i}' for i in range(len(types) + 1))} : {results}
+}}"""
+    rng = np.random.default_rng(6)
+    # Small steps, so that gradients reach the first; one column is clipped.
+    dy, x, *b = rng.normal(size=(STEPS + 2, 4, 7)).astype(np.float32) * np.float32(0.01)
+    x += np.float32([2] * 6 + [20])
+    a = rng.uniform(8, 16, size=STEPS).astype(np.float32)
+    parameters = [v for pair in zip(b, a) for v in pair]
+    want, got = (quant_ste_ctypes.compile(text, f"openmp={openmp}", opt_level=level)
+                 .call("backward", x, *parameters, dy) for level in (1, 2))
+    assert_same_bits(got[0], expected(x, parameters, False), "y")
+    assert np.any(got[1]) and any(map(np.any, got[3::2]))  # dx, dalpha
+    for i, (mine, other) in enumerate(zip(got, want, strict=True)):
+        assert_same_bits(mine, other, f"result {i}")

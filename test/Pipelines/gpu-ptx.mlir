@@ -199,3 +199,34 @@ func.func @product(%a: tensor<?x64xf32>, %b: tensor<64x?xf32>, %c: tensor<?x?xf3
     outs(%c : tensor<?x?xf32>) -> tensor<?x?xf32>
   return %y : tensor<?x?xf32>
 }
+
+// -----
+
+// Codes of 8 bits: four to a store.
+// CHECK-LABEL: .visible .entry codes_aligned(
+// CHECK-COUNT-4: ld.global.nc.v4.b32
+// CHECK: cvt.rni.f32.f32
+// CHECK: cvt.rzi.s16.f32
+// CHECK-COUNT-3: st.global.b32
+func.func @codes(%x: tensor<?xf32>, %s: tensor<f32>) -> tensor<?xi8> {
+  %min = arith.constant -128.0 : f32
+  %max = arith.constant 127.0 : f32
+  %c0 = arith.constant 0 : index
+  %n = tensor.dim %x, %c0 : tensor<?xf32>
+  %none = tensor.empty(%n) : tensor<?xi8>
+  %y = linalg.generic {
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
+      iterator_types = ["parallel"]}
+      ins(%x, %s : tensor<?xf32>, tensor<f32>) outs(%none : tensor<?xi8>) {
+  ^bb0(%e: f32, %scale: f32, %o: i8):
+    %q = arith.divf %e, %scale : f32
+    %r = math.roundeven %q : f32
+    %above = arith.cmpf ogt, %r, %min : f32
+    %l = arith.select %above, %r, %min : f32
+    %below = arith.cmpf olt, %l, %max : f32
+    %c = arith.select %below, %l, %max : f32
+    %i = arith.fptosi %c : f32 to i8
+    linalg.yield %i : i8
+  } -> tensor<?xi8>
+  return %y : tensor<?xi8>
+}

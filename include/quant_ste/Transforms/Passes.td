@@ -110,6 +110,39 @@ def QuantSTEExposeFunctionsPass : Pass<"quant-ste-expose-functions", "ModuleOp">
   let dependentDialects = ["::mlir::bufferization::BufferizationDialect"];
 }
 
+def QuantSTEBufferizePass : Pass<"quant-ste-bufferize", "::mlir::ModuleOp"> {
+  let summary = "One-shot bufferization of functions with many arguments";
+  let description = [{
+    `one-shot-bufferize{bufferize-function-boundaries
+    function-boundary-type-conversion=identity-layout-map
+    allow-return-allocs-from-loops}`, whose time and memory do not go with the
+    square of the number of a function's arguments: `bufferization.writable`
+    leaves all of them at once.
+
+    Before:
+    ```mlir
+    func.func @f(%x: tensor<8xf32> {bufferization.writable = false},
+                 %e: f32) -> tensor<8xf32> {
+      %c0 = arith.constant 0 : index
+      %y = tensor.insert %e into %x[%c0] : tensor<8xf32>
+      return %y : tensor<8xf32>
+    }
+    ```
+    After:
+    ```mlir
+    func.func @f(%x: memref<8xf32>, %e: f32) -> memref<8xf32> {
+      %c0 = arith.constant 0 : index
+      %y = memref.alloc() {alignment = 64 : i64} : memref<8xf32>
+      memref.copy %x, %y : memref<8xf32> to memref<8xf32>
+      memref.store %e, %y[%c0] : memref<8xf32>
+      return %y : memref<8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::bufferization::BufferizationDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def QuantSTECallerDestinationsPass
     : Pass<"quant-ste-caller-destinations", "::mlir::ModuleOp"> {
   let summary = "Write results where the caller says";
