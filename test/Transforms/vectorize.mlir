@@ -202,7 +202,7 @@ func.func @short_rows(%x: memref<8x65xf32>, %s: memref<8xf32>) {
 // are loaded from there on, for sixteen rows at a time.
 // CHECK-LABEL: func @flat_sums
 // CHECK-SAME: %[[X:.*]]: memref<7x49xf32>, %[[S:.*]]: memref<7xf32>
-// CHECK: %[[LANES:.*]] = memref.alloca() {{.*}}: memref<64x32xf32>
+// CHECK: %[[LANES:.*]] = memref.alloca() {{.*}}: memref<16x32xf32>
 // CHECK: %[[XF:.*]] = memref.collapse_shape %[[X]] {{.*}} into memref<343xf32>
 // CHECK: scf.for %[[ROW:.*]] = %c0 to %c7 step %c1
 // CHECK:   scf.for {{.*}} step %c16

@@ -42,8 +42,6 @@ static constexpr int64_t kTaskElements = 65536, kTaskProducts = 1 << 20;
 /// Rows of at most so many elements are run through as if they were one; where
 /// they are summed, these have no more than the lanes of their rest.
 static constexpr int64_t kFlatRow = 1024, kFlatSummedRow = kLanes - 1;
-/// Of rows that are summed so many are a group: lines, whatever their length.
-static constexpr int64_t kGroup = 64;
 /// Products of matrices add in order, so that these are free choices.
 static constexpr int64_t kProductLanes = 32, kProductRows = 4;
 static constexpr int64_t kProductUnitRows = 64, kProductUnitColumns = 256;
@@ -59,7 +57,8 @@ struct UnitLoop {
 class NestEmitter;
 
 /// A kernel whose vectors run on from row to row. Those that are summed go in
-/// groups, each of which begins with a vector.
+/// groups of as many as a vector has lanes: each begins with a line, whatever
+/// their length, and the innermost cache keeps what a group leaves.
 struct FlatForm {
   Value whether; // this form is used
   int64_t lanes; // of a vector
@@ -900,9 +899,9 @@ Value NestEmitter::countRows() {
 Value NestEmitter::countRowsPerTask() {
   Value length = fold<arith::MaxUIOp>(k.sizes[k.getVectorLoop()], index(1));
   Value groups = fold<arith::DivUIOp>(
-      index(kTaskElements), fold<arith::MulIOp>(length, index(kGroup)));
+      index(kTaskElements), fold<arith::MulIOp>(length, index(flat->lanes)));
   groups = fold<arith::MaxUIOp>(groups, index(1));
-  return fold<arith::MulIOp>(groups, index(kGroup));
+  return fold<arith::MulIOp>(groups, index(flat->lanes));
 }
 
 Value NestEmitter::countFlatTasks() {
@@ -923,7 +922,7 @@ void NestEmitter::allocateSums(bool isTask) {
     if (kind)
       flat->sums.push_back(memref::AllocaOp::create(
           b,
-          MemRefType::get({kGroup, 2 * kTailLanes},
+          MemRefType::get({flat->lanes, 2 * kTailLanes},
                           getElementTypeOrSelf(output.value)),
           b.getI64IntegerAttr(kLine)));
 }
@@ -943,9 +942,9 @@ void NestEmitter::emitFlatTask(Value number) {
   Value first = fold<arith::MulIOp>(number, perTask);
   Value last = fold<arith::AddIOp>(first, perTask);
   last = fold<arith::MinUIOp>(last, countRows());
-  loop(first, last, index(kGroup), {},
+  loop(first, last, index(flat->lanes), {},
        [&](Value row, ValueRange) -> SmallVector<Value> {
-         Value end = fold<arith::AddIOp>(row, index(kGroup));
+         Value end = fold<arith::AddIOp>(row, index(flat->lanes));
          end = fold<arith::MinUIOp>(end, last);
          emitFlatRange({fold<arith::MulIOp>(row, length),
                         fold<arith::MulIOp>(end, length)},
